@@ -1,0 +1,104 @@
+"""Checks whose message names the argument, the value and the way out. Imports nothing heavy."""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+__all__ = ["UserError", "check_between", "check_not_empty", "check_one_of", "check_whole", "near_matches", "write_whole"]
+
+
+class UserError(ValueError):
+    """A mistake the caller can mend: the message is one sentence with the argument, the value and the way out."""
+
+
+def check_one_of(argument: str, value: object, options: Collection[str]) -> None:
+    """Raise `UserError` unless `value` is one of `options`.
+
+    Example:
+        >>> check_one_of("probe", "linaer", ["gaussian", "linear"])
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `probe` must be one of 'gaussian' or 'linear', got 'linaer': did you mean 'linear'?
+    """
+    if value in options:
+        return
+    raise UserError(f"`{argument}` must be one of {spell(options)}, got {value!r}{near_matches(value, options)}")
+
+
+def check_whole(argument: str, value: object, least: int, way_out: str) -> None:
+    """Raise `UserError` unless `value` is a whole number of at least `least`.
+
+    Example:
+        >>> check_whole("max_length", 1, 2, "pass 2 or more")
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `max_length` must be a whole number of at least 2, got 1: pass 2 or more.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise UserError(f"`{argument}` must be a whole number of at least {least}, got {value!r}: {way_out}.")
+
+
+def check_between(argument: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    """Raise `UserError` unless `low <= value <= high` (`low < value` with `open_low`).
+
+    Example:
+        >>> check_between("alpha", 0.0, 0, 1, open_low=True)
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `alpha` must be above 0 and at most 1, got 0.0: pass a value in (0, 1].
+    """
+    inside = (low < value if open_low else low <= value) and value <= high
+    if not inside or math.isnan(value):
+        words, bracket = ("above", "(") if open_low else ("at least", "[")
+        raise UserError(
+            f"`{argument}` must be {words} {low} and at most {high}, got {value}: "
+            f"pass a value in {bracket}{low}, {high}]."
+        )
+
+
+def check_not_empty(argument: str, values: Collection, way_out: str) -> None:
+    """Raise `UserError` if `values` has no element.
+
+    Example:
+        >>> check_not_empty("lags", [], "pass at least one lag, such as lags=range(8)")
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `lags` must not be empty: pass at least one lag, such as lags=range(8).
+    """
+    if len(values) == 0:
+        raise UserError(f"`{argument}` must not be empty: {way_out}.")
+
+
+def near_matches(value: object, options: Iterable[str]) -> str:
+    """The end of a message: the options spelled like `value`, or a full stop where none is.
+
+    Example:
+        >>> near_matches("layer.13", ["layer.1", "layer.12", "embedding"])
+        ": did you mean 'layer.1' or 'layer.12'?"
+    """
+    close = difflib.get_close_matches(str(value), list(options), n=3, cutoff=0.6)
+    return f": did you mean {spell(sorted(close))}?" if close else "."
+
+
+def spell(options: Iterable[str]) -> str:
+    """`'a', 'b' or 'c'`."""
+    quoted = [repr(option) for option in options]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def write_whole(path: str | Path, content: str | bytes) -> Path:
+    """Write a file under a temporary name, then rename it: a reader never meets half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        if isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            temporary.write_text(content, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,63 @@
+"""The import law: a file imports only from lower floors; neighbours on a floor do not know each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import infodil
+
+ROOT = Path(infodil.__file__).parent
+
+FLOORS = [
+    {"checks", "plots"},
+    {"corpus", "estimate", "resampling", "sources", "traces"},
+    {"encoders", "lm", "probes", "report"},
+    {"measure"},
+    {"testing"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+
+
+def unit(path: Path) -> str:
+    """The module of the face that a file belongs to: `encoders/hooks.py` is `encoders`."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno} must spell its import in full: from infodil.x import name"
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name.split(".")[1] for name in names if name.startswith("infodil.")}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_from_lower_floors(path):
+    here = unit(path)
+    assert here in FLOOR, f"{here} has no floor: add it to FLOORS"
+    upward = sorted(name for name in imported(path) - {here} if FLOOR[name] >= FLOOR[here])
+    assert not upward, f"{path.name} may not import {upward}"
+
+
+def test_only_encoders_and_corpus_know_transformers():
+    knows = {unit(path) for path in ROOT.rglob("*.py") if "import transformers" in path.read_text() or "from transformers" in path.read_text()}
+    assert knows <= {"encoders"}
+
+
+@pytest.mark.parametrize("module", ["infodil", "infodil.plots", "infodil.cli", "infodil.checks"])
+def test_the_face_does_not_wait_for_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("name", infodil.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(infodil, name) is not None
