@@ -1,0 +1,99 @@
+"""How long `infodil.traces.ema_bank` takes, in units of copying its input.
+
+A scan must at least read its input and write one output per scale, so the time of `x.clone()` is the unit: the budget
+is 2 per scale. The runs are interleaved, and each is divided by the copy just before it: a machine that is busy for a
+while slows both. `python -m analyses.benchmarks.ema_scan [--device cuda]`
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from analyses.provenance import write_results
+from infodil.traces import ema_bank
+
+ALPHAS = (0.5, 0.1, 0.02, 0.005, 0.3, 0.05, 0.01, 0.002)
+BUDGET_SHAPE = (4, 4096, 768)
+CASES = [(BUDGET_SHAPE, 1), (BUDGET_SHAPE, 3), (BUDGET_SHAPE, 8), ((256, 64, 768), 3), ((1, 65_536, 128), 3)]
+
+
+def loop_over_tokens(x, alphas):
+    """What one would write first."""
+    alpha = torch.tensor(alphas, device=x.device).unsqueeze(-1)
+    states = x.new_empty(*x.shape[:2], len(alphas), x.shape[2])
+    state = x.new_zeros(x.shape[0], len(alphas), x.shape[2])
+    for t in range(x.shape[1]):
+        state = (1 - alpha) * state + alpha * x[:, t].unsqueeze(1)
+        states[:, t] = state
+    return states
+
+
+def seconds(function, device):
+    """Time of one call; what it made is freed after the clock stops."""
+    start = time.perf_counter()
+    made = function()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    elapsed = time.perf_counter() - start
+    del made
+    return elapsed
+
+
+def measure(shape, scales, *, rounds, device):
+    """One row for the scan and one for the loop, each in copies per scale."""
+    x = torch.randn(shape, device=device)
+    alphas = ALPHAS[:scales]
+    runs = {"copy": x.clone, "ema_bank": lambda: ema_bank(x, alphas), "loop": lambda: loop_over_tokens(x, alphas)}
+    for function in (runs["copy"], runs["ema_bank"]):
+        for _ in range(3):
+            seconds(function, device)
+    rows = []
+    # The loop is slow and steady: a few rounds are enough for its quartiles.
+    for method, times in [("ema_bank", rounds), ("loop", max(3, rounds // 10))]:
+        pairs = [(seconds(runs["copy"], device), seconds(runs[method], device)) for _ in range(times)]
+        low, middle, high = statistics.quantiles([run / copy / scales for copy, run in pairs])
+        rows.append(
+            {
+                "method": method,
+                **dict(zip(["documents", "tokens", "dim"], shape, strict=True)),
+                "scales": scales,
+                "copies_per_scale": round(middle, 3),
+                "copies_per_scale_low_quartile": round(low, 3),
+                "copies_per_scale_high_quartile": round(high, 3),
+                "run_milliseconds": round(1e3 * statistics.median(run for _, run in pairs), 3),
+                "copy_milliseconds": round(1e3 * statistics.median(copy for copy, _ in pairs), 3),
+                "rounds": times,
+            }
+        )
+    for row in rows:
+        row["loop_over_method"] = round(rows[1]["run_milliseconds"] / row["run_milliseconds"], 2)
+    return rows
+
+
+def main():
+    """Measure every case, print it and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=40)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    rows = []
+    for shape, scales in CASES:
+        for row in measure(shape, scales, rounds=options.rounds, device=options.device):
+            rows.append(row)
+            low, high = row["copies_per_scale_low_quartile"], row["copies_per_scale_high_quartile"]
+            print(
+                f"{row['method']:>8} {shape!s:>16} x {scales} scales: {row['copies_per_scale']:.2f} "
+                f"[{low:.2f}, {high:.2f}] copies a scale, {row['run_milliseconds']:.1f} ms; "
+                f"the loop takes {row['loop_over_method']:.1f} times as long"
+            )
+    config = {"alphas": ALPHAS, "rounds": options.rounds, "seed": 0, "dtype": "float32", "budget_copies_per_scale": 2}
+    kind = torch.device(options.device).type
+    name = "benchmark_ema_scan" if kind == "cpu" else f"benchmark_ema_scan_{kind}"
+    print(f"written: {write_results(name, rows, config, options.device).name}")
+
+
+if __name__ == "__main__":
+    main()

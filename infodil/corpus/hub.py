@@ -1,0 +1,126 @@
+"""Documents through the datasets library: dataset ids, tables on disk, datasets in memory. Remote code never runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infodil.checks import UserError, spell
+from infodil.corpus.readers import TABLES, Reading, files_in, read_rows, suffix_of
+
+__all__ = ["is_dataset", "is_table", "read_dataset", "read_id", "read_table"]
+
+
+def is_dataset(source: Any) -> bool:
+    """Whether `source` is a `datasets.Dataset` or `datasets.IterableDataset`."""
+    return type(source).__module__.partition(".")[0] == "datasets" and hasattr(source, "features")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file, or a file in a folder, is left to the datasets library."""
+    if path.is_dir():
+        return any(suffix_of(file) in (".parquet", ".arrow") for file in files_in(path))
+    return path.is_file() and suffix_of(path) in TABLES
+
+
+def read_dataset(dataset: Any, text_column: str, name: str = "the dataset") -> Reading:
+    """The text column of a dataset, or a column of token ids.
+
+    Raises:
+        UserError: It has no such column, or its rows could not be fetched.
+    """
+
+    def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+        source = iter(dataset)
+        number = 0
+        while True:
+            try:
+                row = next(source)
+            except StopIteration:
+                return
+            except Exception as error:
+                if _from_outside(error):
+                    raise _failure(name, error) from None
+                raise
+            yield f"document {number}", row
+            number += 1
+
+    return read_rows(rows, text_column, name)
+
+
+def read_table(path: Path, text_column: str, split: str | None) -> Reading:
+    """A parquet, arrow, csv or json file, or a folder of parquet or arrow files."""
+    if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+        import datasets
+
+        found = datasets.load_from_disk(str(path))
+        if isinstance(found, dict):
+            wanted = split or "train"
+            if wanted not in found:
+                raise UserError(
+                    f"`split` {wanted!r} is not in the dataset, which has {spell(found)}: pass split= with one of them."
+                )
+            found = found[wanted]
+    elif path.is_dir():
+        found = _fetch(str(path), None, split, shown=path.name)
+    else:
+        found = _fetch(TABLES[suffix_of(path)], None, split, shown=path.name, data_files=str(path))
+    return read_dataset(found, text_column, repr(path.name))
+
+
+def read_id(source: str, name: str | None, split: str | None, text_column: str) -> tuple[Reading, str | None]:
+    """A dataset by its id, streaming, and the configuration taken: the first one where several exist and none is named.
+
+    Raises:
+        UserError: There is no such dataset, configuration, split or column, or it could not be reached.
+    """
+    try:
+        found = _fetch(source, name, split, shown=source)
+        remark: tuple[str, ...] = ()
+    except _NeedsConfiguration:
+        names = _configurations(source)
+        name = names[0]
+        remark = (f"The dataset {source} has the configurations {spell(names)}: {name!r}, the first, was taken.",)
+        found = _fetch(source, name, split, shown=source)
+    reading = read_dataset(found, text_column, source)
+    return Reading(reading.kind, reading.documents, remark), name
+
+
+def _configurations(source: str) -> list[str]:
+    import datasets
+
+    try:
+        return datasets.get_dataset_config_names(source)
+    except Exception as error:  # hub, HTTP and builder errors share no base class
+        raise _failure(source, error) from None
+
+
+def _fetch(path: str, name: str | None, split: str | None, *, shown: str, **options: str) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_dataset(path, name, split=split or "train", streaming=True, **options)
+    except ValueError as error:
+        if "Config name is missing" in str(error):
+            raise _NeedsConfiguration from None
+        raise _failure(shown, error) from None
+    except Exception as error:  # hub, HTTP and builder errors share no base class
+        raise _failure(shown, error) from None
+
+
+class _NeedsConfiguration(Exception):
+    """The dataset has several configurations and none was named."""
+
+
+def _from_outside(error: Exception) -> bool:
+    """Whether an error came from the network, the disk or the datasets library, not from this package."""
+    outside = {"aiohttp", "datasets", "fsspec", "httpx", "huggingface_hub", "requests", "urllib3", "pyarrow"}
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in outside
+
+
+def _failure(source: str, error: Exception) -> UserError:
+    lines = str(error).strip().splitlines() or [""]
+    reason = f"{type(error).__name__}: {lines[0][:200]}".rstrip(".: ")
+    return UserError(
+        f"`source` {source!r} could not be loaded as a dataset ({reason}): "
+        "check the id, the split and the network, or pass a local file."
+    )

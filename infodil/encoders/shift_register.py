@@ -1,0 +1,53 @@
+"""A state that holds the last few tokens exactly: the encoder whose every answer is known."""
+
+__all__ = ["ShiftRegisterEncoder"]
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.checks import check_whole
+from infodil.encoders.encoder import hash_tensors
+from infodil.encoders.trace import random_embedding
+
+
+class ShiftRegisterEncoder:
+    """The vectors of the last `window` tokens side by side, zeros before the document begins.
+
+    Every lag below `window` is in the state whole; for independent tokens every other lag is not there at all.
+
+    Example:
+        >>> encoder = ShiftRegisterEncoder(vocabulary=5, window=2, dim=3)
+        >>> encoder.encode(torch.tensor([[4, 1, 2]]))["shift_register"].shape
+        torch.Size([1, 3, 6])
+    """
+
+    costly = False
+    sites = ("shift_register",)
+
+    def __init__(
+        self,
+        vocabulary: int,
+        window: int = 4,
+        dim: int = 16,
+        *,
+        seed: int = 0,
+        device: str | torch.device | None = None,
+    ) -> None:
+        check_whole("vocabulary", vocabulary, 2, "a token must tell something")
+        check_whole("window", window, 1, "pass how many tokens are held")
+        check_whole("dim", dim, 1, "pass the length of a token vector")
+        self.vocabulary = vocabulary
+        self.window = window
+        self.embedding = random_embedding(vocabulary, dim, seed).to(device)
+
+    def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Float[Tensor, "documents tokens dim"]]:
+        """The last `window` token vectors at each position, newest first."""
+        vectors = self.embedding[tokens.to(self.embedding.device)]
+        padded = torch.nn.functional.pad(vectors, (0, 0, self.window - 1, 0))
+        windows = padded.unfold(1, self.window, 1)  # [documents, tokens, dim, window], oldest first
+        return {self.sites[0]: windows.flip(3).transpose(2, 3).flatten(2)}
+
+    def fingerprint(self) -> str:
+        """A hash of window and token vectors."""
+        return hash_tensors({"embedding": self.embedding}, f"shift register {self.window}")

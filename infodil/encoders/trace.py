@@ -1,0 +1,80 @@
+"""Exponential moving averages of token vectors: one decay, or several side by side."""
+
+__all__ = ["TraceEncoder", "random_embedding"]
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.checks import UserError, check_not_empty, check_whole
+from infodil.encoders.encoder import hash_tensors
+from infodil.traces import ema_bank
+
+
+def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, "vocabulary dim"]:
+    """Independent directions of unit length, one for each type."""
+    generator = torch.Generator().manual_seed(seed)
+    embedding = torch.randn(vocabulary, dim, generator=generator)
+    return embedding / embedding.norm(dim=1, keepdim=True)
+
+
+class TraceEncoder:
+    """The state is an EMA trace of the token vectors, or a bank of traces side by side (`scales x dim` numbers).
+
+    Args:
+        vocabulary: How many types.
+        alphas: One decay rate a trace, each in (0, 1].
+        dim: Numbers in a token vector.
+        embedding: The token vectors; random unit vectors by default, the same for the same seed.
+        seed: Of the random vectors.
+        device: Where the states are made.
+        name: The site's name.
+
+    Reference:
+        Singh (2026), EMA Is Not All You Need, arXiv 2604.08556; Zhang et al. (2015), FOFE, arXiv 1505.01504.
+
+    Example:
+        >>> encoder = TraceEncoder(vocabulary=10, alphas=[0.5, 0.1], dim=4)
+        >>> encoder.encode(torch.tensor([[1, 2, 3]]))["ema_bank"].shape
+        torch.Size([1, 3, 8])
+    """
+
+    costly = False
+
+    def __init__(
+        self,
+        vocabulary: int,
+        alphas: Sequence[float] = (0.1,),
+        dim: int = 128,
+        *,
+        embedding: Float[Tensor, "vocabulary dim"] | None = None,
+        seed: int = 0,
+        device: str | torch.device | None = None,
+        name: str | None = None,
+    ) -> None:
+        check_whole("vocabulary", vocabulary, 2, "a token must tell something")
+        check_not_empty("alphas", alphas, "pass at least one decay rate, such as (0.5, 0.1, 0.02)")
+        if embedding is None:
+            check_whole("dim", dim, 1, "pass the length of a token vector")
+            embedding = random_embedding(vocabulary, dim, seed)
+        if embedding.dim() != 2 or len(embedding) != vocabulary:
+            raise UserError(
+                f"`embedding` must have one row for each of the {vocabulary} types, got shape "
+                f"{tuple(embedding.shape)}: pass [vocabulary, dim]."
+            )
+        self.vocabulary = vocabulary
+        self.alphas = tuple(float(alpha) for alpha in alphas)
+        self.embedding = embedding.to(device) if device is not None else embedding
+        self.sites = (name or ("ema" if len(self.alphas) == 1 else "ema_bank"),)
+        ema_bank(self.embedding[:1], self.alphas)  # a decay out of range is refused here, not at the first document
+
+    def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Float[Tensor, "documents tokens dim"]]:
+        """The traces of each document, from a state of zero."""
+        vectors = self.embedding[tokens.to(self.embedding.device)]
+        return {self.sites[0]: ema_bank(vectors, self.alphas).flatten(2)}
+
+    def fingerprint(self) -> str:
+        """A hash of decays and token vectors."""
+        return hash_tensors({"embedding": self.embedding}, f"trace {self.alphas} {self.sites}")

@@ -1,0 +1,210 @@
+"""The one pass over the test split: pointwise terms of every reader, summed within resampling units."""
+
+__all__ = ["Sums", "Units", "read_passage", "read_test_split"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from infodil.corpus import Split
+from infodil.measure.fitting import Fitted, as_classes, labels_of
+from infodil.measure.states import StateStream
+from infodil.measure.targets import Targets
+from infodil.probes import BackwardNgram, Classes
+from infodil.resampling import MOST_UNITS
+
+FEWEST_DOCUMENTS = 20
+"""With fewer test documents than this, blocks of positions are resampled instead."""
+
+CELL_TOKENS = 64
+MOST_CELLS = 4 * MOST_UNITS
+LOGITS = 2**22
+"""Logits held at once."""
+
+TERMS = ("reader", "beside_context", "top1", "top5")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Which resampling unit each token of the test split belongs to, numbered in the order of the text."""
+
+    edges: Int[ndarray, "units"]
+    """Where each unit begins in `Split.tokens`."""
+    documents: bool
+    """Whether units are whole documents (or groups of them) rather than cells of one long text."""
+
+    @classmethod
+    def of(cls, split: Split, few_documents: bool) -> "Units":
+        """Documents, grouped to at most 1,024; cells of at least 64 tokens where documents are few."""
+        if few_documents or split.documents < FEWEST_DOCUMENTS:
+            cell = max(CELL_TOKENS, -(-len(split.tokens) // MOST_CELLS))
+            return cls(np.arange(0, len(split.tokens), cell), documents=False)
+        first = np.flatnonzero(np.diff(split.document, prepend=-1))
+        begins = split.starts[first]
+        wanted = np.linspace(0, len(split.tokens), MOST_UNITS, endpoint=False)
+        kept = np.unique(np.searchsorted(begins, wanted, side="right") - 1)
+        return cls(begins if len(begins) <= MOST_UNITS else begins[kept], documents=True)
+
+    @property
+    def number(self) -> int:
+        """How many units."""
+        return len(self.edges)
+
+    def index(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
+        """The unit of each token."""
+        return np.searchsorted(self.edges, index, side="right") - 1
+
+
+class Sums:
+    """Sums of pointwise terms in nats within units; the additive statistics of the test split.
+
+    `reader[term]` is `[sites, probes, targets, units]` for the log-probability under the reader, the same beside the
+    context, and the two hit rates; `shared[term]` is `[targets, units]` for the counts, the prior, the plug-in
+    distribution of the test labels, and the context reader.
+    """
+
+    def __init__(self, sites: int, probes: int, targets: int, units: int) -> None:
+        self.reader = {term: np.zeros((sites, probes, targets, units)) for term in TERMS}
+        self.shared = {term: np.zeros((targets, units)) for term in ("count", "prior", "plug_in", "context")}
+
+    def merge(self, other: "Sums") -> None:
+        """Add the sums of documents tested elsewhere."""
+        for mine, theirs in ((self.reader, other.reader), (self.shared, other.shared)):
+            for term in mine:
+                mine[term] += theirs[term]
+
+
+def read_test_split(
+    stream: StateStream,
+    targets: Targets,
+    units: Units,
+    fitted: Mapping[str, Mapping[str, Fitted]],
+    probes: Sequence[str],
+    classes: Classes,
+    context: BackwardNgram,
+    log_plug_in: Float[ndarray, "targets vocabulary"],
+) -> Sums:
+    """Read the test split once."""
+    sums = Sums(len(fitted), len(probes), targets.number, units.number)
+    log_prior = classes.log_prior.cpu().numpy()
+    rows_at_once = max(256, LOGITS // classes.number)
+    for chunk in stream.chunks("reading the test split"):
+        for begin in range(0, len(chunk.index), rows_at_once):
+            part = slice(begin, begin + rows_at_once)
+            index = chunk.index[part]
+            all_types = targets.types(index, chunk.position[part])
+            all_units = units.index(index)
+            for target, types in enumerate(all_types):
+                rows = np.flatnonzero(types >= 0)
+                if len(rows) == 0:
+                    continue
+                types, unit = types[rows], all_units[rows]
+
+                def add(where: ndarray, values: ndarray | Tensor, unit: ndarray = unit) -> None:
+                    if isinstance(values, Tensor):
+                        values = values.double().cpu().numpy()
+                    where += np.bincount(unit, values, minlength=len(where))
+
+                label = labels_of(classes, types)
+                within = classes.log_within(torch.from_numpy(types).to(label.device))
+                known = None
+                add(sums.shared["count"][target], np.ones(len(rows)))
+                add(sums.shared["prior"][target], log_prior[types])
+                add(sums.shared["plug_in"][target], log_plug_in[target][types])
+                if target:
+                    following = targets.following(index[rows], targets.lags[target - 1])
+                    known = context.log_probs(as_classes(classes, following))
+                    add(sums.shared["context"][target], known.gather(1, label[:, None]).squeeze(1) + within)
+                for s, (site, readers) in enumerate(fitted.items()):
+                    states = chunk.states[site][part][torch.from_numpy(rows)]
+                    for p, probe in enumerate(probes):
+                        terms = pointwise(readers[probe], states, target, label, types, within, known, classes)
+                        for term, values in terms.items():
+                            add(sums.reader[term][s, p, target], values)
+    return sums
+
+
+def pointwise(
+    fit: Fitted,
+    states: Float[Tensor, "rows dim"],
+    target: int,
+    label: Int[Tensor, "rows"],
+    types: Int[ndarray, "rows"],
+    within: Float[Tensor, "rows"],
+    known: Float[Tensor, "rows classes"] | None,
+    classes: Classes,
+) -> dict[str, Float[Tensor, "rows"]]:
+    """Log-probability of the true type under one reader, the same beside the context, and hits."""
+    scores = fit.reader.scores(states, target)
+    temperature = fit.reader.temperatures[target]
+    logits = classes.class_log_prior + temperature * scores
+    # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
+    prior = classes.log_prior[torch.from_numpy(types).to(label.device)]
+    terms = {"reader": log_probability(logits, label) + within if temperature else prior}
+    if known is not None:
+        weight = fit.beside_context[target]
+        beside = known + weight * (scores - scores.amax(1, keepdim=True))
+        context = known.gather(1, label[:, None]).squeeze(1)
+        terms["beside_context"] = (log_probability(beside, label) if weight else context) + within
+        greater, equal = classes.ranks(logits, torch.from_numpy(types).to(label.device))
+        for term, guesses in (("top1", 1.0), ("top5", 5.0)):
+            # Types that are exactly as likely share the guesses that are left.
+            terms[term] = ((guesses - greater) / equal).clamp(0.0, 1.0)
+    return terms
+
+
+def log_probability(logits: Float[Tensor, "rows classes"], label: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
+    """Log-softmax at the label only."""
+    return logits.gather(1, label[:, None]).squeeze(1) - torch.logsumexp(logits, 1)
+
+
+def read_passage(
+    stream: StateStream,
+    targets: Targets,
+    fitted: Mapping[str, Mapping[str, Fitted]],
+    chosen: Mapping[str, str],
+    classes: Classes,
+    longest: int = 160,
+) -> tuple[list[int], list[dict]]:
+    """Types of a passage of the test split, and for each site how well each earlier token is read at each position.
+
+    The passage opens the first sequence of the split (documents stand in random order) that is long enough, or the
+    longest there is.
+    """
+    lengths = stream.split.lengths
+    enough = np.flatnonzero(lengths >= longest)
+    sequence = int(enough[0]) if len(enough) else int(np.argmax(lengths))
+    begin = int(stream.split.starts[sequence])
+    length = min(longest, int(lengths[sequence]))
+    index, position = begin + np.arange(length), np.arange(length)
+    passage = torch.from_numpy(stream.split.tokens[index].astype(np.int64))
+    encoded = stream.encoder.encode(passage[None])
+    types = targets.types(index, position)
+    sites = []
+    for site, readers in fitted.items():
+        fit = readers[chosen[site]]
+        states = stream.observe(encoded[site][0]).to(stream.device)
+        states = stream.frames[site].apply(states)
+        rows_of = {"bits": [], "probability": [], "rank": []}
+        for target in range(1, targets.number):
+            there = np.flatnonzero(types[target] >= 0)
+            label = types[target, there]
+            true = torch.from_numpy(label).to(stream.device)
+            logits = classes.class_log_prior + fit.reader.temperatures[target] * fit.reader.scores(
+                states[torch.from_numpy(there)], target
+            )
+            log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
+            greater, _ = classes.ranks(logits, true)
+            bits = (log_q - classes.log_prior[true]) / np.log(2.0)
+            for name, values, digits in (("bits", bits, 3), ("probability", log_q.exp(), 4), ("rank", greater + 1, 0)):
+                row: list[float | int | None] = [None] * length
+                for place, value in zip(there.tolist(), values.tolist(), strict=True):
+                    row[place] = round(value, digits) if digits else int(value)
+                rows_of[name].append(row)
+        sites.append({"site": site, "probe": chosen[site], **rows_of})
+    return passage.tolist(), sites

@@ -1,0 +1,193 @@
+"""From sums within resampling units to the rows and the summary of a report."""
+
+__all__ = ["half_life", "make_rows"]
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from infodil.estimate import BITS_PER_NAT
+from infodil.measure.evaluation import Sums, Units
+from infodil.measure.fitting import Fitted
+from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
+
+REPLICATES = 2000
+
+
+def make_rows(
+    sums: Sums,
+    units: Units,
+    fitted: Mapping[str, Mapping[str, Fitted]],
+    probes: Sequence[str],
+    lags: Sequence[int],
+    train_samples: Sequence[int],
+    confidence: float,
+    seed: int,
+) -> tuple[list[dict], list[dict], dict]:
+    """Rows (site x lag x probe), summary (site), and what the intervals rest on.
+
+    A value is `H(X) - cross-entropy`, with the plug-in entropy of the test labels: low by construction, hence the
+    lower bound. Its interval reaches from the plug-in's lower end to the upper end under the trained prior, whose
+    cross-entropy is never below the entropy: what is not known about `H(X)` is inside the interval.
+    """
+    if not units.documents:
+        sums = in_blocks(sums)
+    number = sums.shared["count"].shape[1]
+    weights = resample_weights(number, REPLICATES, seed)
+    count = sums.shared["count"]
+
+    def replicate(terms: Float[ndarray, "*shape units"], counts: Float[ndarray, "*shape units"]) -> ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.moveaxis(np.tensordot(terms, weights.T, 1) / np.tensordot(counts, weights.T, 1), -1, 0)
+
+    def bounds(replicates: ndarray) -> tuple[ndarray, ndarray]:
+        return interval(replicates, number, confidence)
+
+    def gain(term: str, base: Float[ndarray, "targets units"]) -> tuple[ndarray, ndarray]:
+        """Mean pointwise gain in bits over a base, and its replicates; the same terms differ by exactly zero."""
+        terms = (sums.reader[term] - base) * BITS_PER_NAT
+        return terms.sum(-1) / count.sum(-1), replicate(terms, np.broadcast_to(count, terms.shape))
+
+    value, certified = gain("reader", sums.shared["plug_in"])
+    usable, usable_drawn = gain("reader", sums.shared["prior"])
+    low, high = bounds(certified)[0], bounds(usable_drawn)[1]
+    surprise = {term: -sums.shared[term] * BITS_PER_NAT for term in ("plug_in", "prior")}
+    ceiling = surprise["plug_in"].sum(-1) / count.sum(-1)
+    ceiling_low = bounds(replicate(surprise["plug_in"], count))[0]
+    ceiling_high = bounds(replicate(surprise["prior"], count))[1]
+    # Where the context reader does worse than the plug-in entropy, the entropy is the better figure for what is
+    # unknown without the state: a poor context reader must not be turned into memory.
+    poor = sums.shared["context"].sum(-1) < sums.shared["plug_in"].sum(-1)
+    against = np.where(poor[:, None], sums.shared["plug_in"], sums.shared["context"])
+    beyond, beyond_drawn = gain("beside_context", against)
+    beyond_low = bounds(beyond_drawn)[0]
+    beyond_high = bounds(gain("beside_context", sums.shared["context"])[1])[1]
+    hits = {term: sums.reader[term].sum(-1) / count.sum(-1) for term in ("top1", "top5")}
+    samples = count.sum(-1).astype(int)
+
+    rows, summary = [], []
+    for s, (site, readers) in enumerate(fitted.items()):
+        losses = np.array([readers[probe].calibration_nats for probe in probes])
+        best = losses.argmin(0)
+        for t, lag in enumerate(lags, start=1):
+            for p, probe in enumerate(probes):
+                rows.append(
+                    {
+                        "site": site,
+                        "lag": int(lag),
+                        "probe": probe,
+                        "value_bits": value[s, p, t],
+                        "low_bits": low[s, p, t],
+                        "high_bits": high[s, p, t],
+                        "kind": "lower bound",
+                        "top1": hits["top1"][s, p, t],
+                        "top5": hits["top5"][s, p, t],
+                        "ceiling_bits": ceiling[t],
+                        "ceiling_low_bits": ceiling_low[t],
+                        "ceiling_high_bits": ceiling_high[t],
+                        "beyond_context_bits": beyond[s, p, t],
+                        "beyond_context_low_bits": beyond_low[s, p, t],
+                        "beyond_context_high_bits": beyond_high[s, p, t],
+                        "usable_bits": usable[s, p, t],
+                        "shuffled_bits": value[s, p, 0],
+                        "shuffled_low_bits": low[s, p, 0],
+                        "shuffled_high_bits": high[s, p, 0],
+                        "samples": int(samples[t]),
+                        "train_samples": int(train_samples[t]),
+                        "chosen": bool(best[t] == p),
+                    }
+                )
+        picked = (s, best[1:], np.arange(1, len(lags) + 1))
+        summary.append(
+            summarise(
+                site,
+                lags,
+                value[picked],
+                certified[:, *picked],
+                usable_drawn[:, *picked],
+                ceiling[1:],
+                bounds,
+                confidence,
+            )
+            | total("beyond_context", beyond[picked], beyond_drawn[:, *picked], bounds)
+        )
+    return rows, summary, {"units": number, "of": "documents" if units.documents else "blocks of positions"}
+
+
+def in_blocks(sums: Sums) -> Sums:
+    """Cells merged into blocks of about ten correlation times of the pointwise terms."""
+    count = sums.shared["count"]
+    gain = (sums.reader["reader"] - sums.shared["prior"]) / np.maximum(count, 1.0)
+    columns = gain.reshape(-1, gain.shape[-1]).T
+    surprise = (sums.shared["plug_in"] / np.maximum(count, 1.0)).T
+    block = merge_cells(count.shape[1], correlation_length(np.concatenate([columns, surprise], 1)))
+    first = np.flatnonzero(np.diff(block, prepend=-1))
+    merged = object.__new__(Sums)
+    merged.reader = {term: np.add.reduceat(values, first, axis=-1) for term, values in sums.reader.items()}
+    merged.shared = {term: np.add.reduceat(values, first, axis=-1) for term, values in sums.shared.items()}
+    return merged
+
+
+def summarise(
+    site: str,
+    lags: Sequence[int],
+    value: Float[ndarray, "lags"],
+    certified: Float[ndarray, "replicates lags"],
+    usable: Float[ndarray, "replicates lags"],
+    ceiling: Float[ndarray, "lags"],
+    bounds: object,
+    confidence: float,
+) -> dict:
+    """Sum over the measured lags, its share of the ceiling, and the half-life, for one site."""
+    whole = ceiling.sum()
+    low, high = bounds(certified.sum(1))[0], bounds(usable.sum(1))[1]
+    lives = np.array([half_life(lags, curve) for curve in certified[: REPLICATES // 4]])
+    life = half_life(lags, value)
+    # A replicate past the longest lag is past it: the quantile is taken among order statistics, never between.
+    sides = np.quantile(lives, [0.5 - confidence / 2, 0.5 + confidence / 2], method="nearest")
+    return {
+        "site": site,
+        "lags": len(lags),
+        "recoverable_bits": value.sum(),
+        "recoverable_low_bits": low,
+        "recoverable_high_bits": high,
+        "share_of_ceiling": value.sum() / whole,
+        "share_low": low / whole,
+        "share_high": high / whole,
+        "half_life_tokens": finite(life),
+        "half_life_low_tokens": finite(min(sides[0], life)),
+        "half_life_high_tokens": finite(max(sides[1], life)),
+    }
+
+
+def total(name: str, value: ndarray, replicates: ndarray, bounds: object) -> dict:
+    """A sum over lags with its interval."""
+    low, high = bounds(replicates.sum(1))
+    return {f"{name}_bits": value.sum(), f"{name}_low_bits": low, f"{name}_high_bits": high}
+
+
+def finite(value: float) -> float | None:
+    """None for what lies past the longest lag."""
+    return float(value) if np.isfinite(value) else None
+
+
+def half_life(lags: Sequence[int], bits: Float[ndarray, "lags"]) -> float:
+    """Tokens after which half of the bits at the first lag are left; infinite if that is past the last lag.
+
+    Linear between measured lags. Where the first lag holds nothing there is nothing to halve: zero.
+
+    Example:
+        >>> half_life([0, 1, 2, 4], np.array([8.0, 6.0, 5.0, 1.0]))
+        2.5
+    """
+    if bits[0] <= 0:
+        return 0.0
+    half = bits[0] / 2.0
+    below = np.flatnonzero(bits <= half)
+    if len(below) == 0:
+        return float("inf")
+    after = int(below[0])
+    steep = (bits[after - 1] - half) / (bits[after - 1] - bits[after])
+    return float(lags[after - 1] + steep * (lags[after] - lags[after - 1]) - lags[0])

@@ -1,0 +1,259 @@
+"""Draw a frame, in bits: no statistics, no torch, nothing of matplotlib's global state is changed."""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["recoverability_curves", "multi_curves", "save_figure", "COLOURS", "lag_ticks"]
+
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d", "#56b4e9", "#e7298a", "#66711b", "#555555",
+)  # fmt: skip
+"""Okabe and Ito's palette without its yellow, which is lost on white, filled to ten."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+QUANTITY_LABELS = {
+    "value_bits": "bits recovered per token",
+    "beyond_context_bits": "bits beyond context per token",
+    "usable_bits": "usable bits per token",
+    "shuffled_bits": "bits read from shuffled tokens",
+}
+WIDE_LAGS = 24
+"""From this longest lag on the axis is logarithmic beyond lag 1, so that the first steps are not crushed."""
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "svg.hashsalt": "infodil",  # the same figure gives the same bytes
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+INK = "#333333"
+
+
+def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "value_bits") -> Any:
+    """Bits against lag, one curve with its interval band for each site.
+
+    Args:
+        frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
+            has them; with `ceiling_bits` the ceiling is drawn too.
+        ax: Axes to draw into; by default a new figure's.
+        quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
+
+    Returns:
+        The axes; `axes.figure` is the figure.
+    """
+    import matplotlib as mpl
+
+    sites = _order(frame, "site")
+    with mpl.rc_context(STYLE):
+        own = ax is None
+        ax = _axes(1, len(sites))[0] if ax is None else ax
+        if quantity == "value_bits":
+            _ceiling(ax, frame)
+        for place, site in enumerate(sites):
+            _curve(ax, frame[frame["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
+        _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
+        _names(ax, sites, own)
+    return ax
+
+
+def multi_curves(frame: Any, quantity: str = "value_bits", figure: Any | None = None) -> Any:
+    """Several reports side by side: one panel a report, the same axes, one colour a site.
+
+    Args:
+        frame: As for `recoverability_curves`, with a column `report`.
+        quantity: The column to draw.
+        figure: A figure to draw into; by default a new one.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib as mpl
+
+    reports, sites = _order(frame, "report"), _order(frame, "site")
+    with mpl.rc_context(STYLE):
+        axes = _axes(len(reports), len(sites), figure)
+        for ax, report in zip(axes, reports, strict=True):
+            part = frame[frame["report"] == report]
+            if quantity == "value_bits":
+                _ceiling(ax, part)
+            for site in _order(part, "site"):
+                place = sites.index(site)
+                _curve(ax, part[part["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
+            _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
+            ax.set_title(_plain(report), fontsize=9, loc="left", color=INK)
+            if ax not in axes[:: _columns(len(axes))]:
+                ax.set_ylabel("")
+            if ax not in axes[-_columns(len(axes)) :]:
+                ax.set_xlabel("")
+        handles = {line.get_label(): line for ax in axes for line in ax.lines if not line.get_label().startswith("_")}
+        figure = axes[0].figure
+        columns = min(len(handles), 5)
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            handlelength=2.4,
+        )
+    return figure
+
+
+def save_figure(figure: Any, path: str | Path) -> Path:
+    """Write a figure under a temporary name, then rename it; the ending names the format (pdf, svg, png).
+
+    No date is written into the file, so that the same figure gives the same bytes.
+    """
+    import matplotlib as mpl
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = path.suffix.lstrip(".") or "png"
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with mpl.rc_context(STYLE):
+            figure.savefig(temporary, format=kind, metadata=metadata, dpi=200)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
+    """Lags to label: 0 and powers of two within what was measured, thinned to `most`.
+
+    Example:
+        >>> lag_ticks(range(65))
+        [0, 1, 2, 4, 8, 16, 32, 64]
+        >>> lag_ticks([0, 1, 2, 3])
+        [0, 1, 2, 3]
+    """
+    lags = sorted({int(lag) for lag in lags})
+    if len(lags) <= 6:
+        return lags
+    low, high = lags[0], lags[-1]
+    if high < WIDE_LAGS:
+        step = next(step for step in (1, 2, 5) if (high - low) / step < most)
+        return list(range(low, high + 1, step))
+    powers = [2**power for power in range(int(math.log2(high)) + 1) if 2**power >= low]
+    thin = -(-(len(powers) + 1) // most)
+    return [0] * (low == 0) + powers[::-1][::thin][::-1]
+
+
+def _axes(panels: int, names: int, figure: Any | None = None) -> list[Any]:
+    from matplotlib.figure import Figure
+
+    columns = _columns(panels)
+    rows = -(-panels // columns)
+    if figure is None:
+        size = (6.4, 3.6) if panels == 1 else (2.6 * columns + 0.6, 2.3 * rows + 0.3 + 0.2 * -(-names // 5))
+        figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
+    for spare in axes[panels:]:
+        spare.remove()
+    for lowest in axes[max(0, panels - columns) : panels]:  # where no panel stands below, the ticks are named here
+        lowest.xaxis.set_tick_params(labelbottom=True)
+    return axes[:panels]
+
+
+def _columns(panels: int) -> int:
+    return 2 if panels == 4 else min(panels, 3)
+
+
+def _order(frame: Any, column: str) -> list[str]:
+    return list(dict.fromkeys(frame[column]))
+
+
+def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: str) -> None:
+    part = part.sort_values("lag")
+    low, high = _ends(quantity)
+    lag, value = part["lag"].to_numpy(float), part[quantity].to_numpy(float)
+    sparse = len(lag) <= 20
+    ax.plot(
+        lag,
+        value,
+        color=colour,
+        marker=marker,
+        markersize=3.6 if sparse else 0,
+        linewidth=1.3,
+        linestyle=DASHES[MARKERS.index(marker) % len(DASHES)],
+        markeredgewidth=0,
+        label=_plain(label),
+        zorder=3,
+    )
+    if low in part and high in part:
+        ends = [part[name].to_numpy(float) for name in (low, high)]
+        ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{_plain(label)} interval")
+
+
+def _ceiling(ax: Any, frame: Any) -> None:
+    if "ceiling_bits" not in frame or frame["ceiling_bits"].isna().all():
+        return
+    part = frame.dropna(subset=["ceiling_bits"]).drop_duplicates("lag").sort_values("lag")
+    lag = part["lag"].to_numpy(float)
+    ax.plot(
+        lag, part["ceiling_bits"].to_numpy(float), color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="_ceiling"
+    )
+    if {"ceiling_low_bits", "ceiling_high_bits"} <= set(part):
+        ends = [part[f"ceiling_{end}_bits"].to_numpy(float) for end in ("low", "high")]
+        ax.fill_between(lag, *ends, color=INK, alpha=0.12, linewidth=0, label="_ceiling interval")
+    ax.annotate(
+        "ceiling: entropy of a token",
+        (lag[-1], part["ceiling_bits"].iloc[-1]),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=INK,
+    )
+
+
+def _finish(ax: Any, lags: Sequence[int], label: str) -> None:
+    ax.axhline(0, color=INK, linewidth=0.6, zorder=1, label="_zero")
+    ticks = lag_ticks(lags)
+    low, high = min(lags), max(lags)
+    if high >= WIDE_LAGS:
+        ax.set_xscale("symlog", linthresh=1, linscale=0.8, base=2)
+        ax.set_xlim(low - 0.25, high * 1.12)
+    else:
+        pad = max(0.03 * (high - low), 0.1)
+        ax.set_xlim(low - pad, high + pad)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("lag (tokens back)")
+    ax.set_ylabel(label)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.5, zorder=0)
+    ax.set_axisbelow(True)
+
+
+def _names(ax: Any, sites: Sequence[str], own: bool) -> None:
+    """A legend beside the data, in the order of the sites; inside axes that are the caller's."""
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if own else {"loc": "best"}
+    if len(sites) > 0:
+        ax.legend(frameon=False, handlelength=2.6, fontsize=8, **beside)
+
+
+def _ends(quantity: str) -> tuple[str, str]:
+    stem = "" if quantity == "value_bits" else quantity.removesuffix("bits")
+    return f"{stem}low_bits", f"{stem}high_bits"
+
+
+def _plain(text: object) -> str:
+    """A label as it is spelled: matplotlib would read `$` as mathematics and hide what begins with `_`."""
+    words = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
+    words = words if len(words) <= 40 else f"{words[:19]}…{words[-20:]}"
+    return ("\N{ZERO WIDTH SPACE}" if words.startswith("_") else "") + words.replace("$", r"\$")

@@ -1,0 +1,23 @@
+"""The ladder of readers, weakest first. A new reader is one file and one line of `LADDER`."""
+
+__all__ = [
+    "LADDER",
+    "BackwardNgram",
+    "Calibration",
+    "Classes",
+    "Reader",
+    "Setting",
+    "cross_entropy_nats",
+    "fit_temperature",
+    "make_classes",
+]
+
+from infodil.probes.classes import Classes, make_classes
+from infodil.probes.context import BackwardNgram
+from infodil.probes.gaussian import GaussianReader
+from infodil.probes.linear import LinearReader
+from infodil.probes.prior import PriorReader
+from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_nats, fit_temperature
+
+LADDER: dict[str, type] = {reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader)}
+"""Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""

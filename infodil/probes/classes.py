@@ -1,0 +1,104 @@
+"""Which types a reader tells apart, and the unigram prior that speaks for the rest."""
+
+__all__ = ["Classes", "make_classes"]
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+FEWEST_OCCURRENCES = 5
+"""A type seen less often in training has no usable class mean: the prior speaks for it."""
+
+MOST_CLASSES = 8192
+"""Readers hold `lags x dim x classes` numbers; the most frequent types come first."""
+
+PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)
+"""Additive smoothing tried on the calibration split."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The types a reader models one by one, and one pool for the types seen too rarely.
+
+    Inside the pool a reader's answer is the prior's: `q(type | state) = q(pool | state) p(type) / p(pool)`, so every
+    reader is a normalised distribution over the whole vocabulary and contains the prior.
+    """
+
+    of_type: Int[Tensor, "vocabulary"]
+    """The class of each type; the pool, where there is one, is the last class."""
+    log_prior: Float[Tensor, "vocabulary"]
+    """Smoothed unigram log-probability of each type, nats."""
+    class_log_prior: Float[Tensor, "classes"]
+    """The same summed over each class, nats."""
+    pool: Float[Tensor, "pooled"]
+    """Log-probability of each pooled type within the pool, ascending, nats."""
+
+    @property
+    def number(self) -> int:
+        """How many classes, the pool included."""
+        return len(self.class_log_prior)
+
+    @property
+    def modelled(self) -> int:
+        """How many types are modelled one by one."""
+        return self.number - (len(self.pool) > 0)
+
+    def log_within(self, types: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows"]:
+        """Log-probability of each type within its class, nats: zero for a type that is modelled."""
+        return self.log_prior[types] - self.class_log_prior[self.of_type[types]]
+
+    def ranks(
+        self, logits: Float[Tensor, "rows classes"], types: Int[Tensor, "rows"]
+    ) -> tuple[Float[Tensor, "rows"], Float[Tensor, "rows"]]:
+        """How many types are likelier than the true one, and how many (itself included) are as likely.
+
+        Args:
+            logits: Class log-probabilities up to a constant of the row.
+            types: The true types.
+        """
+        label = self.of_type[types][:, None]
+        own = logits.gather(1, label) + self.log_within(types)[:, None]
+        modelled = logits[:, : self.modelled]
+        greater = (modelled > own).sum(1)
+        equal = (modelled >= own).sum(1) - greater
+        if len(self.pool):
+            within = (own - logits[:, self.modelled :]).squeeze(1)
+            # A pooled type's own threshold is recomputed exactly: rounding must not rank it below its equals.
+            within = torch.where(label.squeeze(1) == self.modelled, self.log_within(types), within).contiguous()
+            above = len(self.pool) - torch.searchsorted(self.pool, within, right=True)
+            as_likely = len(self.pool) - torch.searchsorted(self.pool, within) - above
+            greater, equal = greater + above, equal + as_likely
+        return greater.float(), equal.clamp(min=1).float()
+
+
+def make_classes(
+    train_counts: Int[Tensor, "vocabulary"],
+    calibration_counts: Int[Tensor, "vocabulary"],
+    *,
+    fewest: int = FEWEST_OCCURRENCES,
+    most: int = MOST_CLASSES,
+) -> Classes:
+    """Choose the modelled types by their training counts and the prior's smoothing by the calibration split.
+
+    `p(x) = (n_x + a) / (N + a vocabulary)`, with the `a` of least calibration cross-entropy (Lidstone smoothing).
+    """
+    counts = train_counts.double()
+    trials = [torch.log((counts + a) / (counts + a).sum()) for a in PSEUDO_COUNTS]
+    losses = [-(calibration_counts * trial).sum() for trial in trials]
+    log_prior = trials[int(torch.stack(losses).argmin())]
+
+    order = torch.argsort(train_counts, descending=True, stable=True)
+    frequent = order[: min(most, int((train_counts >= fewest).sum()))]
+    rare = torch.ones(len(counts), dtype=torch.bool)
+    rare[frequent] = False
+    of_type = torch.full((len(counts),), len(frequent))
+    of_type[frequent] = torch.arange(len(frequent))
+    class_log_prior = log_prior[frequent]
+    pool = torch.empty(0, dtype=torch.float64)
+    if rare.any():
+        pooled = torch.logsumexp(log_prior[rare], 0, keepdim=True)
+        class_log_prior = torch.cat([class_log_prior, pooled])
+        pool = torch.sort((log_prior.float() - pooled.float())[rare].float()).values
+    return Classes(of_type, log_prior.float(), class_log_prior.float(), pool.float())

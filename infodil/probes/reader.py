@@ -1,0 +1,112 @@
+"""What every rung of the ladder is: evidence about each class, read from a state and weighed on held-out rows."""
+
+__all__ = ["Calibration", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.probes.classes import Classes
+
+NEWTON_STEPS = 12
+HOTTEST = 1e4
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Held-out rows of one site on which every choice is made; the test split is never looked at.
+
+    `labels` holds the class of each target's token, -1 where a row has no such token (too few predecessors).
+    """
+
+    states: Float[Tensor, "rows dim"]
+    labels: Int[Tensor, "targets rows"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a reader is told when it is made."""
+
+    dim: int
+    targets: int
+    classes: Classes
+    train_rows: int
+    device: torch.device
+    seed: int
+
+
+class Reader(Protocol):
+    """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
+
+    The caller streams the training rows `passes` times through `update`, closing each with `end_pass`; then
+    `scores` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`: temperature zero
+    is the prior, which therefore is in every family.
+    """
+
+    name: str
+    passes: int
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Learn from some training rows; a label of -1 is no label."""
+        ...
+
+    def end_pass(self, calibration: Calibration) -> None:
+        """All training rows have been seen once more."""
+        ...
+
+    def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
+        """Evidence for each class up to a constant of the row, nats."""
+        ...
+
+
+@dataclass
+class LinearScores:
+    """Evidence that is an affine function of the state, one for each target."""
+
+    weight: Float[Tensor, "targets dim classes"]
+    bias: Float[Tensor, "targets classes"]
+
+    def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
+        """`states @ weight + bias` of one target."""
+        return torch.addmm(self.bias[target], states, self.weight[target])
+
+
+def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> float:
+    """Mean negative log-probability of the labels' classes, nats."""
+    return float(torch.nn.functional.cross_entropy(logits, labels))
+
+
+def fit_temperature(
+    base: Float[Tensor, "#rows classes"], scores: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
+) -> tuple[float, float]:
+    """The temperature of least cross-entropy of `base + temperature * scores`, and that cross-entropy in nats.
+
+    The loss is convex in the temperature (an exponential family in one parameter), so a Newton step kept inside a
+    shrinking bracket finds it. Zero, the base alone, is always allowed.
+    """
+    if len(labels) == 0:
+        return 0.0, float("nan")
+    scores = scores - scores.amax(1, keepdim=True)
+    own = scores.gather(1, labels[:, None]).double().mean()
+    low, high, temperature = 0.0, float("inf"), 0.0
+    for step in range(NEWTON_STEPS):
+        q = torch.softmax(base + temperature * scores, 1)
+        weighted = q * scores
+        mean = weighted.sum(1).double()
+        slope = float(mean.mean() - own)
+        if step == 0 and slope >= 0:
+            break
+        curvature = float(((weighted * scores).sum(1).double() - mean**2).mean())
+        low, high = (temperature, high) if slope < 0 else (low, temperature)
+        following = temperature - slope / curvature if curvature > 0 else float("inf")
+        if high < float("inf"):
+            following = following if low < following < high else (low + high) / 2.0
+        else:
+            following = min(following, 2.0 * temperature + 1.0, HOTTEST)
+        if abs(following - temperature) <= 1e-3 * temperature:
+            break
+        temperature = following
+    return temperature, cross_entropy_nats(base + temperature * scores, labels)

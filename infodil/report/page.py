@@ -1,0 +1,170 @@
+"""A report as one page that opens without a network. Corpus text is hostile: it enters as data, never as markup."""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from infodil.report.table import control_sentence, meaning_sentences, number, printable, short_names
+
+__all__ = ["render_page", "report_page"]
+
+
+def report_page(report: Mapping[str, Any], figure: Any | None = None) -> str:
+    """The page of one report.
+
+    Args:
+        report: `RecoverabilityReport.to_dict()`.
+        figure: The curves as a matplotlib figure, shown where scripts are switched off.
+    """
+    model, corpus, config = report["model"], report["corpus"], report["config"]
+    facts = {
+        "precision": config.get("precision"),
+        "confidence": f"{config['confidence']:.0%}" if isinstance(config.get("confidence"), float) else None,
+        "vocabulary": model.get("vocabulary"),
+        "documents": corpus.get("documents"),
+        "tokens": corpus.get("tokens"),
+        "seed": config.get("seed"),
+        "infodil": report["provenance"].get("infodil"),
+    }
+    return render_page(
+        heading="Recoverability of past tokens",
+        lead=f"{model.get('name', 'a model')} on {corpus.get('name', 'a corpus')}",
+        facts=facts,
+        provenance={name: report[name] for name in ("model", "corpus", "config", "provenance")},
+        report=report,
+        sentences=[*meaning_sentences(config), control_sentence(report["rows"])],
+        figure=figure,
+    )
+
+
+def render_page(
+    *,
+    heading: str,
+    lead: str,
+    facts: Mapping[str, Any],
+    provenance: Mapping[str, Mapping[str, Any]],
+    report: Mapping[str, Any],
+    sentences: Sequence[str],
+    figure: Any | None = None,
+) -> str:
+    """Fill the template: each hole once, so that nothing inserted is read as a hole."""
+    script, style = _part("page.js"), _part("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    holes = {
+        # Only the one script whose hash is named may run, should markup ever slip through.
+        "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+        "title": text(f"{lead} - {heading}"),
+        "heading": text(heading),
+        "lead": text(lead),
+        "facts": "".join(
+            f"<li>{text(name)} <b>{text(_spell(value))}</b></li>" for name, value in facts.items() if value is not None
+        ),
+        "provenance": "".join(_definitions(name, values) for name, values in provenance.items()),
+        "summary": _summary(report["summary"], report["rows"]),
+        "figure": _picture(figure),
+        "trust": _trust(sentences, report["warnings"]),
+        "data": _data(report),
+        "script": script,
+        "style": style,
+    }
+    return re.sub(r"\[\[(\w+)\]\]", lambda hole: holes[hole[1]], _part("page.html"))
+
+
+def text(value: object) -> str:
+    """`value` as text of a page: escaped, and nothing that hides or that UTF-8 cannot hold."""
+    return html.escape(printable(value), quote=True)
+
+
+def _part(name: str) -> str:
+    return files("infodil.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _data(report: Mapping[str, Any]) -> str:
+    """The rows by column and the passage, as JSON in which no `<` can end the script element."""
+    columns = list(dict.fromkeys(name for row in report["rows"] for name in row))
+    rows = [[row.get(name) for name in columns] for row in report["rows"]]
+    content = json.dumps(
+        {
+            "columns": columns,
+            "rows": rows,
+            "names": short_names(list(dict.fromkeys(row["site"] for row in report["rows"])), 16),
+            "passage": report["passage"],
+        },
+        allow_nan=False,
+        separators=(",", ":"),
+    )
+    for letter in "<>&":  # U+2028 and U+2029 are not ASCII, so json has escaped them
+        content = content.replace(letter, f"\\u{ord(letter):04x}")
+    return content
+
+
+def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = ["site", "dim", "lags", "recoverable bits", "share of ceiling", "half-life, tokens", "beyond context, bits"]
+    longest = dict(sorted((row["site"], row["lag"]) for row in rows))  # the last of a site is its longest lag
+    lines = [_summary_row(row, longest.get(row["site"], 0)) for row in summary]
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _summary_row(row: Mapping[str, Any], longest: int) -> str:
+    share = [None if row[name] is None else 100 * row[name] for name in ("share_of_ceiling", "share_low", "share_high")]
+    life = [row[f"half_life{end}_tokens"] for end in ("", "_low", "_high")]
+    filled = max(0.0, min(1.0, row["share_of_ceiling"] or 0.0)) * 60
+    bar = (
+        '<svg width="60" height="8" aria-hidden="true"><rect class="bar-track" width="60" height="8" rx="2"/>'
+        f'<rect class="bar" width="{filled:.1f}" height="8" rx="2"/></svg>'
+    )
+    cells = [
+        number(row["dim"], 0),
+        number(row["lags"], 0),
+        _ranged([row[f"recoverable{end}_bits"] for end in ("", "_low", "_high")], 2),
+        _ranged(share, 0, "%") + bar,
+        _ranged(life, 1, missing=f"&gt;{longest}"),
+        _ranged([row[f"beyond_context{end}_bits"] for end in ("", "_low", "_high")], 2),
+    ]
+    site = text(row["site"])
+    name = f'<th scope="row" title="{site}">{site}</th>'
+    return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _ranged(values: Sequence[float | int | None], digits: int, unit: str = "", missing: str = "-") -> str:
+    value, low, high = (missing if value is None else number(value, digits) for value in values)
+    if values[1] is None and values[2] is None:
+        return f"{value}{unit if values[0] is not None else ''}"
+    return f"{value}{unit if values[0] is not None else ''} <small>[{low}, {high}]</small>"
+
+
+def _definitions(name: str, values: Mapping[str, Any]) -> str:
+    pairs = "".join(f"<dt>{text(key)}</dt><dd>{text(_spell(value))}</dd>" for key, value in values.items())
+    return f"<div><h3>{text(name)}</h3><dl>{pairs}</dl></div>" if pairs else ""
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+
+
+def _trust(sentences: Sequence[str], warnings: Sequence[str]) -> str:
+    said = "".join(f'<p class="trust">{text(sentence)}</p>' for sentence in sentences)
+    warned = "".join(f"<li>{text(sentence)}</li>" for sentence in warnings)
+    return said + (f'<ul class="warnings">{warned}</ul>' if warned else '<p class="trust">There are no warnings.</p>')
+
+
+def _picture(figure: Any | None) -> str:
+    """The figure as an image whose markup is sealed in its own data."""
+    if figure is None:
+        return ""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    source = base64.b64encode(drawn.getvalue()).decode()
+    return f'<img class="figure" alt="Bits by lag, one curve a site" src="data:image/svg+xml;base64,{source}">'

@@ -1,0 +1,73 @@
+"""Intervals by resampling whole documents, or blocks of one long document; never single positions."""
+
+__all__ = ["MOST_UNITS", "correlation_length", "interval", "merge_cells", "resample_weights"]
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import ndtr
+from scipy.stats import t as student
+
+MOST_UNITS = 1024
+"""More resampling units than this add nothing to an interval; documents are grouped so that memory stays constant."""
+
+FEWEST_BLOCKS = 16
+"""Blocks are not made longer than leaves this many: an interval from fewer would say little."""
+
+
+def resample_weights(units: int, replicates: int, seed: int) -> Float[ndarray, "replicates units"]:
+    """How often each unit is drawn in each bootstrap replicate (Efron and Tibshirani 1993, chapter 6).
+
+    The weights turn resampling into one matrix product: the replicates of a ratio of sums are
+    `(weights @ sums) / (weights @ counts)`.
+    """
+    generator = np.random.default_rng([seed, 0xB007])
+    return generator.multinomial(units, np.full(units, 1.0 / units), size=replicates).astype(np.float64)
+
+
+def interval(
+    replicates: Float[ndarray, "replicates *shape"], units: int, confidence: float
+) -> tuple[Float[ndarray, "*shape"], Float[ndarray, "*shape"]]:
+    """The expanded percentile interval of bootstrap replicates.
+
+    A plain percentile interval is too narrow for few units by about `sqrt((units - 1) / units)` and by the normal
+    in place of Student's t; the quantile levels are moved outward to undo both (Hesterberg 2015, "What Teachers Should
+    Know About the Bootstrap", section 4.4). A replicate that is not defined (a lag whose positions it drew none of)
+    is left out.
+    """
+    tail = (1.0 - confidence) / 2.0
+    reach = math.sqrt(units / (units - 1.0)) * student.ppf(1.0 - tail, units - 1)
+    level = float(ndtr(-reach))
+    low, high = np.nanquantile(replicates, [level, 1.0 - level], axis=0)
+    return low, high
+
+
+def correlation_length(series: Float[ndarray, "cells values"]) -> float:
+    """Integrated autocorrelation time of the most slowly varying column, in cells; one half for white noise.
+
+    `1/2 + sum of autocorrelations`, summed over lags up to the first one that is not positive (Geyer 1992,
+    "Practical Markov Chain Monte Carlo", section 3.3, without the pairing that only reversible chains justify).
+    """
+    cells = len(series)
+    centred = series - series.mean(axis=0)
+    power = np.abs(np.fft.rfft(centred, n=2 * cells, axis=0)) ** 2
+    correlation = np.fft.irfft(power, axis=0)[: cells // 2]
+    moving = correlation[0] > 0
+    if not moving.any():
+        return 0.5
+    correlation = correlation[1:, moving] / correlation[0, moving]
+    positive = np.cumprod(correlation > 0, axis=0)
+    return 0.5 + float((correlation * positive).sum(axis=0).max())
+
+
+def merge_cells(cells: int, correlation: float) -> ndarray:
+    """The block of each cell: contiguous blocks of ten correlation times, while enough blocks remain.
+
+    Example:
+        >>> merge_cells(64, 0.5).max() + 1  # blocks of five cells would leave 13: sixteen are kept
+        np.int64(16)
+    """
+    length = min(math.ceil(10.0 * correlation), max(1, cells // FEWEST_BLOCKS))
+    return np.minimum(np.arange(cells) // length, max(1, cells // length) - 1)

@@ -1,0 +1,245 @@
+"""Synthetic token sources whose entropy and mutual information are known exactly. All values are in bits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from infodil.checks import UserError, check_one_of, check_whole
+
+__all__ = ["iid", "markov", "IID", "Markov", "entropy_bits"]
+
+
+@dataclass(frozen=True, eq=False)
+class IID:
+    """Independent tokens, and what is known of them."""
+
+    tokens: Int64[Tensor, "documents tokens"]
+    """Token ids."""
+    probabilities: Float64[np.ndarray, "vocab"]
+    """Of each token id."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of token ids."""
+        return len(self.probabilities)
+
+    @property
+    def entropy_bits(self) -> float:
+        """Of one token."""
+        return entropy_bits(self.probabilities)
+
+    @property
+    def entropy_rate_bits(self) -> float:
+        """Of one token given all before it: the same, for they tell nothing."""
+        return self.entropy_bits
+
+    def mutual_information_bits(self, lag: int) -> float:
+        """Between the token `lag` steps back and this one: everything at lag 0, nothing elsewhere."""
+        check_whole("lag", lag, 0, "pass 0 or more")
+        return self.entropy_bits if lag == 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Markov:
+    """A stationary Markov chain of order 1, and what is known of it."""
+
+    tokens: Int64[Tensor, "documents tokens"]
+    """Token ids."""
+    transition: Float64[np.ndarray, "vocab vocab"]
+    """`transition[i, j]` is the probability that `j` follows `i`."""
+    stationary: Float64[np.ndarray, "vocab"]
+    """Of each token id at any position: the first token of a document is drawn from it."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of token ids."""
+        return len(self.stationary)
+
+    @property
+    def entropy_bits(self) -> float:
+        """Of one token: the entropy of the stationary distribution."""
+        return entropy_bits(self.stationary)
+
+    @property
+    def entropy_rate_bits(self) -> float:
+        r"""Of one token given all before it.
+
+        .. math:: H = -\sum_i \mu_i \sum_j P_{ij} \log_2 P_{ij}
+
+        Reference:
+            Cover & Thomas, Elements of Information Theory (2006), theorem 4.2.4.
+        """
+        return float(self.stationary @ [entropy_bits(row) for row in self.transition])
+
+    def mutual_information_bits(self, lag: int) -> float:
+        r"""Between the token `lag` steps back and this one; it never rises with `lag`.
+
+        .. math:: I(X_{t-k}; X_t) = H(X_t) - \sum_i \mu_i H\big((P^k)_{i\cdot}\big)
+
+        That it never rises is the data-processing inequality: Cover & Thomas, sections 2.8 and 4.4.
+
+        Raises:
+            UserError: `lag` is not a whole number of at least 0.
+
+        Example:
+            >>> chain = markov([[0.5, 0.5], [0.5, 0.5]], documents=1, tokens=4)  # a fair coin
+            >>> [round(chain.mutual_information_bits(lag), 9) for lag in range(3)]
+            [1.0, 0.0, 0.0]
+        """
+        check_whole("lag", lag, 0, "pass 0 or more")
+        after = np.linalg.matrix_power(self.transition, lag)
+        joint = self.stationary[:, None] * after
+        # The sum of p log(p / q) over pairs: no difference of two entropies, which would lose the small values.
+        seen = joint > 0
+        independent = np.outer(self.stationary, self.stationary)
+        return float(np.sum(joint[seen] * np.log2(joint[seen] / independent[seen])))
+
+
+def iid(
+    vocabulary: int = 64,
+    documents: int = 100,
+    tokens: int = 256,
+    *,
+    distribution: Literal["uniform", "zipf"] = "uniform",
+    exponent: float = 1.0,
+    seed: int = 0,
+) -> IID:
+    r"""Draw tokens independently, all from one distribution.
+
+    .. math:: H = -\sum_i p_i \log_2 p_i, \qquad p_i = 1/V \text{ or } p_i \propto (i + 1)^{-s}
+
+    Args:
+        vocabulary: The number of token ids, `V`.
+        documents: Rows drawn.
+        tokens: Tokens of each row.
+        distribution: `"uniform"`, or `"zipf"`, where token 0 is the commonest.
+        exponent: The `s` of Zipf's law; 0 is uniform.
+        seed: The same seed gives the same tokens.
+
+    Raises:
+        UserError: A count is below 1, the exponent is not finite or is negative, or the distribution is unknown.
+
+    Reference:
+        Cover & Thomas, Elements of Information Theory (2006), section 2.1.
+
+    Example:
+        >>> source = iid(vocabulary=8, documents=2, tokens=5)
+        >>> source.entropy_bits, tuple(source.tokens.shape)
+        (3.0, (2, 5))
+    """
+    _check_counts(vocabulary=vocabulary, documents=documents, tokens=tokens, seed=seed)
+    check_one_of("distribution", distribution, ("uniform", "zipf"))
+    if not 0 <= exponent < float("inf"):
+        raise UserError(f"`exponent` must be finite and at least 0, got {exponent}: pass a value such as 1.0.")
+    power = exponent if distribution == "zipf" else 0.0
+    weights = np.arange(1, vocabulary + 1, dtype=np.float64) ** -power
+    probabilities = weights / weights.sum()
+    drawn = np.random.default_rng(seed).choice(vocabulary, size=(documents, tokens), p=probabilities)
+    return IID(torch.from_numpy(drawn.astype(np.int64)), probabilities)
+
+
+def markov(
+    transition: Float[np.ndarray, "vocab vocab"] | Float[Tensor, "vocab vocab"] | list | None = None,
+    *,
+    vocabulary: int = 8,
+    documents: int = 100,
+    tokens: int = 256,
+    concentration: float = 0.5,
+    seed: int = 0,
+) -> Markov:
+    r"""Draw a stationary Markov chain of order 1: each token depends on the one before it alone.
+
+    The stationary distribution solves :math:`\mu P = \mu`; each document starts in it, so every position has it.
+
+    Args:
+        transition: Rows of probabilities, `transition[i, j]` that `j` follows `i`; by default rows drawn from a
+            symmetric Dirichlet distribution.
+        vocabulary: The number of token ids of a drawn matrix.
+        documents: Rows drawn.
+        tokens: Tokens of each row.
+        concentration: Of the Dirichlet distribution: near 0 each token nearly decides the next, and large values
+            make the chain nearly independent.
+        seed: The same seed gives the same matrix and tokens.
+
+    Raises:
+        UserError: A count is below 1, a row is not a probability distribution, or the chain has more than one
+            stationary distribution.
+
+    Reference:
+        Cover & Thomas, Elements of Information Theory (2006), sections 4.1 and 4.2.
+
+    Example:
+        >>> chain = markov([[0.9, 0.1], [0.3, 0.7]], documents=2, tokens=5)
+        >>> [round(float(p), 4) for p in chain.stationary], round(chain.entropy_bits, 4)
+        ([0.75, 0.25], 0.8113)
+    """
+    _check_counts(vocabulary=vocabulary, documents=documents, tokens=tokens, seed=seed)
+    rng = np.random.default_rng(seed)
+    if transition is None:
+        if not 0 < concentration < float("inf"):
+            raise UserError(f"`concentration` must be finite and above 0, got {concentration}: pass one such as 0.5.")
+        matrix = rng.dirichlet(np.full(vocabulary, concentration), size=vocabulary)
+    else:
+        matrix = np.asarray(transition, dtype=np.float64)
+    _check_rows(matrix)
+    matrix = matrix / matrix.sum(axis=1, keepdims=True)
+    stationary = _stationary(matrix)
+
+    # One step for all documents at once: where a uniform draw falls among the cumulative probabilities.
+    draws = rng.random((tokens, documents))
+    drawn = np.empty((documents, tokens), dtype=np.int64)
+    drawn[:, 0] = _pick(np.cumsum(stationary)[None], draws[0])
+    steps = np.cumsum(matrix, axis=1)
+    for t in range(1, tokens):
+        drawn[:, t] = _pick(steps[drawn[:, t - 1]], draws[t])
+    return Markov(torch.from_numpy(drawn), matrix, stationary)
+
+
+def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
+    r"""The entropy :math:`-\sum_i p_i \log_2 p_i`, where what never happens adds nothing.
+
+    Example:
+        >>> entropy_bits(np.array([0.5, 0.25, 0.25, 0.0]))
+        1.5
+    """
+    seen = probabilities[probabilities > 0]
+    return float(-np.sum(seen * np.log2(seen))) + 0.0
+
+
+def _pick(cumulative: Float64[np.ndarray, "rows vocab"], draws: Float64[np.ndarray, "documents"]) -> np.ndarray:
+    # The last sum may fall short of 1 by rounding: a draw above it is the last token, not one past the vocabulary.
+    return np.minimum((draws[:, None] >= cumulative).sum(axis=1), cumulative.shape[1] - 1)
+
+
+def _check_counts(*, vocabulary: int, documents: int, tokens: int, seed: int) -> None:
+    for name, value in {"vocabulary": vocabulary, "documents": documents, "tokens": tokens}.items():
+        check_whole(name, value, 1, "pass 1 or more")
+    check_whole("seed", seed, 0, "pass 0 or more")
+
+
+def _check_rows(matrix: np.ndarray) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
+        raise UserError(f"`transition` must be square, got shape {matrix.shape}: pass one row and one column a token.")
+    bad = ~((matrix >= 0).all(axis=1) & (np.abs(matrix.sum(axis=1) - 1) < 1e-6))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UserError(
+            f"`transition` row {row} is not a probability distribution: pass non-negative numbers whose sum is 1."
+        )
+
+
+def _stationary(matrix: Float64[np.ndarray, "vocab vocab"]) -> Float64[np.ndarray, "vocab"]:
+    """The solution of mu P = mu with sum 1, by least squares on both conditions."""
+    size = len(matrix)
+    conditions = np.vstack([matrix.T - np.eye(size), np.ones((1, size))])
+    answer, _, rank, _ = np.linalg.lstsq(conditions, np.eye(size + 1)[size], rcond=1e-12)
+    if rank < size:
+        raise UserError(
+            "`transition` has more than one stationary distribution: let every token be reached from every other."
+        )
+    answer = np.maximum(answer, 0.0)
+    return answer / answer.sum()
