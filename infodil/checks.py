@@ -40,7 +40,7 @@ def check_whole(argument: str, value: object, least: int, way_out: str) -> None:
         raise UserError(f"`{argument}` must be a whole number of at least {least}, got {value!r}: {way_out}.")
 
 
-def check_between(argument: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+def check_between(argument: str, value: float | int, low: float | int, high: float | int, *, open_low: bool = False) -> None:
     """Raise `UserError` unless `low <= value <= high` (`low < value` with `open_low`).
 
     Example:

@@ -1,5 +1,6 @@
 """Draw a frame, in bits: no statistics, no torch, nothing of matplotlib's global state is changed."""
 
+import io
 import math
 import os
 import tempfile
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["recoverability_curves", "multi_curves", "save_figure", "COLOURS", "lag_ticks"]
+__all__ = ["recoverability_curves", "multi_curves", "save_figure", "figure_svg", "COLOURS", "lag_ticks"]
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d", "#56b4e9", "#e7298a", "#66711b", "#555555",
@@ -131,6 +132,16 @@ def save_figure(figure: Any, path: str | Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def figure_svg(figure: Any) -> bytes:
+    """The figure as SVG, undated, for a page."""
+    import matplotlib as mpl
+
+    drawn = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
 
 
 def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:

@@ -23,7 +23,7 @@ def synthetic_report(sites=("embedding", "layer.0", "layer.1"), lags=LAGS, token
         "model": {"name": "ema", "vocabulary": 4096, "parameters": 12345, "sha256": "ab" * 32},
         "corpus": {"name": "sample", "documents": 7600, "tokens": 1_500_000, "sha256": "cd" * 32},
         "config": {"precision": "float32", "confidence": 0.95, "lags": list(lags), "seed": 0, "tokenizer": "words"},
-        "provenance": {"infodil": "0.1.0", "torch": "2.9.0", "device": "cpu", "date": "2026-01-01"},
+        "provenance": {"versions": {"infodil": "0.1.0", "torch": "2.9.0"}, "device": "cpu", "date": "2026-01-01"},
         "warnings": ("The longest lag is seen in 41 documents only: its interval is wide and may cover too seldom.",),
         "passage": passage(sites, tokens or [word + " " for word in TEXT], rng),
     }

@@ -290,7 +290,7 @@ def test_hostile_text_is_never_markup(hostile_page):
     assert [attributes for tag, attributes in page.tags if tag == "img"] == [
         attributes for tag, attributes in page.tags if attributes.get("class") == "figure"
     ]
-    assert "b" not in {tag for tag, attributes in page.tags} - {"b"} or "<b>site" not in hostile_page
+    assert "<b>site" not in hostile_page
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert "\u202e" not in hostile_page and "\u2028" not in hostile_page and "\x1b" not in hostile_page
 
@@ -329,7 +329,8 @@ def test_the_page_says_the_headline_the_controls_and_the_warnings(tmp_path, repo
 
 
 def test_the_same_report_gives_the_same_page(tmp_path, report):
-    first, second = report.to_html(tmp_path / "a.html"), report.to_html(tmp_path / "b.html")
+    loaded = load_report(report.save(tmp_path / "a.json"))
+    first, second = report.to_html(tmp_path / "a.html"), loaded.to_html(tmp_path / "b.html")
     assert first.read_bytes() == second.read_bytes()
 
 

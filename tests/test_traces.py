@@ -41,7 +41,10 @@ def test_the_bank_is_the_recurrence_at_every_cut(tokens, dtype):
     # alpha.
     slow = 1.5 / min(BANK) * EPS[torch.float64] * largest.abs().max().item()
     torch.testing.assert_close(
-        states.double(), ema_loop(x, (*BANK, 1.0), initial), rtol=0, atol=rounding(largest, 20) + slow
+        states.double(),
+        ema_loop(x, (*BANK, 1.0), initial),
+        rtol=0,
+        atol=rounding(largest, 20 + tokens // traces.CHUNK) + slow,
     )
 
 
@@ -209,7 +212,9 @@ def test_gradients(tokens):
     x = torch.randn(2, tokens, 1, dtype=torch.float64, requires_grad=True)
     initial = torch.randn(2, 2, 1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, initial: ema_bank(x, (0.3, 1.0), initial), (x, initial))
-    assert torch.autograd.gradgradcheck(lambda x, initial: ema_bank(x, (0.3, 1.0), initial), (x, initial))
+    assert torch.autograd.gradgradcheck(
+        lambda x, initial: ema_bank(x, (0.3, 1.0), initial), (x, initial), fast_mode=True
+    )
     assert torch.autograd.gradcheck(lambda x, initial: invert(x, 0.3, initial[:, 0]), (x, initial))
 
 

@@ -6,6 +6,7 @@ while slows both. `python -m analyses.benchmarks.ema_scan [--device cuda]`
 """
 
 import argparse
+import os
 import statistics
 import time
 
@@ -79,6 +80,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
     torch.manual_seed(0)
+    load = [os.getloadavg()[0]]
     rows = []
     for shape, scales in CASES:
         for row in measure(shape, scales, rounds=options.rounds, device=options.device):
@@ -90,6 +92,11 @@ def main():
                 f"the loop takes {row['loop_over_method']:.1f} times as long"
             )
     config = {"alphas": ALPHAS, "rounds": options.rounds, "seed": 0, "dtype": "float32", "budget_copies_per_scale": 2}
+    # Threads that wait for a core which someone else holds wait for milliseconds: on a busy machine this measures the
+    # neighbours. So the load goes on record: the threads of this script alone make it about `torch.get_num_threads()`.
+    load.append(os.getloadavg()[0])
+    config["load_average_before_and_after"] = [round(value, 2) for value in load]
+    print(f"load average: {load[0]:.2f} before, {load[1]:.2f} after, on {os.cpu_count()} cores")
     kind = torch.device(options.device).type
     name = "benchmark_ema_scan" if kind == "cpu" else f"benchmark_ema_scan_{kind}"
     print(f"written: {write_results(name, rows, config, options.device).name}")

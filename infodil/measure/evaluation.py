@@ -201,10 +201,10 @@ def read_passage(
             log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
             greater, _ = classes.ranks(logits, true)
             bits = (log_q - classes.log_prior[true]) / np.log(2.0)
-            for name, values, digits in (("bits", bits, 3), ("probability", log_q.exp(), 4), ("rank", greater + 1, 0)):
+            for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
                 row: list[float | int | None] = [None] * length
                 for place, value in zip(there.tolist(), values.tolist(), strict=True):
-                    row[place] = round(value, digits) if digits else int(value)
+                    row[place] = float(f"{value:.4g}") if name != "rank" else value
                 rows_of[name].append(row)
         sites.append({"site": site, "probe": chosen[site], **rows_of})
     return passage.tolist(), sites

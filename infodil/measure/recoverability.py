@@ -45,6 +45,7 @@ def recoverability(
     confidence: float = 0.95,
     progress: bool = True,
     cache_dir: str | Path | None = None,
+    **options: object,
 ) -> RecoverabilityReport:
     r"""How many bits about the token `lag` steps back does each state hold, for these readers?
 
@@ -74,6 +75,7 @@ def recoverability(
         seed: Of everything random. The same seed on the same machine gives the same report.
         confidence: Of the intervals, each for itself.
         progress: Show bars.
+        options: Of a model made here from its name, as in `load_encoder` (`alpha=0.5`, `dim=64`, ...).
         cache_dir: Keep the states of costly models there; a run that was killed takes up where it stopped.
 
     Raises:
@@ -94,10 +96,10 @@ def recoverability(
     device, dtype = check_device(device), check_dtype(dtype)
     corpus = load_corpus(corpus)
     late = isinstance(model, str) and model in BUILT_IN  # its vocabulary is the corpus's
-    encoder = None if late else load_encoder(model, sites=sites, seed=seed, device=device, dtype=dtype)
+    encoder = None if late else load_encoder(model, sites=sites, seed=seed, device=device, dtype=dtype, **options)
     with tokenize(corpus, encoder, max_tokens, seed, progress) as tokens:
         if encoder is None:
-            encoder = load_encoder(model, vocabulary=tokens.vocabulary, seed=seed, device=device)
+            encoder = load_encoder(model, vocabulary=tokens.vocabulary, seed=seed, device=device, **options)
         check_fit(encoder, tokens, lags)
         config = {
             "lags": list(lags),
@@ -110,6 +112,7 @@ def recoverability(
             "confidence": confidence,
             "max_length": tokens.max_length,
             "pack": tokens.pack,
+            "options": options,
         }
         # A module's sites were chosen when it was wrapped; those of an encoder are chosen among what it gives.
         return measure(encoder, describe(model, encoder), tokens, config, device, progress, cache_dir)

@@ -13,7 +13,7 @@ from infodil.probes.reader import Calibration, LinearScores, Setting, fit_temper
 STEP_ROWS = 512
 PEAK_RATE = 2e-3
 WARM_STEPS = 20
-ROWS_WANTED = 400_000
+ROWS_WANTED = 150_000
 MOST_PASSES = 3
 LOGIT_BYTES = 64 * 2**20
 """Logits of as many targets as fit into this are made in one product, and none are kept."""

@@ -3,7 +3,7 @@
 __all__ = ["Calibration", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -38,6 +38,7 @@ class Setting:
     seed: int
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
 
@@ -48,6 +49,8 @@ class Reader(Protocol):
 
     name: str
     passes: int
+    temperatures: list[float]
+    """For each target, how far its evidence is trusted: chosen on the calibration rows at the last `end_pass`."""
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Learn from some training rows; a label of -1 is no label."""

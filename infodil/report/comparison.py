@@ -76,6 +76,8 @@ class ReportComparison:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the comparison as one page that opens without a network."""
+        from infodil.plots import figure_svg
+
         every = list(self.reports.items())
         together = {
             "rows": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.rows],
@@ -97,7 +99,7 @@ class ReportComparison:
             },
             report=together,
             sentences=[*meaning_sentences(self._settings()), control_sentence(together["rows"])],
-            figure=self.plot(),
+            figure=figure_svg(self.plot()) if any(row["chosen"] for row in together["rows"]) else b"",
         )
         return write_whole(path, page)
 

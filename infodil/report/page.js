@@ -186,7 +186,8 @@
   function textView(home, passage) {
     document.getElementById("text-section").hidden = false;
     const { tokens, lags } = passage;
-    const state = { site: 0, measure: "share", here: tokens.length - 1, held: false };
+    // Far enough in for every lag, early enough to be in sight.
+    const state = { site: 0, measure: "share", here: Math.min(tokens.length - 1, Math.max(24, Math.min(60, lags[lags.length - 1]))), held: false };
     const [siteLabel, siteSelect] = choice("Site", passage.sites.map((view, place) => [place, `${view.site} (${view.probe})`]), (value) => { state.site = Number(value); paint(); });
     siteSelect.id = "text-site";
     const [measureLabel] = choice("Shade by", [["share", "share of the token's surprisal recovered"], ["probability", "probability given to the token"]], (value) => { state.measure = value; paint(); });
@@ -218,7 +219,7 @@
     // bits = log q - log p, so the token's own surprisal -log p is bits - log q.
     function share(bits, probability) {
       const surprisal = bits - Math.log2(probability);
-      return surprisal > 0 && Number.isFinite(surprisal) ? Math.min(1, Math.max(0, bits / surprisal)) : bits > 0 ? 1 : 0;
+      return surprisal > 0 && Number.isFinite(surprisal) ? Math.min(1, Math.max(0, bits / surprisal)) : 0;
     }
     function paint() {
       const view = passage.sites[state.site];
@@ -242,7 +243,7 @@
         lines.push(el("tr", {}, el("td", {}, lag), el("td", { class: "what", title: spelled(tokens[at]) }, spelled(tokens[at])), el("td", {}, num(bits)), el("td", {}, percent(part)),
           el("td", {}, known(probability) ? (probability >= 0.0995 ? probability.toFixed(2) : probability.toPrecision(1)) : "\u2013"), el("td", {}, rank ?? "\u2013")));
       });
-      const heads = ["lag", "token", "bits", "share", "probability", "rank"];
+      const heads = ["lag", "token", "bits", "share", "prob.", "rank"];
       readout.replaceChildren(
         el("p", {}, `Position ${state.here} of ${tokens.length - 1}, \u201c${spelled(tokens[state.here])}\u201d${state.held ? ", held" : ""}`),
         lines.length ? el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...lines)) : el("span", {}, "No lag was read here."));

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import html
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,12 @@ from infodil.report.table import control_sentence, meaning_sentences, number, pr
 __all__ = ["render_page", "report_page"]
 
 
-def report_page(report: Mapping[str, Any], figure: Any | None = None) -> str:
+def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
     """The page of one report.
 
     Args:
         report: `RecoverabilityReport.to_dict()`.
-        figure: The curves as a matplotlib figure, shown where scripts are switched off.
+        figure: The curves as SVG, shown where scripts are switched off.
     """
     model, corpus, config = report["model"], report["corpus"], report["config"]
     facts = {
@@ -30,7 +29,7 @@ def report_page(report: Mapping[str, Any], figure: Any | None = None) -> str:
         "documents": corpus.get("documents"),
         "tokens": corpus.get("tokens"),
         "seed": config.get("seed"),
-        "infodil": report["provenance"].get("infodil"),
+        "infodil": (report["provenance"].get("versions") or report["provenance"]).get("infodil"),
     }
     return render_page(
         heading="Recoverability of past tokens",
@@ -51,7 +50,7 @@ def render_page(
     provenance: Mapping[str, Mapping[str, Any]],
     report: Mapping[str, Any],
     sentences: Sequence[str],
-    figure: Any | None = None,
+    figure: bytes = b"",
 ) -> str:
     """Fill the template: each hole once, so that nothing inserted is read as a hole."""
     script, style = _part("page.js"), _part("page.css")
@@ -151,7 +150,12 @@ def _spell(value: Any) -> str:
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{key} {f'({_spell(inner)})' if isinstance(inner, dict) else _spell(inner)}"
+            for key, inner in value.items()
+        )
+    return json.dumps(value) if isinstance(value, list) else str(value)
 
 
 def _trust(sentences: Sequence[str], warnings: Sequence[str]) -> str:
@@ -160,11 +164,9 @@ def _trust(sentences: Sequence[str], warnings: Sequence[str]) -> str:
     return said + (f'<ul class="warnings">{warned}</ul>' if warned else '<p class="trust">There are no warnings.</p>')
 
 
-def _picture(figure: Any | None) -> str:
+def _picture(svg: bytes) -> str:
     """The figure as an image whose markup is sealed in its own data."""
-    if figure is None:
+    if not svg:
         return ""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
-    source = base64.b64encode(drawn.getvalue()).decode()
+    source = base64.b64encode(svg).decode()
     return f'<img class="figure" alt="Bits by lag, one curve a site" src="data:image/svg+xml;base64,{source}">'

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ class RecoverabilityReport:
         if probe is not None:
             check_one_of("probe", probe, self.probes)
         frame = self.to_frame()
-        frame = frame[frame["chosen"] == True] if probe is None else frame[frame["probe"] == probe]  # noqa: E712 (may be None)
+        frame = frame[frame["chosen"].eq(True) if probe is None else frame["probe"] == probe]
         return recoverability_curves(frame, ax=ax, quantity=f"{quantity}_bits")
 
     def save(self, path: str | Path) -> Path:
@@ -170,7 +171,10 @@ class RecoverabilityReport:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one page that opens without a network."""
-        return write_whole(path, report_page(self.to_dict(), self.plot().figure if self.rows else None))
+        from infodil.plots import figure_svg
+
+        figure = figure_svg(self.plot().figure) if any(row["chosen"] for row in self.rows) else b""
+        return write_whole(path, report_page(self.to_dict(), figure))
 
 
 def load_report(path: str | Path) -> RecoverabilityReport:
@@ -231,7 +235,10 @@ def plain_json(value: Any) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain_json(inner) for key, inner in value.items()}
+        # Sorted as they are saved: a report and its loaded self print and make the same page.
+        return {
+            key: plain_json(inner) for key, inner in sorted(((str(k), v) for k, v in value.items()), key=itemgetter(0))
+        }
     if hasattr(value, "tolist"):  # numpy and torch, without importing either
         return plain_json(value.tolist())
     if isinstance(value, int):

@@ -1,0 +1,7 @@
+"""`python -m infodil` is `infodil`."""
+
+import sys
+
+from infodil.cli import main
+
+sys.exit(main())

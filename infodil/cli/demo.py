@@ -1,0 +1,78 @@
+"""The first thing to run: six states side by side on the built-in text, two of them trained on the spot."""
+
+__all__ = ["demo"]
+
+import dataclasses
+from itertools import islice
+
+from torch import nn
+
+from infodil.corpus import load_corpus, train_bpe
+from infodil.encoders import AttentionEncoder, CombinedEncoder, GRUEncoder, TraceEncoder
+from infodil.estimate import BITS_PER_NAT
+from infodil.lm import Training, train_language_model
+from infodil.measure import recoverability
+from infodil.report import RecoverabilityReport
+
+VOCABULARY = 512
+TOKENIZER_TEXTS = 1500
+CORPUS_TOKENS = 240_000
+MAX_LENGTH = 256
+PARAMETERS = 300_000
+TRAINING_TOKENS = 800_000
+LAGS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+
+def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
+    """Measure one EMA trace, a bank of three, and a GRU and causal attention before and after training.
+
+    The two language models have equal parameter budgets and see the same number of training tokens; they are trained
+    on the training split only, so that the test split is new to them too. All six are read in the same passes on
+    the same documents.
+    """
+    corpus = load_corpus("sample", max_length=MAX_LENGTH)
+    tokenizer = train_bpe(islice(corpus.documents(), TOKENIZER_TEXTS), VOCABULARY)
+    corpus = dataclasses.replace(corpus, tokenizer=tokenizer)
+    places = {"longest": MAX_LENGTH}
+    encoders = {
+        "EMA": TraceEncoder(VOCABULARY, (0.1,), dim=128, seed=seed),
+        "EMA bank": TraceEncoder(VOCABULARY, (0.5, 0.1, 0.02), dim=48, seed=seed),
+        "GRU": within_budget(GRUEncoder, seed=seed),
+        "GRU random": within_budget(GRUEncoder, seed=seed),
+        "attention": within_budget(AttentionEncoder, seed=seed, **places),
+        "attention random": within_budget(AttentionEncoder, seed=seed, **places),
+    }
+    trained: dict[str, Training] = {}
+    with corpus.tokenize(max_tokens=CORPUS_TOKENS, seed=seed, progress=progress) as tokens:
+        for name in ("GRU", "attention"):
+            trained[name] = train_language_model(
+                encoders[name],
+                tokens.splits["train"].tokens,
+                tokens.splits["calibration"].tokens,
+                tokens=TRAINING_TOKENS,
+                seed=seed,
+                progress=progress,
+                words=f"training {name}",
+            )
+    for name, training in trained.items():
+        print(
+            f"{name}: {training.parameters:,} parameters, {training.tokens:,} training tokens, "
+            f"{training.held_out_loss_nats * BITS_PER_NAT:.2f} bits a token held out"
+        )
+    report = recoverability(
+        CombinedEncoder(encoders), corpus, lags=LAGS, max_tokens=CORPUS_TOKENS, seed=seed, progress=progress
+    )
+    training = {name: dataclasses.asdict(result) for name, result in trained.items()}
+    model = report.model | {"name": "demo", "trained": training}
+    return dataclasses.replace(report, model=model)
+
+
+def within_budget(kind: type[nn.Module], **options: object) -> nn.Module:
+    """The widest model of its kind with at most `PARAMETERS` parameters."""
+    model = None
+    for dim in range(16, 1024, 8):
+        wider = kind(VOCABULARY, dim, **options)
+        if sum(parameter.numel() for parameter in wider.parameters()) > PARAMETERS:
+            break
+        model = wider
+    return model
