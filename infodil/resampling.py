@@ -41,7 +41,7 @@ def interval(
     reach = math.sqrt(units / (units - 1.0)) * student.ppf(1.0 - tail, units - 1)
     level = float(ndtr(-reach))
     low, high = np.nanquantile(replicates, [level, 1.0 - level], axis=0)
-    return low, high
+    return np.asarray(low), np.asarray(high)
 
 
 def correlation_length(series: Float[ndarray, "cells values"]) -> float:

@@ -167,7 +167,7 @@ def measure(
     with np.errstate(divide="ignore"):
         log_plug_in = np.log(counts["test"] / counts["test"].sum(1, keepdims=True))
     sums = read_test_split(streams["test"], targets["test"], units, fitted, probes, classes, context, log_plug_in)
-    train_samples = counts["train"].sum(1)
+    train_samples = counts["train"].sum(1).tolist()
     rows, summary, resampled = make_rows(sums, units, fitted, probes, lags, train_samples, config["confidence"], seed)
     dims = streams["train"].dims
     summary = [{**row, "dim": dims[row["site"]]} for row in summary]

@@ -95,7 +95,9 @@ class StateStream:
         """The states of a batch at the stated precision, from the store or from the encoder."""
         path = self.store / f"{self.name}-{int(batch.starts[0])}-{len(batch.starts)}" if self.store else None
         if path and path.exists():
-            return load_states(path)
+            states = load_states(path)
+            self.dims |= {site: state.shape[1] for site, state in states.items()}
+            return states
         encoded = self.encoder.encode(batch.tokens)
         chosen = {site: encoded[site] for site in choose_sites(self.sites, list(encoded))}
         check_states(chosen, tuple(batch.tokens.shape), self.dims)

@@ -119,7 +119,7 @@ class GaussianReader:
             trials = []
             for shrinkage, direction, offset in solutions(*self.collected.compute(target)):
                 evidence = torch.addmm(offset, states[few], direction)
-                trials.append((fit_temperature(base, evidence, labels[few])[1], shrinkage, direction, offset))
+                trials.append((fit_temperature(base, evidence, labels[few], 0.0)[1], shrinkage, direction, offset))
             _, shrinkage, weight[target], bias[target] = min(trials, key=lambda trial: trial[0])
             evidence = torch.addmm(bias[target], states, weight[target])
             self.temperatures.append(fit_temperature(base, evidence, labels)[0])

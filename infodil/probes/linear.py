@@ -11,7 +11,7 @@ from torch import Tensor
 from infodil.probes.reader import Calibration, LinearScores, Setting, fit_temperature
 
 STEP_ROWS = 512
-PEAK_RATE = 2e-3
+PEAK_RATE = 8e-3
 WARM_STEPS = 20
 ROWS_WANTED = 150_000
 MOST_PASSES = 3

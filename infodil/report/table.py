@@ -199,7 +199,9 @@ def meaning_sentences(config: dict[str, Any]) -> list[str]:
 
 def control_sentence(rows: Sequence[dict]) -> str:
     """What the probes read where the tokens were shuffled: nothing, or the measurement is not to be trusted."""
-    measured = [row for row in rows if row["shuffled_bits"] is not None]
+    # One control serves all lags of a site and probe: shuffled labels know no lag.
+    once = {(row.get("report"), row["site"], row["probe"]): row for row in rows if row["shuffled_bits"] is not None}
+    measured = list(once.values())
     if not measured:
         return "No shuffled control was measured."
     largest = max((row["shuffled_bits"] for row in measured), key=abs)

@@ -1,0 +1,71 @@
+"""Intervals: their width is right where it is known, they cover on dependent data, and blocks follow the correlation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from infodil.resampling import FEWEST_BLOCKS, correlation_length, interval, merge_cells, resample_weights
+
+
+def autoregressive(cells, rho, rng):
+    noise = rng.standard_normal(cells) * math.sqrt(1 - rho**2)
+    series = np.empty(cells)
+    series[0] = rng.standard_normal()
+    for t in range(1, cells):
+        series[t] = rho * series[t - 1] + noise[t]
+    return series
+
+
+def test_every_replicate_draws_as_many_units_as_there_are():
+    weights = resample_weights(17, 50, seed=3)
+    assert (weights.sum(1) == 17).all()
+    assert (resample_weights(17, 50, seed=3) == weights).all()
+    assert (resample_weights(17, 50, seed=4) != weights).any()
+
+
+@pytest.mark.parametrize("units", [5, 20, 200])
+def test_the_interval_of_a_mean_is_students(units):
+    values = np.random.default_rng(0).standard_normal(units)
+    replicates = resample_weights(units, 20_000, seed=0) @ values / units
+    low, high = interval(replicates, units, 0.9)
+    expected = student.ppf(0.95, units - 1) * values.std(ddof=1) / math.sqrt(units)
+    # Twenty thousand replicates leave about 1% on a quantile; five values leave their own skewness.
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.15 if units == 5 else 0.05)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_correlation_length_of_an_autoregressive_series(rho):
+    series = autoregressive(20_000, rho, np.random.default_rng(1))
+    # Of AR(1): 1/2 + rho / (1 - rho). Stopping at the first correlation that is not positive adds a little noise.
+    assert correlation_length(series[:, None]) == pytest.approx(0.5 + rho / (1 - rho), rel=0.25, abs=0.1)
+
+
+def test_a_constant_series_has_no_correlation():
+    assert correlation_length(np.ones((100, 2))) == 0.5
+
+
+def test_blocks_are_contiguous_and_never_fewer_than_sixteen():
+    for cells, correlation in [(16, 50.0), (40, 1.0), (1000, 3.0), (1000, 400.0)]:
+        block = merge_cells(cells, correlation)
+        assert (np.diff(block) >= 0).all() and set(block) == set(range(block[-1] + 1))
+        assert block[-1] + 1 >= min(FEWEST_BLOCKS, cells)
+
+
+def test_block_intervals_cover_a_slow_series_where_positions_do_not():
+    rng, hits, naive = np.random.default_rng(2), 0, 0
+    trials = 200
+    for trial in range(trials):
+        series = autoregressive(2000, 0.9, rng)
+        block = merge_cells(2000, correlation_length(series[:, None]))
+        first = np.flatnonzero(np.diff(block, prepend=-1))
+        sums, counts = np.add.reduceat(series, first), np.bincount(block)
+        weights = resample_weights(len(sums), 400, seed=trial)
+        low, high = interval((weights @ sums) / (weights @ counts), len(sums), 0.95)
+        hits += low <= 0 <= high
+        reach = 1.96 * series.std() / math.sqrt(2000)
+        naive += abs(series.mean()) <= reach
+    # 95% of 200 trials is 190, with a standard deviation of 3.1: three of them, and two points for the finite series.
+    assert hits >= 177
+    assert naive < 150
