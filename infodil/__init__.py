@@ -25,7 +25,7 @@ _HOME = {
     "load_encoder": "infodil.encoders",
     "Estimate": "infodil.estimate",
 }
-_MODULES = ["checks", "cli", "corpus", "encoders", "estimate", "plots", "probes", "report", "sources", "testing", "traces"]
+_MODULES = "checks cli corpus encoders estimate lm plots probes report resampling sources testing traces".split()
 
 __all__ = [
     "recoverability",

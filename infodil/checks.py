@@ -5,7 +5,15 @@ import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-__all__ = ["UserError", "check_between", "check_not_empty", "check_one_of", "check_whole", "near_matches", "write_whole"]
+__all__ = [
+    "UserError",
+    "check_between",
+    "check_not_empty",
+    "check_one_of",
+    "check_whole",
+    "near_matches",
+    "write_whole",
+]
 
 
 class UserError(ValueError):
@@ -40,7 +48,9 @@ def check_whole(argument: str, value: object, least: int, way_out: str) -> None:
         raise UserError(f"`{argument}` must be a whole number of at least {least}, got {value!r}: {way_out}.")
 
 
-def check_between(argument: str, value: float | int, low: float | int, high: float | int, *, open_low: bool = False) -> None:
+def check_between(
+    argument: str, value: float | int, low: float | int, high: float | int, *, open_low: bool = False
+) -> None:
     """Raise `UserError` unless `low <= value <= high` (`low < value` with `open_low`).
 
     Example:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import ndtr
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 MOST_UNITS = 1024
 """More resampling units than this add nothing to an interval; documents are grouped so that memory stays constant."""
@@ -38,7 +37,7 @@ def interval(
     is left out.
     """
     tail = (1.0 - confidence) / 2.0
-    reach = math.sqrt(units / (units - 1.0)) * student.ppf(1.0 - tail, units - 1)
+    reach = math.sqrt(units / (units - 1.0)) * stdtrit(units - 1, 1.0 - tail)
     level = float(ndtr(-reach))
     low, high = np.nanquantile(replicates, [level, 1.0 - level], axis=0)
     return np.asarray(low), np.asarray(high)

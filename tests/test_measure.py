@@ -23,9 +23,7 @@ def measure(encoder, tokens, **options):
 
 def value(report, lag, probe=None, column="value_bits"):
     row = next(
-        row
-        for row in report.rows
-        if row["lag"] == lag and (row["chosen"] if probe is None else row["probe"] == probe)
+        row for row in report.rows if row["lag"] == lag and (row["chosen"] if probe is None else row["probe"] == probe)
     )
     return row[column]
 

@@ -1,4 +1,4 @@
-"""Intervals: their width is right where it is known, they cover on dependent data, and blocks follow the correlation."""
+"""Intervals: right in width where it is known, covering on dependent data, in blocks that follow the correlation."""
 
 import math
 

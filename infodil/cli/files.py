@@ -3,20 +3,25 @@
 __all__ = ["check_folder", "read_lags", "read_options", "write_comparison", "write_report"]
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infodil.checks import UserError
+from infodil.checks import UserError, write_whole
 from infodil.plots import save_figure
 from infodil.report import RecoverabilityReport, compare, load_report
 
 
 def check_folder(folder: str) -> None:
     """Refuse a folder that cannot be written before hours are spent."""
-    path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"`--out` {folder!r} is a file: pass a folder.")
+    path = Path(folder).absolute()
+    there = next(part for part in (path, *path.parents) if part.exists())
+    if not there.is_dir():
+        what = "is a file" if there == path else f"lies under {there.name!r}, which is a file"
+        raise UserError(f"`--out` {folder!r} {what}: pass a folder.")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"`--out` {folder!r} cannot be written: pass a folder of your own.")
 
 
 def read_lags(text: str) -> list[int]:
@@ -29,7 +34,7 @@ def read_lags(text: str) -> list[int]:
     lags: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
             raise UserError(f"`--lags` must be whole numbers and ranges, got {text!r}: pass such as 0-16 or 0,1,2,4.")
         lags.extend(range(int(first), int(last) + 1) if dash else [int(first)])
     return lags
@@ -73,8 +78,6 @@ def write_comparison(paths: Sequence[str], folder: str) -> None:
     compared = compare({name: load_report(path) for name, path in zip(names, paths, strict=True)})
     print(compared)
     out = Path(folder)
-    from infodil.checks import write_whole
-
     written = [
         compared.to_html(out / "comparison.html"),
         save_figure(compared.plot(), out / "comparison.png"),

@@ -54,7 +54,10 @@ class AttentionEncoder(nn.Module):
     ) -> None:
         super().__init__()
         check_whole("vocabulary", vocabulary, 2, "a token must tell something")
+        check_whole("dim", dim, 1, "pass the width of the residual stream")
         check_whole("layers", layers, 1, "pass the number of blocks")
+        check_whole("heads", heads, 1, "pass how many parts of the stream are attended to apart")
+        check_whole("longest", longest, 1, "pass how many places there are")
         if dim % heads:
             raise UserError(f"`dim` must be a multiple of heads = {heads}, got {dim}: pass another width.")
         self.vocabulary, self.longest = vocabulary, longest

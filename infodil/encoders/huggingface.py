@@ -7,6 +7,7 @@ own beside this one: what is shared is `undisturbed` and the naming of sites by 
 __all__ = ["HuggingFaceEncoder", "load_huggingface"]
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -58,23 +59,14 @@ class HuggingFaceEncoder:
         """The stream at each site, `[documents, tokens, dim]`."""
         found: dict[str, Tensor] = {}
         handles = []
-
-        def before_first(block: nn.Module, inputs: tuple, named: dict) -> None:
-            found["embedding"] = inputs[0] if inputs else named["hidden_states"]
-
-        def after(site: str) -> object:
-            def keep(block: nn.Module, inputs: object, output: object) -> None:
-                found[site] = output[0] if isinstance(output, tuple) else output
-
-            return keep
-
         try:
             for site in self.sites:
                 if site == "embedding":
-                    handles.append(self.blocks[0].register_forward_pre_hook(before_first, with_kwargs=True))
+                    read = partial(keep_read, found, site)
+                    handles.append(self.blocks[0].register_forward_pre_hook(read, with_kwargs=True))
                 else:
                     block = self.blocks[int(site.removeprefix("layer.")) - 1]
-                    handles.append(block.register_forward_hook(after(site)))
+                    handles.append(block.register_forward_hook(partial(keep_left, found, site)))
             with undisturbed(self.module):
                 device = next(self.module.parameters()).device
                 self.module(input_ids=tokens.to(device), use_cache=False)
@@ -82,6 +74,16 @@ class HuggingFaceEncoder:
             for handle in handles:
                 handle.remove()
         return {site: found[site] for site in self.sites}
+
+
+def keep_read(found: dict[str, Tensor], site: str, block: nn.Module, inputs: tuple, named: dict) -> None:
+    """A hook before a block: the stream that it reads."""
+    found[site] = inputs[0] if inputs else named["hidden_states"]
+
+
+def keep_left(found: dict[str, Tensor], site: str, block: nn.Module, inputs: object, output: object) -> None:
+    """A hook after a block: the stream that it leaves."""
+    found[site] = output[0] if isinstance(output, tuple) else output
 
 
 def find_blocks(module: nn.Module, config: object) -> nn.ModuleList:
@@ -131,11 +133,14 @@ def load_huggingface(
         loaded = transformers.AutoModelForCausalLM.from_pretrained(
             place, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code, **options
         )
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(f"`model` {str(model)!r} cannot be loaded: {first_sentence(error)}") from None
+    except Exception as error:  # a foreign library on foreign files: whatever it raises, the model cannot be used
+        raise UserError(
+            f"`model` {str(model)!r} cannot be loaded ({first_sentence(error)}): pass a built-in name, the id of a "
+            "causal language model, a folder that it was saved to, or a GGUF file."
+        ) from None
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code, **options)
-    except (OSError, ValueError, ImportError, TypeError):
+    except Exception:
         tokenizer = None  # a corpus of token ids needs none; a corpus of text will say that it does
     loaded.eval().to(device)
     return HuggingFaceEncoder(loaded, sites, tokenizer=tokenizer, name=Path(model).name if gguf else str(model))
@@ -151,4 +156,4 @@ def locate(path: Path) -> tuple[str, str | None]:
 
 def first_sentence(error: Exception) -> str:
     """What went wrong, without the advice that follows in transformers' messages."""
-    return str(error).strip().split("\n")[0].rstrip(".") + "."
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

@@ -73,8 +73,11 @@ def load_encoder(
             raise UserError(f"`vocabulary` must be given for the built-in model {model!r}, got None.")
         try:
             return BUILT_IN[model](vocabulary, seed=seed, device=device, **options)
-        except TypeError as error:
-            raise UserError(f"`model` {model!r} does not take these options: {str(error).split(') ')[-1]}.") from None
+        except UserError:
+            raise
+        except (TypeError, ValueError) as error:
+            words = str(error).split(") ")[-1].split("\n")[0].rstrip(".")
+            raise UserError(f"`model` {model!r} does not take these options: {words}.") from None
     if isinstance(model, str | Path):
         if "/" not in str(model) and not Path(model).exists() and "did you" in near_matches(model, BUILT_IN):
             raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, BUILT_IN)}")

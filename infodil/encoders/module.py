@@ -4,6 +4,7 @@ __all__ = ["ModuleEncoder"]
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from jaxtyping import Int
@@ -61,14 +62,14 @@ class ModuleEncoder:
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:
         """The sites' outputs, `[documents, tokens, dim]` each."""
         documents, length = tokens.shape
-        # With as many documents as tokens the two axes could not be told apart: one more token, then cut off, is
-        # harmless to a causal model.
-        wide = torch.nn.functional.pad(tokens, (0, 1)) if documents == length else tokens
+        # With as many documents as tokens the two axes could not be told apart. One more document, then cut off, is
+        # harmless; one more token might be more than the model has places for.
+        wide = torch.cat([tokens, tokens[:1]]) if documents == length else tokens
         outputs: dict[str, object] = {}
         tensor = next(self.module.parameters(), None)
         with undisturbed(self.module), listening(self.module, self.sites, outputs):
             self.module(wide if tensor is None else wide.to(tensor.device))
-        return {site: upright(site, outputs, wide.shape)[:, :length] for site in self.sites}
+        return {site: upright(site, outputs, wide.shape)[:documents] for site in self.sites}
 
 
 def upright(site: str, outputs: dict[str, object], shape: tuple[int, int]) -> Tensor:
@@ -76,9 +77,10 @@ def upright(site: str, outputs: dict[str, object], shape: tuple[int, int]) -> Te
     if site not in outputs:
         raise UserError(f"`sites` has {site!r}, which the model never called: name a submodule its forward uses.")
     output = outputs[site]
-    while isinstance(output, tuple | list) and output:
+    # A packed sequence is a tuple as well, but its first entry has neither documents nor tokens.
+    while isinstance(output, tuple | list) and output and not isinstance(output, nn.utils.rnn.PackedSequence):
         output = output[0]
-    if isinstance(output, nn.utils.rnn.PackedSequence) or not isinstance(output, Tensor) or output.dim() != 3:
+    if not isinstance(output, Tensor) or output.dim() != 3:
         got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         raise UserError(
             f"`sites` has {site!r}, whose output must be [documents, tokens, dim] for tokens of shape "
@@ -93,13 +95,18 @@ def upright(site: str, outputs: dict[str, object], shape: tuple[int, int]) -> Te
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; every submodule back in its own mode, and torch's random state as before, after."""
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()
     try:
+        module.eval()
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
         for part, training in modes:
             part.training = training
+
+
+def keep(outputs: dict[str, object], site: str, part: nn.Module, inputs: object, output: object) -> None:
+    """A forward hook, once the first two arguments are bound."""
+    outputs[site] = output
 
 
 @contextmanager
@@ -109,11 +116,7 @@ def listening(module: nn.Module, sites: Iterable[str], outputs: dict[str, object
     handles = []
     try:
         for site in sites:
-
-            def keep(part: nn.Module, inputs: object, output: object, site: str = site) -> None:
-                outputs[site] = output
-
-            handles.append(parts[site].register_forward_hook(keep))
+            handles.append(parts[site].register_forward_hook(partial(keep, outputs, site)))
         yield
     finally:
         for handle in handles:
