@@ -34,8 +34,8 @@ class Config:
     seed: int = 0
     story_tokens: int = 300_000
     character_tokens: int = 300_000
-    smol_tokens: int = 60_000
-    bank_tokens: int = 400_000
+    smol_tokens: int = 40_000
+    bank_tokens: int = 300_000
     smol_sites: tuple[str, ...] = ("embedding", "layer.15", "layer.30")
 
 

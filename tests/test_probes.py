@@ -213,7 +213,7 @@ def test_linear_is_no_worse_than_the_gaussian_it_starts_from():
 
 def test_linear_alone_learns_too():
     reader, classes, codes = fit("linear", rows=20_000)
-    assert held_out_bits(reader, classes) > 0.9 * true_bits(codes)[0]
+    assert held_out_bits(reader, classes) > 0.85 * true_bits(codes)[0]
 
 
 def test_linear_sees_what_a_shared_covariance_cannot():

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
+from infodil.measure.states import Frame
 from infodil.probes import LADDER, Calibration, Setting, cross_entropy_nats, make_classes
 from infodil.sources import iid
 
@@ -35,11 +36,11 @@ class Config:
     positions: int = 16_000
     calibration: int = 1_600
     test: int = 3_200
-    alphas: tuple[float, ...] = (0.5, 0.1)
+    alpha: float = 0.5
     lag: int = 1
     seeds: tuple[int, ...] = (0, 1, 2)
     repeats: int = 5
-    strengths: tuple[float, ...] = (0.001, 0.01, 0.1)
+    strengths: tuple[float, ...] = (0.001, 0.01)
 
 
 def make_cell(config, alpha, seed):
@@ -58,13 +59,13 @@ def ours(splits, config):
     """Seconds and held-out cross-entropy in nats of the closed-form reader, over all types."""
     begin = time.perf_counter()
     (x, y), (xc, yc), (xt, yt) = splits["train"], splits["cal"], splits["test"]
-    shift, scale = x.mean(0), x.std(0)
+    frame = Frame.of(x[:2048])
     counts = [torch.bincount(labels, minlength=config.types) for labels in (y, yc)]
     classes = make_classes(*counts)
     reader = LADDER["gaussian"](Setting(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
-    reader.update((x - shift) / scale, classes.of_type[y][None])
-    reader.end_pass(Calibration((xc - shift) / scale, classes.of_type[yc][None]))
-    logits = classes.class_log_prior + reader.temperatures[0] * reader.scores((xt - shift) / scale, 0)
+    reader.update(frame.apply(x), classes.of_type[y][None])
+    reader.end_pass(Calibration(frame.apply(xc), classes.of_type[yc][None]))
+    logits = classes.class_log_prior + reader.temperatures[0] * reader.scores(frame.apply(xt), 0)
     loss = cross_entropy_nats(logits, classes.of_type[yt]) - float(classes.log_within(yt).mean())
     return time.perf_counter() - begin, loss
 
@@ -92,29 +93,29 @@ def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     config = Config()
     rows = []
-    for alpha in config.alphas:
-        for seed in config.seeds:
-            splits = make_cell(config, alpha, seed)
-            ours(splits, config)  # warm: the first call loads libraries
-            mine = [ours(splits, config) for _ in range(config.repeats)]
-            seconds, loss = statistics.median(second for second, _ in mine), mine[0][1]
-            peer, peer_loss = logistic(splits, config)
-            tuned = [logistic(splits, config, strength) for strength in config.strengths]
-            best = min(tuned, key=lambda trial: trial[1]["cal"])
-            rows.append(
-                {
-                    "alpha": alpha,
-                    "seed": seed,
-                    "gaussian_seconds": seconds,
-                    "logistic_seconds": peer,
-                    "ratio": peer / seconds,
-                    "gaussian_loss_nats": loss,
-                    "logistic_loss_nats": peer_loss["test"],
-                    "tuned_logistic_seconds": sum(trial[0] for trial in tuned),
-                    "tuned_logistic_loss_nats": best[1]["test"],
-                }
-            )
-            print(rows[-1], flush=True)
+    for seed in config.seeds:
+        splits = make_cell(config, config.alpha, seed)
+        ours(splits, config)  # warm: the first call loads libraries
+        # Before and after the peer: a busy minute then falls on both.
+        mine = [ours(splits, config) for _ in range(config.repeats)]
+        peer, peer_loss = logistic(splits, config)
+        mine += [ours(splits, config) for _ in range(config.repeats)]
+        seconds, loss = statistics.median(second for second, _ in mine), mine[0][1]
+        tuned = [logistic(splits, config, strength) for strength in config.strengths]
+        best = min(tuned, key=lambda trial: trial[1]["cal"])
+        rows.append(
+            {
+                "seed": seed,
+                "gaussian_seconds": seconds,
+                "logistic_seconds": peer,
+                "ratio": peer / seconds,
+                "gaussian_loss_nats": loss,
+                "logistic_loss_nats": float(peer_loss["test"]),
+                "tuned_logistic_seconds": sum(trial[0] for trial in tuned),
+                "tuned_logistic_loss_nats": float(best[1]["test"]),
+            }
+        )
+        print(rows[-1], flush=True)
     write_results("benchmark_gaussian_reader", rows, asdict(config))
 
 

@@ -56,7 +56,7 @@ class Frame:
 
     def apply(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
         """The states in this frame."""
-        return (states - self.shift) / self.scale
+        return (states - self.shift) * self.scale.reciprocal()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from infodil.probes.reader import Calibration, LinearScores, Setting, fit_temper
 SHRINKAGES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
 """Shares of a sphere mixed into the within-class covariance (Friedman 1989), tried on the calibration split."""
 
-SHRINKAGE_ROWS = 1024
+SHRINKAGE_ROWS = 512
 """Calibration rows that choose the shrinkage; the temperature, chosen last, sees all of them."""
 
 with warnings.catch_warnings():
@@ -41,9 +41,10 @@ class ClassSums:
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Add rows; a label of -1 is no label."""
         buckets = (labels >= 0).sum(0)
-        for bucket in buckets.unique().tolist():
-            rows = states[buckets == bucket]
-            self.moments[bucket] += (rows.T @ rows).double()
+        for bucket, size in enumerate(torch.bincount(buckets, minlength=len(labels) + 1).tolist()):
+            if size:
+                rows = states if size == len(states) else states[buckets == bucket]
+                self.moments[bucket] += rows.T @ rows
         for target, label in enumerate(labels):
             order = torch.argsort(label, stable=True)
             edges = torch.searchsorted(label[order], torch.arange(self.counts.shape[1] + 1, device=label.device))
@@ -144,15 +145,16 @@ def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> l
     freedom = rows / (rows - present).clamp(min=1.0)
     spread, axes = torch.linalg.eigh((total - between) * freedom)
     scale = total.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
+    # What was to be subtracted has been, in float64; the products that follow are float32 like the states.
+    spun, axes, counts, centre = (means @ axes).float(), axes.float(), counts.float()[:, None], centre.float()
     found = []
     for shrinkage in SHRINKAGES:
-        whiten = axes / ((1.0 - shrinkage) * spread.clamp(min=0.0) + shrinkage * scale).sqrt()
-        white = means @ whiten
+        stretch = ((1.0 - shrinkage) * spread.clamp(min=0.0) + shrinkage * scale).rsqrt().float()
+        white = spun * stretch
         # Sampling alone spreads the means by about classes / rows along each whitened axis.
-        signal = ((white**2 * (counts / rows)[:, None]).sum(0) - present / rows).clamp(min=0.0)
-        known = counts[:, None] * signal
+        signal = ((white**2 * (counts / rows)).sum(0) - present / rows).clamp(min=0.0).float()
+        known = counts * signal
         white = white * (known / (1.0 + known))
-        direction = whiten @ white.T
-        offset = -0.5 * (white**2).sum(1) - centre @ direction
-        found.append((shrinkage, direction.float(), offset.float()))
+        direction = axes @ (white * stretch).T
+        found.append((shrinkage, direction, -0.5 * (white**2).sum(1) - centre @ direction))
     return found
