@@ -118,6 +118,7 @@ def recoverability(
         return measure(encoder, describe(model, encoder), tokens, config, device, progress, cache_dir)
 
 
+@torch.no_grad()
 def measure(
     encoder: Encoder,
     name: str,

@@ -11,7 +11,7 @@ from torch import Tensor
 FEWEST_OCCURRENCES = 5
 """A type seen less often in training has no usable class mean: the prior speaks for it."""
 
-MOST_CLASSES = 8192
+MOST_CLASSES = 4096
 """Readers hold `lags x dim x classes` numbers; the most frequent types come first."""
 
 PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)

@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.probes.classes import Classes
+from infodil.probes.reader import LEAST_GAIN_NATS
 
 LONGEST = 3
 """Tokens after the hidden one that the n-gram may look at."""
@@ -82,19 +83,25 @@ class BackwardNgram:
             self.tables.append(Table(self.keys(following), symbols[place], self.classes.number))
 
     def keys(self, following: Int[ndarray, "rows length"]) -> Int[ndarray, "rows"]:
-        """One whole number for each context. Classes number at most 8,192, so four of them fit 63 bits."""
+        """One whole number for each context. Classes number at most a few thousand, so four of them fit 63 bits."""
         key = np.zeros(len(following), dtype=np.int64)
         for column in following.T:
             key = key * self.classes.number + column
         return key
 
     def choose(self, following: Int[ndarray, "rows length"], labels: Int[Tensor, "rows"]) -> None:
-        """Choose how many tokens to look at, for each number available, on calibration rows that have them all."""
+        """Choose how many tokens to look at, for each number available, on calibration rows that have them all.
+
+        A longer context must gain as much as any evidence must: on independent tokens none is used.
+        """
         losses = []
+        best = 0
         for length in range(min(following.shape[1], len(self.tables)) + 1):
             probability = self.spread(following, length).gather(1, labels[:, None])
-            losses.append(-float(probability.log().mean()))
-            self.used[length:] = [int(np.argmin(losses))] * (LONGEST + 1 - length)
+            losses.append(-float(probability.log().double().sum()))
+            if losses[best] - losses[length] > LEAST_GAIN_NATS:
+                best = length
+            self.used[length:] = [best] * (LONGEST + 1 - length)
 
     def log_probs(self, following: Int[ndarray, "rows length"]) -> Float[Tensor, "rows classes"]:
         """Log-probability of each class given the classes of the tokens that follow, nearest first, nats."""
