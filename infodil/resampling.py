@@ -50,6 +50,8 @@ def correlation_length(series: Float[ndarray, "cells values"]) -> float:
     "Practical Markov Chain Monte Carlo", section 3.3, without the pairing that only reversible chains justify).
     """
     cells = len(series)
+    if cells < 4:
+        return 0.5  # nothing can be seen of it
     centred = series - series.mean(axis=0)
     power = np.abs(np.fft.rfft(centred, n=2 * cells, axis=0)) ** 2
     correlation = np.fft.irfft(power, axis=0)[: cells // 2]

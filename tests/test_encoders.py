@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from infodil import recoverability
 from infodil.checks import UserError
 from infodil.corpus import train_bpe
 from infodil.encoders import (
@@ -97,6 +98,15 @@ def test_a_fingerprint_tells_what_is_computed(name):
     assert isinstance(prints[0], str)
 
 
+def test_a_fingerprint_of_a_module_covers_every_tensor():
+    first, other = Tagger(), Tagger()
+    other.load_state_dict(first.state_dict())
+    told = fingerprint(ModuleEncoder(first, "recurrent"))
+    assert fingerprint(ModuleEncoder(other, "recurrent")) == told
+    other.calls += 1  # a buffer without axes
+    assert fingerprint(ModuleEncoder(other, "recurrent")) != told
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_making_one_leaves_the_random_state_of_torch(name):
     before = torch.get_rng_state()
@@ -145,6 +155,22 @@ def test_a_gru_is_the_recurrence_of_its_definition():
     torch.testing.assert_close(encoder.encode(TOKENS)["gru"], torch.stack(states, 1))
 
 
+def test_attention_is_that_of_its_definition():
+    encoder = AttentionEncoder(VOCABULARY, 8, heads=2)
+    block = encoder.blocks[0]
+    stream = encoder.embedding(TOKENS)
+    parts = block.query_key_value(block.before_attention(stream)).unflatten(2, (3, 2, 2, 2))  # head, half, pair
+    query, key = (torch.complex(*parts[:, :, part].unbind(3)) for part in (0, 1))
+    turn = torch.polar(torch.ones(7, 2), torch.arange(7.0)[:, None] * torch.tensor([1.0, 1000.0**-0.5]))[:, None]
+    # Turned as complex numbers, a query and a key meet at the angle of their distance.
+    scores = torch.einsum("dthp,dshp->dhts", query * turn, (key * turn).conj()).real / 4**0.5
+    scores = scores.masked_fill(torch.ones(7, 7, dtype=torch.bool).triu(1), -torch.inf)
+    read = torch.einsum("dhts,dshe->dthe", scores.softmax(3), parts[:, :, 2].flatten(3))
+    stream = stream + block.out(read.flatten(2))
+    stream = stream + block.feed_forward(block.before_feed_forward(stream))
+    torch.testing.assert_close(encoder.encode(TOKENS)["attention"], stream.detach())
+
+
 def test_the_states_of_language_models_are_what_the_logits_are_read_from():
     gru, attention = GRUEncoder(VOCABULARY, 8), AttentionEncoder(VOCABULARY, 8, layers=2)
     logits = nn.functional.linear(gru.encode(TOKENS)["gru"], gru.embedding.weight, gru.bias)
@@ -156,7 +182,8 @@ def test_the_states_of_language_models_are_what_the_logits_are_read_from():
 
 
 def test_encoders_combined_are_the_encoders_apart():
-    trace, deep = TraceEncoder(VOCABULARY, (0.1,), dim=4), AttentionEncoder(VOCABULARY, 8, layers=2, longest=9)
+    trace, deep = TraceEncoder(VOCABULARY, (0.1,), dim=4), AttentionEncoder(VOCABULARY, 8, layers=2)
+    deep.longest = 9
     both = CombinedEncoder({"trace": trace, "deep": deep})
     assert both.sites == ("trace", "deep/block.1", "deep/block.2")
     assert (both.vocabulary, both.longest, both.costly) == (VOCABULARY, 9, False)
@@ -301,6 +328,10 @@ def packed(vectors):
             lambda: ModuleEncoder(Tagger(), None),
             "`sites` must name the submodules .* got None: pass some of 'embedding', 'dropout', 'recurrent'",
         ),
+        (
+            lambda: load_encoder(Tagger(), sites=[2]),
+            "`sites` must be names of submodules for a torch module, got 2",
+        ),
         (lambda: ModuleEncoder(Tagger(), []), "`sites` must not be empty: pass at least one name"),
         (
             lambda: ModuleEncoder(nn.Linear(1, 1), ""),
@@ -323,6 +354,11 @@ def packed(vectors):
             r"output must be \[documents, tokens, dim\] .* got dict: name another submodule or wrap",
         ),
         (lambda: load_encoder(Tagger()), "`sites` must name the submodules"),
+        (
+            lambda: load_encoder(TraceEncoder(9), probe="linear"),
+            "`probe` is an option of a model loaded by its name, and `model` is a TraceEncoder made already: leave it",
+        ),
+        (lambda: load_encoder(Tagger(), sites="recurrent", dim=9), "`dim` is an option of a model loaded by its name"),
         (lambda: load_encoder(7), "`model` must be a name, an Encoder or a torch.nn.Module, got int: give it"),
         (lambda: load_encoder("ema"), "`vocabulary` must be given for the built-in model 'ema', got None"),
         (lambda: load_encoder("emma", vocabulary=9), r"`model` 'emma' is no built-in name: did you mean 'ema'\?"),
@@ -338,12 +374,7 @@ def packed(vectors):
         (lambda: load_encoder("attention", vocabulary=9, dim=0), "`dim` must be a whole number of at least 1, got 0"),
         (lambda: AttentionEncoder(9, 16, heads=0), "`heads` must be a whole number of at least 1, got 0"),
         (lambda: AttentionEncoder(9, 16, layers=0), "`layers` must be a whole number of at least 1, got 0"),
-        (lambda: AttentionEncoder(9, 16, longest=0), "`longest` must be a whole number of at least 1, got 0"),
-        (lambda: AttentionEncoder(9, 10), "`dim` must be a multiple of heads = 4, got 10: pass another width"),
-        (
-            lambda: AttentionEncoder(VOCABULARY, 8, longest=4).encode(TOKENS),
-            "`tokens` are 7 to a document, more than this model's 4 places: pass a corpus with a smaller max_length",
-        ),
+        (lambda: AttentionEncoder(9, 12), "`dim` must be a multiple of 2 x heads = 8, got 12: pass another width"),
         (lambda: ShiftRegisterEncoder(9, window=0), "`window` must be a whole number of at least 1, got 0"),
         (
             lambda: TraceEncoder(9, embedding=torch.zeros(8, 4)),
@@ -374,7 +405,7 @@ def test_a_mistake_is_told_in_one_sentence(call, message):
 def test_an_option_that_a_built_in_model_cannot_use(monkeypatch):
     # Under pytest the annotations refuse it first: a model without annotations stands for all.
     monkeypatch.setitem(BUILT_IN, "plain", lambda vocabulary, alpha, **options: float(alpha))
-    with pytest.raises(UserError, match="`model` 'plain' does not take these options: could not convert .*'fast'"):
+    with pytest.raises(UserError, match=r"`model` 'plain' does not take these options: could not convert .*'fast'"):
         load_encoder("plain", vocabulary=9, alpha="fast")
 
 
@@ -403,6 +434,13 @@ def test_a_module_that_sees_later_tokens_is_refused():
 @pytest.mark.parametrize(
     ("states", "dims", "message"),
     [
+        (
+            torch.zeros(3, 7, 2),
+            {},
+            "`model` gave Tensor in place of states: an encoder must give a dictionary",
+        ),
+        ({}, {}, r"`model` gave a dictionary of \[\] in place of states"),
+        ({"a": [1.0]}, {}, r"`model` gave a dictionary of \['list'\] in place of states"),
         ({"a": torch.zeros(3, 7)}, {}, r"`model` gave states of shape \(3, 7\) at 'a' for tokens of shape \(3, 7\)"),
         (
             {"a": torch.zeros(3, 6, 2)},
@@ -508,6 +546,9 @@ def test_the_submodules_of_a_hugging_face_model_can_be_sites():
     model = tiny("gpt2")
     encoder = load_encoder(model, sites=["transformer.h.0", "transformer.h.1.mlp"])
     assert isinstance(encoder, ModuleEncoder)
+    assert load_encoder(model, sites=["layer.*", 0]).sites == ("embedding", "layer.1", "layer.2", "layer.3")
+    with pytest.raises(UserError, match="`sites` has 4, which the model does not have"):
+        load_encoder(model, sites=4)
     inner = HuggingFaceEncoder(model, "layer.1").encode(TOKENS)["layer.1"]
     torch.testing.assert_close(encoder.encode(TOKENS)["transformer.h.0"], inner)
     self_test(encoder)
@@ -525,6 +566,13 @@ def test_a_saved_folder_is_loaded_with_its_tokenizer(saved):
     (saved / "tokenizer.json").unlink()
     (saved / "tokenizer_config.json").unlink()
     assert load_encoder(saved).tokenizer is None
+
+
+@pytest.mark.parametrize("sites", [-1, "layer.*", 2, [0, 3]])
+def test_sites_by_number_are_measured(saved, sites):
+    tokens = torch.randint(300, (20, 30))
+    report = recoverability(saved, tokens, sites=sites, lags=[0, 1], probes="prior", progress=False)
+    assert report.sites == load_encoder(saved, sites=sites).sites
 
 
 def test_code_of_a_repository_is_not_run_unless_asked_for(saved, monkeypatch):
@@ -549,7 +597,7 @@ def test_remote_code_in_a_folder_is_refused(saved):
     config |= {"model_type": "strange", "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}}
     (saved / "config.json").write_text(json.dumps(config))
     (saved / "code.py").write_text(f"open({str(saved / 'was-run')!r}, 'w')")
-    with pytest.raises(UserError, match="`model` .*tiny' cannot be loaded"):
+    with pytest.raises(UserError, match=r"`model` .*tiny' cannot be loaded"):
         load_encoder(saved)
     assert not (saved / "was-run").exists()
 

@@ -168,7 +168,7 @@ def test_units_are_documents_or_cells():
         lengths = np.diff(np.append(units.edges, len(split.tokens)))
         np.testing.assert_array_equal(np.bincount(units.index(np.arange(len(split.tokens)))), lengths)
         cells = Units.of(split, few_documents=True)
-        assert not cells.documents and cells.number == math.ceil(len(split.tokens) / 64)
+        assert not cells.documents and cells.number == math.ceil(len(split.tokens) / (len(split.tokens) // 32))
 
 
 def test_one_long_text_is_resampled_in_blocks():

@@ -4,8 +4,8 @@ __all__ = ["Encoder", "check_states", "choose_sites", "fingerprint", "self_test"
 
 import fnmatch
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -63,11 +63,17 @@ def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequen
     return [site for site in offered if site in chosen]
 
 
-def check_states(states: dict[str, Tensor], shape: tuple[int, int], dims: dict[str, int]) -> None:
+def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> None:
     """Raise `UserError` unless the states have the shape of their tokens, the usual dims, and finite values.
 
     `dims` is filled at the first call and compared with later.
     """
+    if not isinstance(states, Mapping) or not states or not all(isinstance(s, Tensor) for s in states.values()):
+        got = sorted({type(s).__name__ for s in states.values()}) if isinstance(states, Mapping) else None
+        raise UserError(
+            f"`model` gave {type(states).__name__ if got is None else f'a dictionary of {got}'} in place of states: "
+            "an encoder must give a dictionary of tensors, {site: [documents, tokens, dim]}."
+        )
     if dims and set(dims) != set(states):
         raise UserError(
             f"`model` gave the sites {sorted(states)} after {sorted(dims)}: an encoder must give the same every time."
@@ -105,8 +111,9 @@ def self_test(encoder: Encoder, length: int = 6, seed: int = 0) -> None:
     changed[[0, 2]] = (tokens[[0, 2]] + 1) % encoder.vocabulary
     kept = max(1, length // 2)
     dims: dict[str, int] = {}
-    before = {site: state.clone() for site, state in encoder.encode(tokens.clone()).items()}
-    check_states(before, tuple(tokens.shape), dims)
+    first = encoder.encode(tokens.clone())
+    check_states(first, tuple(tokens.shape), dims)
+    before = {site: state.clone() for site, state in first.items()}
     for what, other in (("another document", changed), ("a later token", late(tokens, kept, encoder.vocabulary))):
         after = encoder.encode(other)
         check_states(after, tuple(tokens.shape), dims)
@@ -142,5 +149,5 @@ def hash_tensors(tensors: dict[str, Tensor], words: str) -> str:
     digest = hashlib.sha256(words.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

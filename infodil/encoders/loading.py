@@ -55,7 +55,8 @@ def load_encoder(
             weights), an `Encoder`, a `torch.nn.Module` with `sites`, or the id or local folder of a Hugging Face
             causal language model.
         vocabulary: How many types; needed by the built-in ones, else read off the model.
-        sites: For a torch module the submodules to listen to, for a Hugging Face model the depths.
+        sites: For a torch module the submodules to listen to, for a Hugging Face model the depths (or, where it is
+            passed in, its submodules).
         seed: Of random weights and token vectors.
         device: Where a model loaded here runs. A module that is passed in stays where it is.
         dtype: Of the weights of a model loaded here.
@@ -83,12 +84,42 @@ def load_encoder(
             raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, BUILT_IN)}")
         return load_huggingface(model, sites, device=device, dtype=dtype, **options)
     if isinstance(model, Encoder):
+        check_options(model, options, ())
         return model
     if isinstance(model, nn.Module):
-        if sites is None and hasattr(model, "get_input_embeddings") and hasattr(model, "config"):
-            return HuggingFaceEncoder(model, **options)
+        check_options(model, options, ("tokenizer",))
+        if hasattr(model, "get_input_embeddings") and hasattr(model, "config"):
+            return from_memory(model, sites, vocabulary, **options)
         return ModuleEncoder(model, sites, vocabulary, **options)
     raise UserError(
         f"`model` must be a name, an Encoder or a torch.nn.Module, got {type(model).__name__}: "
         "give it `vocabulary` and `encode(tokens)`."
     )
+
+
+def check_options(model: object, options: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `UserError` for an option of a model that is made already: a misspelt argument must not be lost."""
+    for name in options:
+        if name not in known:
+            raise UserError(
+                f"`{name}` is an option of a model loaded by its name, and `model` is a {type(model).__name__} made "
+                "already: leave it out, or check its spelling."
+            )
+
+
+def from_memory(
+    model: nn.Module, sites: str | int | Iterable[str | int] | None, vocabulary: int | None, **options: object
+) -> Encoder:
+    """A Hugging Face model at the depths named by `sites`, else at the submodules of these names."""
+    sites = list(sites) if isinstance(sites, Iterable) and not isinstance(sites, str) else sites
+    try:
+        return HuggingFaceEncoder(model, sites, **options)
+    except UserError:
+        if sites is None or isinstance(sites, int) or (isinstance(sites, list) and not all(map(is_name, sites))):
+            raise
+    return ModuleEncoder(model, sites, vocabulary, **options)
+
+
+def is_name(site: object) -> bool:
+    """Whether a site is named rather than numbered."""
+    return isinstance(site, str)

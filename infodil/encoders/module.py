@@ -38,7 +38,7 @@ class ModuleEncoder:
     def __init__(
         self,
         module: nn.Module,
-        sites: str | Iterable[str] | None,
+        sites: str | int | Iterable[str | int] | None,
         vocabulary: int | None = None,
         tokenizer: object = None,
     ) -> None:
@@ -48,6 +48,13 @@ class ModuleEncoder:
                 "`sites` must name the submodules whose outputs are the states of a torch module, got None: "
                 f"pass some of {', '.join(map(repr, names[1:7]))}."
             )
+        sites = [sites] if isinstance(sites, str | int) else list(sites)
+        for site in sites:
+            if not isinstance(site, str):
+                raise UserError(
+                    f"`sites` must be names of submodules for a torch module, got {site!r}: "
+                    f"pass some of {', '.join(map(repr, names[1:7]))}."
+                )
         self.module = module
         self.sites = tuple(choose_sites(sites, names))
         if vocabulary is None:

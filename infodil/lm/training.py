@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Integer
 from numpy import ndarray
 from torch import nn
 from tqdm.auto import tqdm
@@ -30,13 +30,13 @@ class Training:
 
 def train_language_model(
     model: nn.Module,
-    train: Int[ndarray, "tokens"],
-    held_out: Int[ndarray, "held_out_tokens"],
+    train: Integer[ndarray, "tokens"],
+    held_out: Integer[ndarray, "held_out_tokens"],
     *,
     tokens: int,
     window: int = 128,
-    batch_size: int = 16,
-    peak_rate: float = 3e-3,
+    batch_size: int = 8,
+    peak_rate: float = 4e-3,
     seed: int = 0,
     progress: bool = True,
     words: str = "training",
@@ -59,6 +59,8 @@ def train_language_model(
     Raises:
         UserError: The text is shorter than a window.
     """
+    check_whole("tokens", tokens, 1, "pass how many tokens to train on")
+    check_whole("batch_size", batch_size, 1, "pass 1 or more")
     check_whole("window", window, 2, "a next token needs one before it")
     for name, text in (("train", train), ("held_out", held_out)):
         check_whole(f"len({name})", len(text), window + 1, "pass more text or a smaller window")
@@ -88,7 +90,7 @@ def train_language_model(
     return Training(count, steps * window * batch_size, held_out_loss(model, held_out, window, batch_size, device))
 
 
-def rows_of(text: Int[ndarray, "tokens"], begins: ndarray, window: int, device: torch.device) -> torch.Tensor:
+def rows_of(text: Integer[ndarray, "tokens"], begins: ndarray, window: int, device: torch.device) -> torch.Tensor:
     """Windows of `window + 1` tokens."""
     return torch.from_numpy(text[begins[:, None] + np.arange(window + 1)].astype(np.int64)).to(device)
 
@@ -100,7 +102,7 @@ def next_token_loss(model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def held_out_loss(
-    model: nn.Module, text: Int[ndarray, "tokens"], window: int, batch_size: int, device: torch.device
+    model: nn.Module, text: Integer[ndarray, "tokens"], window: int, batch_size: int, device: torch.device
 ) -> float:
     """Mean loss over windows laid end to end."""
     begins = np.arange(0, len(text) - window, window)

@@ -22,11 +22,13 @@ FEWEST_DOCUMENTS = 20
 """With fewer test documents than this, blocks of positions are resampled instead."""
 
 CELL_TOKENS = 64
+FEWEST_CELLS = 32
 MOST_CELLS = 4 * MOST_UNITS
 LOGITS = 2**22
 """Logits held at once."""
 
 TERMS = ("reader", "beside_context", "top1", "top5")
+SHARED = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Units:
 
     @classmethod
     def of(cls, split: Split, few_documents: bool) -> "Units":
-        """Documents, grouped to at most 1,024; cells of at least 64 tokens where documents are few."""
+        """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
         if few_documents or split.documents < FEWEST_DOCUMENTS:
-            cell = max(CELL_TOKENS, -(-len(split.tokens) // MOST_CELLS))
+            cell = max(1, min(CELL_TOKENS, len(split.tokens) // FEWEST_CELLS), -(-len(split.tokens) // MOST_CELLS))
             return cls(np.arange(0, len(split.tokens), cell), documents=False)
         first = np.flatnonzero(np.diff(split.document, prepend=-1))
         begins = split.starts[first]
@@ -63,14 +65,15 @@ class Units:
 class Sums:
     """Sums of pointwise terms in nats within units; the additive statistics of the test split.
 
-    `reader[term]` is `[sites, probes, targets, units]` for the log-probability under the reader, the same beside the
-    context, and the two hit rates; `shared[term]` is `[targets, units]` for the counts, the prior, the plug-in
-    distribution of the test labels, and the context reader.
+    `reader[term]` is `[sites, probes, targets, units]` for the log-probability of the class under the reader, the same
+    beside the context, and the two hit rates; `shared[term]` is `[targets, units]` for the counts, the log-probability
+    of the class under the prior, the plug-in distribution of the test labels and the context reader, and that of the
+    type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`).
     """
 
     def __init__(self, sites: int, probes: int, targets: int, units: int) -> None:
         self.reader = {term: np.zeros((sites, probes, targets, units)) for term in TERMS}
-        self.shared = {term: np.zeros((targets, units)) for term in ("count", "prior", "plug_in", "context")}
+        self.shared = {term: np.zeros((targets, units)) for term in SHARED}
 
     def merge(self, other: "Sums") -> None:
         """Add the sums of documents tested elsewhere."""
@@ -87,11 +90,12 @@ def read_test_split(
     probes: Sequence[str],
     classes: Classes,
     context: BackwardNgram,
-    log_plug_in: Float[ndarray, "targets vocabulary"],
+    counts: Int[ndarray, "targets vocabulary"],
 ) -> Sums:
-    """Read the test split once."""
+    """Read the test split once; `counts` are of the types asked for there."""
+    log_types, log_classes = plug_in(counts, classes)
     sums = Sums(len(fitted), len(probes), targets.number, units.number)
-    log_prior = classes.log_prior.cpu().numpy()
+    log_prior, log_class_prior = classes.log_prior.cpu().numpy(), classes.class_log_prior.cpu().numpy()
     rows_at_once = max(256, LOGITS // classes.number)
     for chunk in stream.chunks("reading the test split"):
         for begin in range(0, len(chunk.index), rows_at_once):
@@ -111,22 +115,35 @@ def read_test_split(
                     where += np.bincount(unit, values, minlength=len(where))
 
                 label = labels_of(classes, types)
-                within = classes.log_within(torch.from_numpy(types).to(label.device))
                 known = None
+                numbers = label.cpu().numpy()
                 add(sums.shared["count"][target], np.ones(len(rows)))
-                add(sums.shared["prior"][target], log_prior[types])
-                add(sums.shared["plug_in"][target], log_plug_in[target][types])
+                add(sums.shared["prior"][target], log_class_prior[numbers])
+                add(sums.shared["plug_in"][target], log_classes[target][numbers])
+                add(sums.shared["type_prior"][target], log_prior[types])
+                add(sums.shared["type_plug_in"][target], log_types[target][types])
                 if target:
                     following = targets.following(index[rows], targets.lags[target - 1])
                     known = context.log_probs(as_classes(classes, following))
-                    add(sums.shared["context"][target], known.gather(1, label[:, None]).squeeze(1) + within)
+                    add(sums.shared["context"][target], known.gather(1, label[:, None]).squeeze(1))
                 for s, (site, readers) in enumerate(fitted.items()):
                     states = chunk.states[site][part][torch.from_numpy(rows)]
                     for p, probe in enumerate(probes):
-                        terms = pointwise(readers[probe], states, target, label, types, within, known, classes)
+                        terms = pointwise(readers[probe], states, target, label, types, known, classes)
                         for term, values in terms.items():
                             add(sums.reader[term][s, p, target], values)
     return sums
+
+
+def plug_in(
+    counts: Int[ndarray, "targets vocabulary"], classes: Classes
+) -> tuple[Float[ndarray, "targets vocabulary"], Float[ndarray, "targets classes"]]:
+    """Log of the share of each type, and of each class, among the test labels."""
+    of_type = classes.of_type.cpu().numpy()
+    together = np.stack([np.bincount(of_type, row, minlength=classes.number) for row in counts])
+    with np.errstate(divide="ignore"):
+        logs = [np.log(part / part.sum(1, keepdims=True)) for part in (counts, together)]
+    return logs[0], logs[1]
 
 
 def pointwise(
@@ -135,22 +152,20 @@ def pointwise(
     target: int,
     label: Int[Tensor, "rows"],
     types: Int[ndarray, "rows"],
-    within: Float[Tensor, "rows"],
     known: Float[Tensor, "rows classes"] | None,
     classes: Classes,
 ) -> dict[str, Float[Tensor, "rows"]]:
-    """Log-probability of the true type under one reader, the same beside the context, and hits."""
+    """Log-probability of the true class under one reader, the same beside the context, and hits of the true type."""
     scores = fit.reader.scores(states, target)
     temperature = fit.reader.temperatures[target]
     logits = classes.class_log_prior + temperature * scores
     # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
-    prior = classes.log_prior[torch.from_numpy(types).to(label.device)]
-    terms = {"reader": log_probability(logits, label) + within if temperature else prior}
+    terms = {"reader": log_probability(logits, label) if temperature else classes.class_log_prior[label]}
     if known is not None:
         weight = fit.beside_context[target]
         beside = known + weight * (scores - scores.amax(1, keepdim=True))
         context = known.gather(1, label[:, None]).squeeze(1)
-        terms["beside_context"] = (log_probability(beside, label) if weight else context) + within
+        terms["beside_context"] = log_probability(beside, label) if weight else context
         greater, equal = classes.ranks(logits, torch.from_numpy(types).to(label.device))
         for term, guesses in (("top1", 1.0), ("top5", 5.0)):
             # Types that are exactly as likely share the guesses that are left.

@@ -25,6 +25,8 @@ from infodil.measure.targets import Targets
 from infodil.probes import LADDER, make_classes
 from infodil.report import RecoverabilityReport
 
+FEWEST_TEST_TOKENS = 32
+
 FEWEST_SAMPLES = 1000
 """Below this many test positions a warning says that the figures are rough."""
 
@@ -33,7 +35,7 @@ def recoverability(
     model: object,
     corpus: object,
     *,
-    lags: Iterable[int] = range(17),
+    lags: Iterable[int] | int = range(17),
     sites: str | int | Iterable[str | int] | None = None,
     probes: str | Iterable[str] = ("prior", "gaussian", "linear"),
     precision: str = "float32",
@@ -51,6 +53,8 @@ def recoverability(
 
     Each value is a lower bound on :math:`I(X_{t-k}; H_t)` at the stated precision: the plug-in entropy of the held-out
     tokens less the held-out cross-entropy of a reader (Barber and Agakov 2003; usable information, Xu et al. 2020).
+    Types seen fewer than five times in training count as one there: for any function c of a token
+    :math:`I(X; H) \ge I(c(X); H)`, and what cannot be learned about rare types must not be charged to the state.
     Beside it stand the ceiling :math:`H(X)`, the bits beyond what the tokens after it give away (Hewitt et al. 2021),
     and the same figure for shuffled documents. Training, calibration and test splits share no document, every choice
     is made on the calibration split, and intervals resample documents, or blocks of one long text.
@@ -94,7 +98,8 @@ def recoverability(
     check_whole("seed", seed, 0, "pass 0 or more")
     check_between("confidence", confidence, 0.5, 0.9999)
     device, dtype = check_device(device), check_dtype(dtype)
-    corpus = load_corpus(corpus)
+    corpus = open_corpus(corpus)
+    check_cache(cache_dir)
     late = isinstance(model, str) and model in BUILT_IN  # its vocabulary is the corpus's
     encoder = None if late else load_encoder(model, sites=sites, seed=seed, device=device, dtype=dtype, **options)
     with tokenize(corpus, encoder, max_tokens, seed, progress) as tokens:
@@ -114,8 +119,9 @@ def recoverability(
             "pack": tokens.pack,
             "options": options,
         }
-        # A module's sites were chosen when it was wrapped; those of an encoder are chosen among what it gives.
-        return measure(encoder, describe(model, encoder), tokens, config, device, progress, cache_dir)
+        # A model wrapped or loaded here gives the chosen sites only; those of an encoder are chosen among all it gives.
+        chosen = sites if late or encoder is model else None
+        return measure(encoder, describe(model, encoder), tokens, chosen, config, device, progress, cache_dir)
 
 
 @torch.no_grad()
@@ -123,6 +129,7 @@ def measure(
     encoder: Encoder,
     name: str,
     tokens: Tokens,
+    sites: str | int | Iterable[str | int] | None,
     config: dict,
     device: torch.device,
     progress: bool,
@@ -143,17 +150,25 @@ def measure(
     wanted = pick_calibration(targets["calibration"], generator)
     context = fit_context(classes, targets["train"], targets["calibration"], wanted)
 
+    dims: dict[str, int] = {}
     streams = {
         split: StateStream(
-            encoder, tokens.splits[split], config["sites"], config["batch_size"], device, config["precision"],
-            split, progress,
+            encoder=encoder,
+            split=tokens.splits[split],
+            sites=sites,
+            batch_size=config["batch_size"],
+            device=device,
+            precision=config["precision"],
+            name=split,
+            progress=progress,
+            dims=dims,
         )
         for split in targets
-    }  # fmt: skip
+    }
     key = fingerprint(encoder) if cache_dir is not None else None
     if key is not None:
         key += f"{tokens.sha256} {config} {tokens.splits}"
-    needed = tokens.total * sum(first_dims(encoder, config["sites"]).values()) * 4
+    needed = tokens.total * sum(first_dims(encoder, sites).values()) * 4
     store = open_store(streams["train"], cache_dir, key, needed, getattr(encoder, "costly", True))
     for split, stream in streams.items():
         if split == "train" or key is not None:  # the others are read once: kept only for a run to resume
@@ -165,12 +180,9 @@ def measure(
     )  # fmt: skip
     streams["test"].frames = streams["train"].frames
     units = Units.of(tokens.splits["test"], tokens.few_documents)
-    with np.errstate(divide="ignore"):
-        log_plug_in = np.log(counts["test"] / counts["test"].sum(1, keepdims=True))
-    sums = read_test_split(streams["test"], targets["test"], units, fitted, probes, classes, context, log_plug_in)
+    sums = read_test_split(streams["test"], targets["test"], units, fitted, probes, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
     rows, summary, resampled = make_rows(sums, units, fitted, probes, lags, train_samples, config["confidence"], seed)
-    dims = streams["train"].dims
     summary = [{**row, "dim": dims[row["site"]]} for row in summary]
     chosen = {site: strongest(readers, probes) for site, readers in fitted.items()}
     passage, shown = read_passage(streams["test"], targets["test"], fitted, chosen, classes)
@@ -209,7 +221,21 @@ def tokenize(corpus: Corpus, encoder: Encoder | None, max_tokens: int | None, se
     return corpus.tokenize(tokenizer, max_tokens=max_tokens, seed=seed, progress=progress)
 
 
-def check_lags(lags: Iterable[int]) -> tuple[int, ...]:
+def open_corpus(corpus: object) -> Corpus:
+    """`load_corpus`, its complaints in the words of this call."""
+    try:
+        return load_corpus(corpus)
+    except UserError as error:
+        raise UserError(str(error).replace("`source`", "`corpus`")) from None
+
+
+def check_cache(cache_dir: str | Path | None) -> None:
+    """Refuse a file where a folder is needed, before anything is read."""
+    if cache_dir is not None and Path(cache_dir).exists() and not Path(cache_dir).is_dir():
+        raise UserError(f"`cache_dir` {Path(cache_dir).name!r} is a file: pass a folder.")
+
+
+def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
     """Distinct whole numbers of at least zero, ascending."""
     lags = [lags] if isinstance(lags, int) else list(lags)
     check_not_empty("lags", lags, "pass at least one, such as lags=range(17)")
@@ -278,6 +304,9 @@ def check_counts(counts: dict[str, np.ndarray], lags: Sequence[int], tokens: Tok
                     f"`lags` has {lag}, which is never observed: the longest {split} sequence has {longest} tokens; "
                     "pass smaller lags, longer documents, a larger max_length or pack=True."
                 )
+    held_out = int(counts["test"][0].sum())
+    if held_out < FEWEST_TEST_TOKENS:
+        raise UserError(f"`corpus` leaves {held_out} test tokens, too few for an interval: pass more text.")
     kinds = int((counts["train"][0] > 0).sum())
     if kinds < 2:
         raise UserError(f"`corpus` has {kinds} distinct training token: a probe needs at least two classes.")

@@ -28,9 +28,10 @@ def make_rows(
 ) -> tuple[list[dict], list[dict], dict]:
     """Rows (site x lag x probe), summary (site), and what the intervals rest on.
 
-    A value is `H(X) - cross-entropy`, with the plug-in entropy of the test labels: low by construction, hence the
-    lower bound. Its interval reaches from the plug-in's lower end to the upper end under the trained prior, whose
-    cross-entropy is never below the entropy: what is not known about `H(X)` is inside the interval.
+    A value is `H(c(X)) - cross-entropy` of the classes c (types, the rare ones pooled), with the plug-in entropy of
+    the test labels: low by construction, hence the lower bound. The ceiling is that of the types themselves. An
+    interval reaches from the plug-in's lower end to the upper end under the trained prior, whose cross-entropy is
+    never below the entropy: what is not known about the entropy is inside the interval.
     """
     if not units.documents:
         sums = in_blocks(sums)
@@ -53,10 +54,10 @@ def make_rows(
     value, certified = gain("reader", sums.shared["plug_in"])
     usable, usable_drawn = gain("reader", sums.shared["prior"])
     low, high = bounds(certified)[0], bounds(usable_drawn)[1]
-    surprise = {term: -sums.shared[term] * BITS_PER_NAT for term in ("plug_in", "prior")}
-    ceiling = surprise["plug_in"].sum(-1) / count.sum(-1)
-    ceiling_low = bounds(replicate(surprise["plug_in"], count))[0]
-    ceiling_high = bounds(replicate(surprise["prior"], count))[1]
+    surprise = {term: -sums.shared[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
+    ceiling = surprise["type_plug_in"].sum(-1) / count.sum(-1)
+    ceiling_low = bounds(replicate(surprise["type_plug_in"], count))[0]
+    ceiling_high = bounds(replicate(surprise["type_prior"], count))[1]
     # Where the context reader does worse than the plug-in entropy, the entropy is the better figure for what is
     # unknown without the state: a poor context reader must not be turned into memory.
     poor = sums.shared["context"].sum(-1) < sums.shared["plug_in"].sum(-1)
