@@ -1,6 +1,7 @@
 """The import law: a file imports only from lower floors; neighbours on a floor do not know each other."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,23 @@ def test_the_face_does_not_wait_for_torch(module):
 @pytest.mark.parametrize("name", infodil.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(infodil, name) is not None
+
+
+@pytest.mark.parametrize("folder", ["analyses", "paper_figures"])
+def test_studies_and_figures_meet_in_a_csv(folder):
+    for path in sorted((ROOT.parent / folder).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if folder == "paper_figures":
+            assert imported(path) <= {"plots"}, f"{path.name} may import infodil.plots only"
+            assert "import torch" not in text
+        else:
+            assert "paper_figures." not in text.replace("paper_figures/", "")
+    for path in ROOT.rglob("*.py"):
+        assert "import analyses" not in path.read_text(encoding="utf-8")
+
+
+def test_every_result_has_its_provenance():
+    data = ROOT.parent / "paper_figures" / "data"
+    for table in data.glob("*.csv"):
+        origin = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
+        assert {"config", "commit", "versions", "device", "date"} <= set(origin)
