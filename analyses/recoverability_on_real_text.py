@@ -64,6 +64,8 @@ def characters(data, config):
 
     folder = data / "model-lstm-char" / "shakespeare"
     ids = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    # The released file has lost the two letters u: by frequency (ids are ranks) 13 is "u" and 40 is "U".
+    ids |= {"u": ids.pop("  "), "U": ids.pop("")}
     model = CharacterLSTM(len(ids))
     model.load_state_dict(load_file(folder / "model.safetensors"))
     text = gzip.open(data / "tinyshakespeare" / "input.txt.gz", "rt", encoding="utf-8").read()
