@@ -66,6 +66,7 @@ class AttentionEncoder(nn.Module):
         *,
         layers: int = 1,
         heads: int = 4,
+        every_block: bool = True,
         seed: int = 0,
         device: str | torch.device | None = None,
     ) -> None:
@@ -77,7 +78,8 @@ class AttentionEncoder(nn.Module):
         if dim % (2 * heads):
             raise UserError(f"`dim` must be a multiple of 2 x heads = {2 * heads}, got {dim}: pass another width.")
         self.vocabulary = vocabulary
-        self.sites = ("attention",) if layers == 1 else tuple(f"block.{layer + 1}" for layer in range(layers))
+        apart = every_block and layers > 1
+        self.sites = tuple(f"block.{layer + 1}" for layer in range(layers)) if apart else ("attention",)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(vocabulary, dim)
@@ -104,5 +106,5 @@ class AttentionEncoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Float[Tensor, "documents tokens dim"]]:
-        """The residual stream after each block, before the last normalisation."""
-        return dict(zip(self.sites, self.streams(tokens), strict=True))
+        """The residual stream after each block (or the last alone), before the last normalisation."""
+        return dict(zip(self.sites, self.streams(tokens)[-len(self.sites) :], strict=True))
