@@ -35,7 +35,7 @@ class Config:
     story_tokens: int = 300_000
     character_tokens: int = 300_000
     smol_tokens: int = 40_000
-    bank_tokens: int = 300_000
+    bank_tokens: int = 215_000
     smol_sites: tuple[str, ...] = ("embedding", "layer.15", "layer.30")
 
 
