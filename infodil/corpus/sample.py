@@ -22,13 +22,16 @@ SHORTEST = 20
 @lru_cache(maxsize=1)
 def read_sample() -> tuple[tuple[str, ...], dict[str, Any]]:
     """The documents in a fixed shuffled order, and where they came from: versions and a sha256 of the texts."""
+    from tqdm.auto import tqdm
+
     texts: set[str] = set()
     collecting = gc.isenabled()
     gc.disable()  # syntax trees have no cycles, and looking for some in them takes half of the time
     try:
-        for package in PACKAGES:
-            for path in _sources(package):
-                texts.update(_docstrings(path))
+        sources = [path for package in PACKAGES for path in _sources(package)]
+        # Only where somebody looks: a call that takes seconds, and has no argument to silence it.
+        for path in tqdm(sources, "reading docstrings", leave=False, disable=None, unit="file"):
+            texts.update(_docstrings(path))
     finally:
         if collecting:
             gc.enable()

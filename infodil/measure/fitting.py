@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from infodil.measure.states import Frame, StateStream
 from infodil.measure.targets import FOLLOWING, Targets, positions
@@ -131,8 +132,8 @@ def fit_readers(
                 types = labels_of(classes, targets.types(chunk.index, chunk.position))
                 for site, reader in readers.items():
                     reader.update(chunk.states[site], types)
-            for site, reader in readers.items():
-                reader.end_pass(calibration[site])
+            for site in tqdm(readers, f"{probe}: choosing", leave=False, disable=not train.progress, unit="site"):
+                readers[site].end_pass(calibration[site])
         for site, reader in readers.items():
             fitted[site][probe] = weigh(reader, calibration[site], classes, known)
         weaker = readers
