@@ -149,7 +149,7 @@ def test_without_shrinkage_it_is_fishers_discriminant():
     states, tokens, _ = codebook(20_000, types=5, dim=4)
     sums = ClassSums(4, 1, 5)
     sums.update(states, tokens[None])
-    _, direction, offset = solutions(*sums.compute(0))[0]
+    direction, offset = solutions(*sums.compute(0))[0]
     ours = torch.log_softmax(states[:100] @ direction + offset, 1)
     twin = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(5, 0.2)).fit(states.numpy(), tokens.numpy())
     # The shrunk means differ by a share of about 1 / (rows in a class x signal) = 1 / 4000.

@@ -97,8 +97,8 @@ def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> N
 
 
 @torch.no_grad()
-def self_test(encoder: Encoder, length: int = 6, seed: int = 0) -> None:
-    """Raise `UserError` if a state sees a later token or another document: every number would be wrong.
+def self_test(encoder: Encoder, length: int = 6, seed: int = 0) -> dict[str, int]:
+    """The dims of every site; raises `UserError` if a state sees a later token or another document.
 
     Three random documents are encoded together, then with the outer two changed, then with the end of the middle one
     changed. The first states of the middle one may move by rounding only. It stands in the middle because a model
@@ -126,6 +126,7 @@ def self_test(encoder: Encoder, length: int = 6, seed: int = 0) -> None:
                     f"`model` gives states at {site!r} that change by {moved:.2g} with {what}: "
                     "pass a causal model that reads [documents, tokens] (batch_first=True)."
                 )
+    return dims
 
 
 def late(tokens: Tensor, kept: int, vocabulary: int) -> Tensor:

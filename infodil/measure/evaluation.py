@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.corpus import Split
+from infodil.estimate import BITS_PER_NAT
 from infodil.measure.fitting import Fitted, as_classes, labels_of
 from infodil.measure.states import StateStream
 from infodil.measure.targets import Targets
@@ -62,6 +63,7 @@ class Units:
         return np.searchsorted(self.edges, index, side="right") - 1
 
 
+@dataclass(frozen=True)
 class Sums:
     """Sums of pointwise terms in nats within units; the additive statistics of the test split.
 
@@ -71,9 +73,24 @@ class Sums:
     type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`).
     """
 
-    def __init__(self, sites: int, probes: int, targets: int, units: int) -> None:
-        self.reader = {term: np.zeros((sites, probes, targets, units)) for term in TERMS}
-        self.shared = {term: np.zeros((targets, units)) for term in SHARED}
+    reader: dict[str, ndarray]
+    shared: dict[str, ndarray]
+
+    @classmethod
+    def zeros(cls, sites: int, probes: int, targets: int, units: int) -> "Sums":
+        """Nothing read yet."""
+        return cls(
+            {term: np.zeros((sites, probes, targets, units)) for term in TERMS},
+            {term: np.zeros((targets, units)) for term in SHARED},
+        )
+
+    def grouped(self, first: Int[ndarray, "groups"]) -> "Sums":
+        """Neighbouring units added up; `first` is where each group begins."""
+        parts = [
+            {term: np.add.reduceat(values, first, axis=-1) for term, values in terms.items()}
+            for terms in (self.reader, self.shared)
+        ]
+        return Sums(*parts)
 
     def merge(self, other: "Sums") -> None:
         """Add the sums of documents tested elsewhere."""
@@ -94,7 +111,7 @@ def read_test_split(
 ) -> Sums:
     """Read the test split once; `counts` are of the types asked for there."""
     log_types, log_classes = plug_in(counts, classes)
-    sums = Sums(len(fitted), len(probes), targets.number, units.number)
+    sums = Sums.zeros(len(fitted), len(probes), targets.number, units.number)
     log_prior, log_class_prior = classes.log_prior.cpu().numpy(), classes.class_log_prior.cpu().numpy()
     rows_at_once = max(256, LOGITS // classes.number)
     for chunk in stream.chunks("reading the test split"):
@@ -215,7 +232,7 @@ def read_passage(
             )
             log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
             greater, _ = classes.ranks(logits, true)
-            bits = (log_q - classes.log_prior[true]) / np.log(2.0)
+            bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
             for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
                 row: list[float | int | None] = [None] * length
                 for place, value in zip(there.tolist(), values.tolist(), strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from infodil.measure.states import Frame, StateStream
-from infodil.measure.targets import FOLLOWING, Targets, positions
+from infodil.measure.targets import Targets, positions
 from infodil.probes import (
     LADDER,
     BackwardNgram,
@@ -24,6 +24,7 @@ from infodil.probes import (
     cross_entropy_nats,
     fit_temperature,
 )
+from infodil.probes.context import LONGEST
 
 CALIBRATION_ROWS = 4096
 """Rows on which one-parameter choices are made: they cost about 1 / (2 x 4096) nats each."""
@@ -68,9 +69,9 @@ def fit_context(classes: Classes, train: Targets, calibration: Targets, wanted: 
     context = BackwardNgram(classes)
     context.fit(train.split.tokens, train.left())
     tokens, left = calibration.split.tokens, calibration.left()
-    hidden = wanted[left[wanted] >= FOLLOWING]
+    hidden = wanted[left[wanted] >= LONGEST]
     if len(hidden):
-        following = tokens[hidden[:, None] + np.arange(1, FOLLOWING + 1)]
+        following = tokens[hidden[:, None] + np.arange(1, LONGEST + 1)]
         context.choose(as_classes(classes, following), labels_of(classes, tokens[hidden]))
     return context
 
@@ -102,7 +103,9 @@ def fit_readers(
     A rung starts from the one below it, so weaker ones are fitted even where they are not reported. All sites and
     targets share each pass over the training states.
     """
-    frames(train, calibrate)
+    first = next(train.chunks("looking at the first states"))
+    frames = {site: Frame.of(states.to(train.device)) for site, states in first.states.items()}
+    train.frames = calibrate.frames = frames
     where = positions(held_out.split)[wanted]
     labels = labels_of(classes, held_out.types(wanted, where))
     known = {
@@ -138,15 +141,6 @@ def fit_readers(
             fitted[site][probe] = weigh(reader, calibration[site], classes, known)
         weaker = readers
     return fitted
-
-
-def frames(train: StateStream, calibrate: StateStream) -> None:
-    """Fix the shift and scale of every site by the first batch of training states."""
-    if not train.frames:
-        first = next(iter(train.chunks("looking at the first states")))
-        for site, states in first.states.items():
-            train.frames[site] = Frame.of(states.to(train.device).float())
-    calibrate.frames = train.frames
 
 
 def weigh(reader: Reader, calibration: Calibration, classes: Classes, known: dict[int, Tensor]) -> Fitted:

@@ -105,7 +105,7 @@ def recoverability(
     with tokenize(corpus, encoder, max_tokens, seed, progress) as tokens:
         if encoder is None:
             encoder = load_encoder(model, vocabulary=tokens.vocabulary, seed=seed, device=device, **options)
-        check_fit(encoder, tokens, lags)
+        check_fit(encoder, tokens)
         config = {
             "lags": list(lags),
             "sites": [sites] if isinstance(sites, str | int) else None if sites is None else list(sites),
@@ -137,7 +137,8 @@ def measure(
 ) -> RecoverabilityReport:
     """Fit on the training split, choose on the calibration split, report the test split."""
     lags, probes, seed = tuple(config["lags"]), config["probes"], config["seed"]
-    self_test(encoder)
+    offered = self_test(encoder)
+    dims = {site: offered[site] for site in choose_sites(sites, list(offered))}
     generator = np.random.default_rng([seed, 0x1A6])
     targets = {split: Targets.of(tokens.splits[split], lags, generator) for split in ("train", "calibration", "test")}
     vocabulary = max(tokens.vocabulary, encoder.vocabulary) if tokens.tokenizer is None else tokens.vocabulary
@@ -150,7 +151,6 @@ def measure(
     wanted = pick_calibration(targets["calibration"], generator)
     context = fit_context(classes, targets["train"], targets["calibration"], wanted)
 
-    dims: dict[str, int] = {}
     streams = {
         split: StateStream(
             encoder=encoder,
@@ -168,7 +168,7 @@ def measure(
     key = fingerprint(encoder) if cache_dir is not None else None
     if key is not None:
         key += f"{tokens.sha256} {config} {tokens.splits}"
-    needed = tokens.total * sum(first_dims(encoder, sites).values()) * 4
+    needed = tokens.total * sum(dims.values()) * 4
     store = open_store(streams["train"], cache_dir, key, needed, getattr(encoder, "costly", True))
     for split, stream in streams.items():
         if split == "train" or key is not None:  # the others are read once: kept only for a run to resume
@@ -274,7 +274,7 @@ def check_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
     return chosen
 
 
-def check_fit(encoder: Encoder, tokens: Tokens, lags: Sequence[int]) -> None:
+def check_fit(encoder: Encoder, tokens: Tokens) -> None:
     """The encoder can read these tokens, and the sequences are long enough for the lags."""
     longest = getattr(encoder, "longest", None)
     if longest is not None and longest < tokens.max_length:
@@ -310,12 +310,6 @@ def check_counts(counts: dict[str, np.ndarray], lags: Sequence[int], tokens: Tok
     kinds = int((counts["train"][0] > 0).sum())
     if kinds < 2:
         raise UserError(f"`corpus` has {kinds} distinct training token: a probe needs at least two classes.")
-
-
-def first_dims(encoder: Encoder, sites: object) -> dict[str, int]:
-    """The dims of the sites, by encoding one token."""
-    encoded = encoder.encode(torch.zeros(2, 1, dtype=torch.long))
-    return {site: encoded[site].shape[-1] for site in choose_sites(sites, list(encoded))}
 
 
 def describe(model: object, encoder: Encoder) -> str:

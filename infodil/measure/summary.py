@@ -125,10 +125,7 @@ def in_blocks(sums: Sums) -> Sums:
     surprise = (sums.shared["plug_in"] / np.maximum(count, 1.0)).T
     block = merge_cells(count.shape[1], correlation_length(np.concatenate([columns, surprise], 1)))
     first = np.flatnonzero(np.diff(block, prepend=-1))
-    merged = object.__new__(Sums)
-    merged.reader = {term: np.add.reduceat(values, first, axis=-1) for term, values in sums.reader.items()}
-    merged.shared = {term: np.add.reduceat(values, first, axis=-1) for term, values in sums.shared.items()}
-    return merged
+    return sums.grouped(first)
 
 
 def summarise(

@@ -9,9 +9,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-
-FOLLOWING = 3
-"""Tokens after the hidden one that the context reader may look at."""
+from infodil.probes.context import LONGEST
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Targets:
 
     def following(self, index: Int[ndarray, "rows"], lag: int) -> Int[ndarray, "rows length"]:
         """The types after the hidden token, nearest first, up to three and never past the state's own position."""
-        length = min(lag, FOLLOWING)
+        length = min(lag, LONGEST)
         return self.split.tokens[index[:, None] - lag + np.arange(1, length + 1)].astype(np.int64)
 
     def counts(self, vocabulary: int) -> Int[ndarray, "targets vocabulary"]:

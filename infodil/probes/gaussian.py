@@ -101,7 +101,6 @@ class GaussianReader:
             setting.dim, setting.targets, setting.classes.number, setting.device
         )
         self.temperatures: list[float] = []
-        self.shrinkages: list[float] = []
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Add training rows."""
@@ -118,13 +117,12 @@ class GaussianReader:
             states, labels = calibration.states[rows], labels[rows]
             few = slice(0, SHRINKAGE_ROWS)
             trials = []
-            for shrinkage, direction, offset in solutions(*self.collected.compute(target)):
+            for direction, offset in solutions(*self.collected.compute(target)):
                 evidence = torch.addmm(offset, states[few], direction)
-                trials.append((fit_temperature(base, evidence, labels[few], 0.0)[1], shrinkage, direction, offset))
-            _, shrinkage, weight[target], bias[target] = min(trials, key=lambda trial: trial[0])
+                trials.append((fit_temperature(base, evidence, labels[few], 0.0)[1], direction, offset))
+            _, weight[target], bias[target] = min(trials, key=lambda trial: trial[0])
             evidence = torch.addmm(bias[target], states, weight[target])
             self.temperatures.append(fit_temperature(base, evidence, labels)[0])
-            self.shrinkages.append(shrinkage)
         self.linear = LinearScores(weight, bias)
         # The covariance of all rows is kept for readers that start here; the sums have done their work.
         self.total = self.collected.compute(0)[3]
@@ -135,8 +133,8 @@ class GaussianReader:
         return self.linear.scores(states, target)
 
 
-def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> list[tuple[float, Tensor, Tensor]]:
-    """For each shrinkage: it, the direction of evidence `[dim, classes]` and its offset `[classes]`, float32.
+def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """For each shrinkage: the direction of evidence `[dim, classes]` and its offset `[classes]`, float32.
 
     One eigendecomposition of the within-class covariance serves every shrinkage.
     """
@@ -156,5 +154,5 @@ def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> l
         known = counts * signal
         white = white * (known / (1.0 + known))
         direction = axes @ (white * stretch).T
-        found.append((shrinkage, direction, -0.5 * (white**2).sum(1) - centre @ direction))
+        found.append((direction, -0.5 * (white**2).sum(1) - centre @ direction))
     return found
