@@ -4,6 +4,7 @@ __all__ = ["Sums", "Units", "read_passage", "read_test_split"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,6 +121,13 @@ def read_test_split(
             index = chunk.index[part]
             all_types = targets.types(index, chunk.position[part])
             all_units = units.index(index)
+            prepared = {
+                (site, probe): readers[probe].reader.prepare(
+                    stream.view(site, chunk.states[site][part], readers[probe].reader.raw)
+                )
+                for site, readers in fitted.items()
+                for probe in probes
+            }
             for target, types in enumerate(all_types):
                 rows = np.flatnonzero(types >= 0)
                 if len(rows) == 0:
@@ -144,9 +152,9 @@ def read_test_split(
                     known = context.log_probs(as_classes(classes, following))
                     add(sums.shared["context"][target], known.gather(1, label[:, None]).squeeze(1))
                 for s, (site, readers) in enumerate(fitted.items()):
-                    states = chunk.states[site][part][torch.from_numpy(rows)]
                     for p, probe in enumerate(probes):
-                        terms = pointwise(readers[probe], states, target, label, types, known, classes)
+                        some = prepared[site, probe][torch.from_numpy(rows).to(label.device)]
+                        terms = pointwise(readers[probe], some, target, label, types, known, classes)
                         for term, values in terms.items():
                             add(sums.reader[term][s, p, target], values)
     return sums
@@ -165,7 +173,7 @@ def plug_in(
 
 def pointwise(
     fit: Fitted,
-    states: Float[Tensor, "rows dim"],
+    prepared: Any,
     target: int,
     label: Int[Tensor, "rows"],
     types: Int[ndarray, "rows"],
@@ -173,7 +181,7 @@ def pointwise(
     classes: Classes,
 ) -> dict[str, Float[Tensor, "rows"]]:
     """Log-probability of the true class under one reader, the same beside the context, and hits of the true type."""
-    scores = fit.reader.scores(states, target)
+    scores = fit.reader.scores(prepared, target)
     temperature = fit.reader.temperatures[target]
     logits = classes.class_log_prior + temperature * scores
     # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
@@ -221,14 +229,14 @@ def read_passage(
     for site, readers in fitted.items():
         fit = readers[chosen[site]]
         states = stream.observe(encoded[site][0]).to(stream.device)
-        states = stream.frames[site].apply(states)
+        prepared = fit.reader.prepare(stream.view(site, states, fit.reader.raw))
         rows_of = {"bits": [], "probability": [], "rank": []}
         for target in range(1, targets.number):
             there = np.flatnonzero(types[target] >= 0)
             label = types[target, there]
             true = torch.from_numpy(label).to(stream.device)
             logits = classes.class_log_prior + fit.reader.temperatures[target] * fit.reader.scores(
-                states[torch.from_numpy(there)], target
+                prepared[torch.from_numpy(there).to(stream.device)], target
             )
             log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
             greater, _ = classes.ranks(logits, true)

@@ -104,7 +104,7 @@ def fit_readers(
     targets share each pass over the training states.
     """
     first = next(train.chunks("looking at the first states"))
-    frames = {site: Frame.of(states.to(train.device)) for site, states in first.states.items()}
+    frames = {site: Frame.of(states.float()) for site, states in first.states.items()}
     train.frames = calibrate.frames = frames
     where = positions(held_out.split)[wanted]
     labels = labels_of(classes, held_out.types(wanted, where))
@@ -112,13 +112,17 @@ def fit_readers(
         target: context.log_probs(as_classes(classes, held_out.following(wanted[where >= lag], lag)))
         for target, lag in enumerate(held_out.lags, start=1)
     }
-    calibration = {site: Calibration(states, labels) for site, states in gather(calibrate, wanted).items()}
+    gathered = gather(calibrate, wanted)
+
+    def calibration(site: str, raw: bool) -> Calibration:
+        return Calibration(calibrate.view(site, gathered[site], raw), labels)
+
     ladder = list(LADDER)
-    fitted: dict[str, dict[str, Fitted]] = {site: {} for site in calibration}
-    weaker: dict[str, Reader | None] = dict.fromkeys(calibration)
+    fitted: dict[str, dict[str, Fitted]] = {site: {} for site in gathered}
+    weaker: dict[str, Reader | None] = dict.fromkeys(gathered)
     for probe in ladder[: 1 + max(ladder.index(probe) for probe in probes)]:
         readers: dict[str, Reader] = {}
-        for site in calibration:
+        for site in gathered:
             setting = Setting(
                 dim=train.dims[site],
                 targets=targets.number,
@@ -134,11 +138,11 @@ def fit_readers(
             for chunk in train.chunks(f"{probe}: pass {number + 1} of {passes}", order):
                 types = labels_of(classes, targets.types(chunk.index, chunk.position))
                 for site, reader in readers.items():
-                    reader.update(chunk.states[site], types)
+                    reader.update(train.view(site, chunk.states[site], reader.raw), types)
             for site in tqdm(readers, f"{probe}: choosing", leave=False, disable=not train.progress, unit="site"):
-                readers[site].end_pass(calibration[site])
+                readers[site].end_pass(calibration(site, readers[site].raw))
         for site, reader in readers.items():
-            fitted[site][probe] = weigh(reader, calibration[site], classes, known)
+            fitted[site][probe] = weigh(reader, calibration(site, reader.raw), classes, known)
         weaker = readers
     return fitted
 
@@ -146,9 +150,10 @@ def fit_readers(
 def weigh(reader: Reader, calibration: Calibration, classes: Classes, known: dict[int, Tensor]) -> Fitted:
     """Weigh a reader's evidence beside the context reader's, and note its calibration cross-entropy."""
     beside, losses = [0.0], []
+    prepared = reader.prepare(calibration.states)
     for target, labels in enumerate(calibration.labels):
         rows = torch.nonzero(labels >= 0).squeeze(1)
-        scores = reader.scores(calibration.states[rows], target)
+        scores = reader.scores(prepared[rows], target)
         logits = classes.class_log_prior + reader.temperatures[target] * scores
         losses.append(cross_entropy_nats(logits, labels[rows]))
         if target:

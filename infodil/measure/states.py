@@ -84,11 +84,12 @@ class StateStream:
             real = columns < batch.lengths[:, None]
             index = (batch.starts[:, None] + columns)[real].numpy()
             position = columns.expand_as(real)[real].numpy()
-            states = {
-                site: self.frames[site].apply(state.to(self.device)) if self.frames else state
-                for site, state in self.observed(batch, real).items()
-            }
+            states = {site: state.to(self.device) for site, state in self.observed(batch, real).items()}
             yield Chunk(states, index, position)
+
+    def view(self, site: str, states: Float[Tensor, "rows dim"], raw: bool) -> Float[Tensor, "rows dim"]:
+        """States as a reader wants them: as observed, or in the site's frame."""
+        return states if raw else self.frames[site].apply(states.float())
 
     @torch.no_grad()
     def observed(self, batch: Batch, real: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Calibration, LinearScores, Setting, fit_temperature
+from infodil.probes.reader import Calibration, FramedReader, LinearScores, Setting, fit_temperature
 
 SHRINKAGES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
 """Shares of a sphere mixed into the within-class covariance (Friedman 1989), tried on the calibration split."""
@@ -78,7 +78,7 @@ class ClassSums:
         return counts, centre, means, total
 
 
-class GaussianReader:
+class GaussianReader(FramedReader):
     r"""Linear discriminant analysis with shrunk covariance and shrunk means, weighed by a temperature.
 
     The within-class covariance :math:`W = T - B` is exact from the sums. In the basis that makes

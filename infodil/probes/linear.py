@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Calibration, LinearScores, Setting, fit_temperature
+from infodil.probes.reader import Calibration, FramedReader, LinearScores, Setting, fit_temperature
 
 STEP_ROWS = 512
 PEAK_RATE = 8e-3
@@ -19,7 +19,7 @@ LOGIT_BYTES = 64 * 2**20
 """Logits of as many targets as fit into this are made in one product, and none are kept."""
 
 
-class LinearReader:
+class LinearReader(FramedReader):
     """Multinomial logistic regression by Adam on whitened states, one head for each target.
 
     It starts at the closed-form Gaussian solution where one was fitted, so that training can only add to it, and

@@ -5,10 +5,10 @@ __all__ = ["PriorReader"]
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Calibration, Setting
+from infodil.probes.reader import Calibration, FramedReader, Setting
 
 
-class PriorReader:
+class PriorReader(FramedReader):
     """The smoothed unigram distribution of the training split: no evidence for any class."""
 
     name = "prior"

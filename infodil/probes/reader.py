@@ -1,15 +1,16 @@
 """What every rung of the ladder is: evidence about each class, read from a state and weighed on held-out rows."""
 
-__all__ = ["Calibration", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
+__all__ = ["Calibration", "FramedReader", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.classes import Classes
+from infodil.probes.decoding import Code
 
 NEWTON_STEPS = 12
 HOTTEST = 1e4
@@ -44,6 +45,10 @@ class Setting:
     train_rows: int
     device: torch.device
     seed: int
+    code: Code | None = None
+    """How the states superpose token vectors, where the encoder says so."""
+    sigma: float = 0.0
+    """Root mean square error of a number of the observed states: rounding or added noise."""
 
 
 @runtime_checkable
@@ -51,11 +56,13 @@ class Reader(Protocol):
     """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
 
     The caller streams the training rows `passes` times through `update`, closing each with `end_pass`; then
-    `scores` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`: temperature zero
-    is the prior, which therefore is in every family.
+    `scores(prepare(states))` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`:
+    temperature zero is the prior, which therefore is in every family.
     """
 
     name: str
+    raw: bool
+    """Whether states come as they were observed, rather than shifted and scaled to about one."""
     passes: int
     temperatures: list[float]
     """For each target, how far its evidence is trusted: chosen on the calibration rows at the last `end_pass`."""
@@ -68,9 +75,23 @@ class Reader(Protocol):
         """All training rows have been seen once more."""
         ...
 
-    def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
-        """Evidence for each class up to a constant of the row, nats."""
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Any:
+        """What all targets share, computed once: anything whose rows can be picked with an index tensor."""
         ...
+
+    def scores(self, prepared: Any, target: int) -> Float[Tensor, "rows classes"]:
+        """Evidence for each class up to a constant of the row, nats, from (some rows of) `prepare`."""
+        ...
+
+
+class FramedReader:
+    """What most readers are: they read framed states as they come, target by target."""
+
+    raw = False
+
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
+        """The states themselves."""
+        return states
 
 
 @dataclass
