@@ -14,7 +14,7 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots"},
-    {"corpus", "estimate", "resampling", "sources", "traces"},
+    {"corpus", "estimate", "precision", "resampling", "sources", "traces"},
     {"encoders", "lm", "probes", "report"},
     {"measure"},
     {"testing"},
