@@ -1,0 +1,131 @@
+"""Softmax heads of all targets over the same inputs, trained together: two matrix products a step and head."""
+
+__all__ = ["LOGIT_BYTES", "Heads", "rate"]
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+LOGIT_BYTES = 64 * 2**20
+"""Logits of as many heads as fit into this are made in one product, and none are kept."""
+
+WARM_STEPS = 20
+ALIGNED = 8
+"""Inputs come in multiples of this: matrix products in half precision run on fast units only then."""
+
+
+def rate(step: int, progress: float, peak: float) -> float:
+    """Linear warm-up over 20 steps, and half a cosine down to zero at a `progress` of one."""
+    return peak * min(1.0, (step + 1) / WARM_STEPS) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+def product_dtype(device: torch.device) -> torch.dtype:
+    """What matrix products are made in: bfloat16 with float32 sums on a GPU that has it, float32 elsewhere."""
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+class Heads:
+    """Multinomial logistic regressions by Adam, one for each target, on inputs that all of them share.
+
+    The gradient of the softmax is written out, so that there is no graph, and the logits of a few heads at a time are
+    turned into it in place: no logits are kept. A head costs `4 inputs classes` flops a row in matrix products
+    (`6 inputs classes` where the inputs learn too). Weights and Adam's moments are float32 whatever the products are.
+
+    Attributes:
+        weight: `[targets, inputs, classes]`; the row after the caller's inputs is the bias (that input is always one),
+            and rows of zeros fill up to a multiple of eight.
+        training: The heads that still learn; the others are left alone.
+    """
+
+    def __init__(self, targets: int, inputs: int, bias: Float[Tensor, "classes"]) -> None:
+        self.inputs = inputs
+        height = -(-(inputs + 1) // ALIGNED) * ALIGNED
+        self.weight = torch.zeros(targets, height, len(bias), device=bias.device)
+        self.weight[:, inputs] = bias
+        self.gradient = torch.zeros_like(self.weight)
+        self.training = list(range(targets))
+        self.dtype = product_dtype(bias.device)
+        # One parameter a head, each a view of the stack: a head without a gradient is left out of Adam's step.
+        self.parameters = list(self.weight)
+        self.optimizer = torch.optim.Adam(self.parameters, betas=(0.9, 0.99), fused=True)
+        self.room = torch.empty(0, device=bias.device, dtype=self.dtype)
+
+    def groups(self, rows: int, logit_bytes: int) -> Iterator[slice]:
+        """Neighbouring heads that learn, as many at a time as have their logits fit into `logit_bytes`."""
+        together = max(1, logit_bytes // (self.dtype.itemsize * rows * self.weight.shape[2]))
+        first = last = None
+        for head in [*self.training, None]:
+            if first is not None and (head != last + 1 or head - first == together):
+                yield slice(first, last + 1)
+                first = None
+            first, last = (head if first is None else first), head
+
+    def slopes(
+        self,
+        inputs: Float[Tensor, "rows inputs"],
+        labels: Int[Tensor, "targets rows"],
+        logit_bytes: int,
+        offset: Callable[[slice, Tensor], bool] = lambda some, room: False,
+        back: Float[Tensor, "rows inputs"] | None = None,
+    ) -> None:
+        """The gradient of each head's mean cross-entropy over its labelled rows, left in `gradient`.
+
+        Args:
+            inputs: What the heads read.
+            labels: The true classes, -1 for none.
+            logit_bytes: Memory for logits.
+            offset: Writes what is added to the logits of some heads into the tensor it is given; or says that nothing is.
+            back: Here the gradient of the sum of the heads' losses by the inputs is added, where they learn too.
+        """
+        rows = len(inputs)
+        left = torch.zeros(rows, self.weight.shape[1], device=inputs.device, dtype=self.dtype)
+        left[:, : self.inputs] = inputs
+        left[:, self.inputs] = 1.0
+        there = (labels >= 0).to(self.dtype)
+        share = there / there.sum(1, keepdim=True).clamp(min=1.0)
+        for some in self.groups(rows, logit_bytes):
+            number = some.stop - some.start
+            weight = self.weight[some].to(self.dtype)
+            slope = self.logits(number, rows)
+            if offset(some, slope):
+                slope.baddbmm_(left.expand(number, -1, -1), weight)
+            else:
+                torch.bmm(left.expand(number, -1, -1), weight, out=slope)
+            torch.softmax(slope, 2, out=slope)
+            own = labels[some].clamp(min=0)[..., None]
+            slope.scatter_add_(2, own, slope.new_full(own.shape, -1.0))
+            # Rows without a label weigh nothing; weighing the inputs is cheaper than weighing the logits.
+            weighed = left.T * share[some, None]
+            if self.dtype == torch.float32:
+                torch.bmm(weighed, slope, out=self.gradient[some])
+            else:
+                self.gradient[some] = torch.bmm(weighed, slope)
+            if back is not None:
+                part = torch.bmm(slope, weight[:, : self.inputs].mT)
+                back += (part * share[some, :, None]).sum(0)
+
+    def logits(self, number: int, rows: int) -> Float[Tensor, "number rows classes"]:
+        """Room for the logits of some heads, the same memory each time: fresh pages cost more than a softmax."""
+        size = number * rows * self.weight.shape[2]
+        if len(self.room) < size:
+            self.room = self.room.new_empty(size)
+        return self.room[:size].view(number, rows, -1)
+
+    def descend(self, rate: float) -> None:
+        """One step of Adam for the heads that learn."""
+        for head, parameter in enumerate(self.parameters):
+            parameter.grad = self.gradient[head] if head in self.training else None
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def retire(self, head: int) -> None:
+        """A head learns no more."""
+        self.training.remove(head)
+
+    def finish(self) -> None:
+        """Drop what only training needs."""
+        del self.optimizer, self.parameters, self.gradient, self.room
