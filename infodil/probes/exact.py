@@ -1,0 +1,235 @@
+"""The ground-truth rung: every token's posterior by enumeration, for small vocabularies and short memories."""
+
+__all__ = ["ExactReader", "check_lags", "check_sigma", "exact"]
+
+import math
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.checks import UserError, check_not_empty, check_whole
+from infodil.probes.channel import Channel, longest_window, rounding
+from infodil.probes.decoding import Decoding
+from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
+
+READER_SEQUENCES = 2**14
+"""Sequences enumerated for each of the many states of a split."""
+
+LEAST_EVIDENCE_NATS = -1e8
+"""Evidence below this, against the likeliest class, is cut: its square must stay finite in float32."""
+
+Transition = Float[Tensor, "vocabulary vocabulary"] | np.ndarray | Sequence[Sequence[float]]
+
+
+@torch.no_grad()
+def exact(
+    states: Float[Tensor, "samples *scales dim"],
+    embedding: Float[Tensor, "vocabulary dim"],
+    weights: Float[Tensor, "*scales tokens"],
+    *,
+    lags: Sequence[int],
+    prior: Float[Tensor, "vocabulary"] | Sequence[float] | None = None,
+    sigma: float | None = None,
+    transition: Transition | None = None,
+    seen: Int[Tensor, "samples"] | Sequence[int] | None = None,
+    window: int | None = None,
+    device: torch.device | str | None = None,
+) -> Decoding:
+    r"""Posterior of the token at each lag, given a state that is a noisy weighted sum of token vectors.
+
+    .. math:: p(x_{t-k} \mid h_t) \propto \sum_{x} p(x)\, \exp\Big(-\frac{1}{2\sigma^2}
+              \sum_s \big|h_{t,s} - \sum_j w_{s,j}\, e(x_{t-j})\big|^2\Big)
+
+    The sum goes over all sequences of the tokens that carry weight, if there are at most 2**20 of them; then the answer
+    is Bayes' rule itself. Otherwise the sequences of the newest tokens are enumerated, and older ones enter as one
+    Gaussian vector of their own mean and covariance: an approximation, and `Channel(...).is_exact` says which it is.
+    At lags older than the sequences the answer is the prior, or for a chain the prior given the oldest token read.
+    Computed in float64; tokens that together move a state by less than 1e-9 of its noise count as absent.
+
+    Args:
+        states: `[samples, dim]`, or `[samples, scales, dim]` for several sums of the same tokens.
+        embedding: One vector a type.
+        weights: `[tokens]`, or `[scales, tokens]`: one weight for each lag from 0 on; later lags weigh nothing.
+        lags: Which tokens are asked for, steps back.
+        prior: Weights or probabilities of the types of independent tokens; uniform by default.
+        sigma: Standard deviation of the noise of each number of a state, in the units of the states; by default a unit
+            in the last place of the states' dtype. Zero is what float64 rounds.
+        transition: `transition[i, j]` is the probability that type j follows i in a stationary Markov chain, which
+            takes the place of `prior`.
+        seen: Tokens behind each state, its own included, where it was made from a start of zero; by default all that
+            the weights reach. A lag that a state has not seen gets the prior.
+        window: How many tokens to enumerate; by default as many as there may be.
+        device: Where to compute; by default where the states are.
+
+    Returns:
+        All types as candidates in their order, with their probabilities in float64; where the state says nothing at
+        all (`rest` is 1) no candidate has any.
+
+    Raises:
+        UserError: An argument of the wrong shape, not finite or out of range; more than 2**20 types; both `prior` and
+            `transition`.
+
+    Reference:
+        Cover & Thomas, Elements of Information Theory (2006), section 2.10: no reader loses less.
+
+    Example:
+        >>> embedding, weights = torch.eye(3), torch.tensor([0.5, 0.25])
+        >>> state = 0.5 * embedding[2] + 0.25 * embedding[0]
+        >>> exact(state[None], embedding, weights, lags=[0, 1], sigma=0.01).tokens
+        tensor([[2, 0]])
+    """
+    lags = check_lags(lags)
+    if weights.dim() == 1:
+        states, weights = states.unsqueeze(1), weights[None]
+    check_states(states, embedding, weights)
+    if sigma is None:
+        sigma = rounding(embedding, weights, states.dtype)
+    check_sigma(sigma)
+    channel = Channel(
+        embedding,
+        weights,
+        sigma,
+        prior=prior,
+        transition=transition,
+        window=window,
+        device=device or states.device,
+    )
+    seen = None if seen is None else check_seen(seen, len(states))
+    posterior, asked = channel.log_posterior(states, lags, seen)
+    types = torch.arange(len(embedding), device=posterior.device).expand(posterior.shape)
+    return Decoding(lags, types, posterior.exp() * asked[..., None], channel.prior.log())
+
+
+class ExactReader:
+    """Bayes' rule for a known code, with the unigram prior for every token and older tokens taken as Gaussian noise.
+
+    Nothing is learned but how far the evidence is trusted. A state is not told its position: how many tokens lie behind
+    it is read off the state (`Channel.count_seen`). The rung below is taken and not used: where it reads more on the
+    calibration rows, whoever holds both chooses it.
+    """
+
+    name = "exact"
+    raw = True
+    passes = 1
+
+    def __init__(self, setting: Setting, weaker: object = None) -> None:
+        del weaker
+        if not self.applies(setting):
+            raise UserError(
+                "`probes` cannot have 'exact' here: pass states that are weighted sums of known token vectors, of "
+                f"{math.isqrt(READER_SEQUENCES)} types at most."
+            )
+        self.setting = setting
+        self.temperatures: list[float] = []
+        self.channel = channel_of(setting)
+        # A lag that is not enumerated keeps the prior: it needs no room.
+        self.lags = tuple(lag for lag in setting.lags if lag in self.channel.window)
+
+    @staticmethod
+    def applies(setting: Setting) -> bool:
+        """Whether the code is known, and two tokens or all that the weights reach can be enumerated."""
+        if setting.code is None or len(setting.code.embedding) < len(setting.classes.of_type):
+            return False
+        vocabulary = len(setting.classes.of_type)
+        if not 2 <= vocabulary <= READER_SEQUENCES:
+            return False
+        return longest_window(vocabulary, READER_SEQUENCES) >= 2 or channel_of(setting).is_exact
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Nothing is learned from training rows."""
+        del states, labels
+
+    def end_pass(self, calibration: Calibration) -> None:
+        """Choose each target's temperature."""
+        base = self.setting.classes.class_log_prior
+        prepared = calibration.prepare(self)
+        for target in range(self.setting.targets):
+            labels = calibration.labels[target]
+            rows = torch.nonzero(labels >= 0).squeeze(1)
+            evidence = self.scores(prepared[rows], target)
+            temperature, loss = fit_temperature(base, evidence, labels[rows])
+            if temperature:
+                # Bayes' own temperature of one, unless the rows speak against it: a few without error ask for any.
+                against = (cross_entropy_nats(base + evidence, labels[rows]) - loss) * len(rows)
+                temperature = temperature if against > LEAST_GAIN_NATS else 1.0
+            self.temperatures.append(temperature)
+
+    @torch.no_grad()
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows lags classes"]:
+        """Evidence at each lag that is enumerated: log of posterior over prior for each class, nats, best at zero."""
+        classes, channel = self.setting.classes, self.channel
+        states = states.unflatten(1, (len(channel.weights), -1))
+        posterior, _ = channel.log_posterior(states, self.lags, channel.count_seen(states))
+        order = torch.argsort(classes.of_type, stable=True).to(posterior.device)
+        named, pooled = order[: classes.modelled], order[classes.modelled :]
+        evidence = posterior[..., named]
+        if len(pooled):
+            evidence = torch.cat([evidence, posterior[..., pooled].logsumexp(2, keepdim=True)], 2)
+        evidence = evidence - classes.class_log_prior.to(evidence)
+        evidence = evidence - evidence.amax(2, keepdim=True)
+        return evidence.clamp(min=LEAST_EVIDENCE_NATS).float()
+
+    def scores(self, prepared: Float[Tensor, "rows lags classes"], target: int) -> Float[Tensor, "rows classes"]:
+        """The evidence of one target; none for the control, or at a lag that is not enumerated."""
+        lag = self.setting.lags[target - 1] if target else None
+        if lag not in self.lags:
+            return prepared.new_zeros(len(prepared), self.setting.classes.number)
+        return prepared[:, self.lags.index(lag)]
+
+
+def channel_of(setting: Setting) -> Channel:
+    """The channel that a reader is told of; where no noise is named, float32 rounds the states."""
+    classes, code = setting.classes, setting.code
+    embedding = code.embedding[: len(classes.of_type)]
+    return Channel(
+        embedding,
+        code.weights,
+        setting.sigma or rounding(embedding, code.weights, torch.float32),
+        prior=classes.log_prior.double().exp(),
+        most=READER_SEQUENCES,
+        device=setting.device,
+    )
+
+
+def check_lags(lags: Sequence[int]) -> tuple[int, ...]:
+    """The lags as whole numbers; raise `UserError` where one is not, or there is none."""
+    check_not_empty("lags", lags, "pass at least one lag, such as lags=range(8)")
+    lags = tuple(operator.index(lag) if hasattr(lag, "__index__") else lag for lag in lags)
+    for lag in lags:
+        check_whole("lags", lag, 0, "pass steps back, 0 for the newest token")
+    return lags
+
+
+def check_sigma(sigma: float) -> None:
+    """Raise `UserError` unless this is a standard deviation."""
+    if not 0 <= sigma < math.inf:
+        raise UserError(f"`sigma` must be finite and at least 0, got {sigma}: pass the noise's standard deviation.")
+
+
+def check_states(states: Tensor, embedding: Tensor, weights: Tensor) -> None:
+    """Raise `UserError` unless the states could be sums of these vectors, one for each row of weights."""
+    expected = [len(weights), embedding.shape[1]]
+    if list(states.shape[1:]) != expected:
+        raise UserError(
+            f"`states` must have shape [samples, scales, dim] with scales and dim {expected} (no scales beside weights "
+            f"of one axis), got {list(states.shape)}: pass states made of these weights and vectors."
+        )
+    if not states.is_floating_point():
+        raise UserError(f"`states` must be floating point, got {states.dtype}: convert them with .double().")
+    if not torch.isfinite(states).all():
+        raise UserError("`states` must be finite, got NaN or infinity: leave such states out.")
+
+
+def check_seen(seen: Int[Tensor, "samples"] | Sequence[int], samples: int) -> Int[Tensor, "samples"]:
+    """The counts as a tensor; raise `UserError` unless there is one of at least 1 for each state."""
+    seen = torch.as_tensor(seen)
+    if tuple(seen.shape) != (samples,) or seen.is_floating_point() or bool((seen < 1).any()):
+        raise UserError(
+            f"`seen` must have {samples} whole numbers of at least 1, got shape {list(seen.shape)}"
+            f"{f' with {seen.min()}' if seen.numel() else ''}: count each state's own token too."
+        )
+    return seen
