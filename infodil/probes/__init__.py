@@ -10,14 +10,20 @@ __all__ = [
     "cross_entropy_nats",
     "fit_temperature",
     "make_classes",
+    "pursuit",
 ]
 
 from infodil.probes.classes import Classes, make_classes
 from infodil.probes.context import BackwardNgram
+from infodil.probes.exact import ExactReader
 from infodil.probes.gaussian import GaussianReader
 from infodil.probes.linear import LinearReader
 from infodil.probes.prior import PriorReader
 from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.superposition import pursuit
+from infodil.probes.superposition_reader import PursuitReader
 
-LADDER: dict[str, type] = {reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader)}
+LADDER: dict[str, type] = {
+    reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader, PursuitReader, ExactReader)
+}
 """Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""
