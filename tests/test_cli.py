@@ -125,7 +125,7 @@ def test_options_from_text():
         ({"extra": ["--device", "nowhere"]}, "`device` 'nowhere' is not there: pass 'cpu'"),
         ({"extra": ["--dtype", "int8"]}, "`dtype` must be a floating-point torch dtype"),
         ({"extra": ["--sites", "shfit"]}, "`sites` has 'shfit', which the model does not have: there are 'shift_reg"),
-        ({"extra": ["--probes", "gausian"]}, "`probes` must be one of 'prior', 'gaussian' or 'linear', got 'gausian'"),
+        ({"extra": ["--probes", "gausian"]}, "got 'gausian': did you mean 'gaussian'?"),
         ({"extra": ["--corpus", "text.jsonl"]}, "'text.jsonl' is not there: did you mean 'texts.jsonl'?"),
         ({"extra": ["--confidence", "95"]}, "`confidence` must be at least 0.5"),
         ({"model": "shift_registers"}, "`model` 'shift_registers' is no built-in name: did you mean 'shift_register'?"),

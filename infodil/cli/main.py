@@ -9,6 +9,15 @@ from collections.abc import Sequence
 from infodil import __version__
 from infodil.checks import UserError
 
+PRECISIONS = (
+    "how states are observed: float64, float32, float16, bfloat16, float8_e4m3, float8_e5m2, int8, or with noise, "
+    "such as snr=20dB (default %(default)s)"
+)
+PROBES = (
+    "rungs of the ladder, such as prior gaussian linear (the default), exact where the code is known, or 'auto' to "
+    "climb as long as a rung adds something"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it succeeded."""
@@ -48,7 +57,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     model = command.add_argument_group("model")
     model.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="alpha=0.5, dim=64, ...")
     model.add_argument("--sites", nargs="+", help="names or patterns, such as 'layer.*'")
-    model.add_argument("--precision", default="float32", help="what states are rounded to (default %(default)s)")
+    model.add_argument("--precision", default="float32", help=PRECISIONS)
     model.add_argument("--device", help="cpu, cuda, ...")
     model.add_argument("--dtype", help="of the weights, such as bfloat16")
     corpus = command.add_argument_group("corpus")
@@ -63,7 +72,8 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     corpus.add_argument("--max-tokens", type=int, default=500_000, help="read at most so many (default %(default)s)")
     probe = command.add_argument_group("measurement")
     probe.add_argument("--lags", default="0-16", help="such as 0-16 or 0,1,2,4,8 (default %(default)s)")
-    probe.add_argument("--probes", nargs="+", default=["prior", "gaussian", "linear"], help="rungs of the ladder")
+    probe.add_argument("--probes", nargs="+", default=["prior", "gaussian", "linear"], help=PROBES)
+    probe.add_argument("--no-controls", action="store_true", help="no random weights and no learning curves beside it")
     probe.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default %(default)s)")
     probe.add_argument("--batch-size", type=int, default=16, help="sequences in a batch (default %(default)s)")
     probe.add_argument("--seed", type=int, default=0)
@@ -126,6 +136,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         confidence=options.confidence,
         progress=not options.quiet,
         cache_dir=options.cache_dir,
+        controls=not options.no_controls,
         **given,
     )
     write_report(report, options.out)

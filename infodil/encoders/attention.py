@@ -85,11 +85,16 @@ class AttentionEncoder(nn.Module):
             self.embedding = nn.Embedding(vocabulary, dim)
             self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(layers))
             self.last_norm = nn.LayerNorm(dim)
-            for name, parameter in self.named_parameters():
-                if parameter.dim() == 2:
-                    residual = name.endswith(("out.weight", "feed_forward.2.weight"))
-                    nn.init.normal_(parameter, std=(parameter.shape[1] * (2 * layers if residual else 1)) ** -0.5)
+            self.reset_parameters()
         self.to(device)
+
+    def reset_parameters(self) -> None:
+        """Draw all matrices anew, with this model's own spreads."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                residual = name.endswith(("out.weight", "feed_forward.2.weight"))
+                inputs = parameter.shape[1] * (2 * len(self.blocks) if residual else 1)
+                nn.init.normal_(parameter, std=inputs**-0.5)
 
     def streams(self, tokens: Int[Tensor, "documents tokens"]) -> list[Float[Tensor, "documents tokens dim"]]:
         """The residual stream after each block."""

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty
-from infodil.encoders.encoder import Encoder, fingerprint
+from infodil.encoders.encoder import Encoder, fingerprint, superposition
+from infodil.encoders.randomising import randomised
 
 
 class CombinedEncoder:
@@ -42,6 +43,20 @@ class CombinedEncoder:
             states = encoder.encode(tokens)
             combined |= {label(name, site, states): state for site, state in states.items()}
         return combined
+
+    def superposition(self, site: str) -> tuple[Tensor, Tensor] | None:
+        """What the encoder of this site says of it: token vectors and weights, or None."""
+        for name, encoder in self.encoders.items():
+            for inner in getattr(encoder, "sites", ()):
+                if label(name, inner, encoder.sites) == site:
+                    return superposition(encoder, inner)
+        return None
+
+    def randomised(self, seed: int) -> "CombinedEncoder | None":
+        """Those of the encoders that have weights, with random ones; None if none has."""
+        copies = {name: randomised(encoder, seed) for name, encoder in self.encoders.items()}
+        copies = {name: copy for name, copy in copies.items() if copy is not None}
+        return CombinedEncoder(copies) if copies else None
 
     def fingerprint(self) -> str | None:
         """The fingerprints of all, or None if one has none."""

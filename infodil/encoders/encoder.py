@@ -1,6 +1,6 @@
 """What an encoder is: tokens in, one state a position out."""
 
-__all__ = ["Encoder", "check_states", "choose_sites", "fingerprint", "self_test"]
+__all__ = ["Encoder", "check_states", "choose_sites", "fingerprint", "self_test", "superposition"]
 
 import fnmatch
 import hashlib
@@ -19,8 +19,10 @@ class Encoder(Protocol):
 
     States are causal: the state at position t depends on the tokens up to and including t of its own document.
     An encoder may also have `sites` (the names it can give, cheaper to ask for than to encode), `tokenizer`,
-    `longest` (the most tokens of a document it can read at once) and `costly` (`False` says that encoding again is
-    cheaper than keeping the states on disk).
+    `longest` (the most tokens of a document it can read at once), `costly` (`False` says that encoding again is
+    cheaper than keeping the states on disk), `superposition(site)` (token vectors `[vocabulary, dim]` and weights
+    `[scales, lags]` where the states are weighted sums of the vectors, else None), and `randomised(seed)` (the same
+    encoder with random weights, or None).
     """
 
     vocabulary: int
@@ -134,6 +136,12 @@ def late(tokens: Tensor, kept: int, vocabulary: int) -> Tensor:
     other = tokens.clone()
     other[1, kept:] = (tokens[1, kept:] + 1) % vocabulary
     return other
+
+
+def superposition(encoder: Encoder, site: str) -> tuple[Tensor, Tensor] | None:
+    """Token vectors `[vocabulary, dim]` and weights `[scales, lags]` where an encoder says that a site sums them."""
+    told = getattr(encoder, "superposition", None)
+    return told(site) if told is not None else None
 
 
 def fingerprint(encoder: Encoder) -> str | None:

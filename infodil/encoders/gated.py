@@ -32,9 +32,14 @@ class GRUEncoder(nn.Module):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(vocabulary, dim)
             self.gru = nn.GRU(dim, dim, batch_first=True)
-            nn.init.normal_(self.embedding.weight, std=dim**-0.5)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
+            self.bias = nn.Parameter(torch.zeros(vocabulary))
+            self.reset_parameters()
         self.to(device)
+
+    def reset_parameters(self) -> None:
+        """Draw the token vectors anew, as torch's own layers draw theirs, and take the bias back to zero."""
+        nn.init.normal_(self.embedding.weight, std=self.embedding.embedding_dim**-0.5)
+        nn.init.zeros_(self.bias)
 
     def states(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens dim"]:
         """The hidden state after each token."""

@@ -6,6 +6,7 @@ own beside this one: what is shared is `undisturbed` and the naming of sites by 
 
 __all__ = ["HuggingFaceEncoder", "load_huggingface"]
 
+import copy
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,21 @@ class HuggingFaceEncoder:
             for handle in handles:
                 handle.remove()
         return {site: found[site] for site in self.sites}
+
+    def randomised(self, seed: int) -> "HuggingFaceEncoder | None":
+        """The same sites of a model made anew from the same configuration; None where that cannot be done."""
+        parameter = next(self.module.parameters())
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                module = type(self.module)(copy.deepcopy(self.module.config))
+        except Exception:  # a foreign library: whatever it raises, there is no such control
+            return None
+        other = copy.copy(self)
+        other.module = module.eval().to(parameter.device, parameter.dtype)
+        config = getattr(module.config, "get_text_config", lambda: module.config)()
+        other.blocks = find_blocks(module, config)
+        return other
 
 
 def keep_read(found: dict[str, Tensor], site: str, block: nn.Module, inputs: tuple, named: dict) -> None:

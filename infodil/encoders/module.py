@@ -2,6 +2,7 @@
 
 __all__ = ["ModuleEncoder"]
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError
 from infodil.encoders.encoder import choose_sites
+from infodil.encoders.randomising import random_copy
 
 
 class ModuleEncoder:
@@ -77,6 +79,15 @@ class ModuleEncoder:
         with undisturbed(self.module), listening(self.module, self.sites, outputs):
             self.module(wide if tensor is None else wide.to(tensor.device))
         return {site: upright(site, outputs, wide.shape)[:documents] for site in self.sites}
+
+    def randomised(self, seed: int) -> "ModuleEncoder | None":
+        """The same sites of the module with random weights; None where it cannot be copied."""
+        module = random_copy(self.module, seed)
+        if module is None:
+            return None
+        other = copy.copy(self)
+        other.module = module
+        return other
 
 
 def upright(site: str, outputs: dict[str, object], shape: tuple[int, int]) -> Tensor:

@@ -2,6 +2,7 @@
 
 __all__ = ["TraceEncoder", "random_embedding"]
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,11 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
 from infodil.encoders.encoder import hash_tensors
-from infodil.traces import ema_bank
+from infodil.traces import ema_bank, weights
+
+LEAST_SHARE = 1e-12
+MOST_LAGS = 4096
+"""Tokens that are told of in a superposition: until the rest weighs this share of the newest, and so many at most."""
 
 
 def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, "vocabulary dim"]:
@@ -18,6 +23,13 @@ def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, 
     generator = torch.Generator().manual_seed(seed)
     embedding = torch.randn(vocabulary, dim, generator=generator)
     return embedding / embedding.norm(dim=1, keepdim=True)
+
+
+def reach(alpha: float) -> int:
+    """How many of the newest tokens there are before the rest, `(1 - alpha) ** n`, is negligible beside `alpha`."""
+    if alpha == 1.0:
+        return 1
+    return min(MOST_LAGS, math.ceil((math.log(LEAST_SHARE) + math.log(alpha)) / math.log1p(-alpha)))
 
 
 class TraceEncoder:
@@ -74,6 +86,16 @@ class TraceEncoder:
         """The traces of each document, from a state of zero."""
         vectors = self.embedding[tokens.to(self.embedding.device)]
         return {self.sites[0]: ema_bank(vectors, self.alphas).flatten(2)}
+
+    def superposition(self, site: str) -> tuple[Float[Tensor, "vocabulary dim"], Float[Tensor, "scales tokens"]] | None:
+        """The token vectors and the weight of each lag in each trace (float64): the states are their weighted sums.
+
+        Lags are left out whose weights together are below 1e-12 of the newest token's, or that lie beyond 4,096.
+        """
+        if site not in self.sites:
+            return None
+        tokens = max(reach(alpha) for alpha in self.alphas)
+        return self.embedding, torch.stack([weights(alpha, tokens) for alpha in self.alphas])
 
     def fingerprint(self) -> str:
         """A hash of decays and token vectors."""

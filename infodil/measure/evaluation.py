@@ -2,19 +2,20 @@
 
 __all__ = ["Sums", "Units", "read_passage", "read_test_split"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from infodil.corpus import Split
 from infodil.estimate import BITS_PER_NAT
 from infodil.measure.fitting import Fitted, as_classes, labels_of
+from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
 from infodil.measure.targets import Targets
 from infodil.probes import BackwardNgram, Classes
@@ -68,22 +69,29 @@ class Units:
 class Sums:
     """Sums of pointwise terms in nats within units; the additive statistics of the test split.
 
-    `reader[term]` is `[sites, probes, targets, units]` for the log-probability of the class under the reader, the same
-    beside the context, and the two hit rates; `shared[term]` is `[targets, units]` for the counts, the log-probability
-    of the class under the prior, the plug-in distribution of the test labels and the context reader, and that of the
-    type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`).
+    `reader[term]` is `[readers, targets, units]` for the log-probability of the class under the reader, the same beside
+    the context, and the two hit rates; `shared[term]` is `[samples, targets, units]` for the counts, the
+    log-probability of the class under the prior, the plug-in distribution of the test labels and the context reader, and that of the
+    type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`): once over all rows, once
+    over those that slow readers read. After `answered` it is `[entries, targets, units]`, over the rows of each.
     """
 
     reader: dict[str, ndarray]
     shared: dict[str, ndarray]
 
     @classmethod
-    def zeros(cls, sites: int, probes: int, targets: int, units: int) -> "Sums":
+    def zeros(cls, readers: int, targets: int, units: int) -> "Sums":
         """Nothing read yet."""
         return cls(
-            {term: np.zeros((sites, probes, targets, units)) for term in TERMS},
-            {term: np.zeros((targets, units)) for term in SHARED},
+            {term: np.zeros((readers, targets, units)) for term in TERMS},
+            {term: np.zeros((2, targets, units)) for term in SHARED},
         )
+
+    def answered(self, by: Int[ndarray, "entries targets"], slow: Bool[ndarray, "readers"]) -> "Sums":
+        """For each entry and target the sums of the reader that answers, by its number, and of the rows it read."""
+        target = np.arange(by.shape[1])
+        reader = {term: values[by, target] for term, values in self.reader.items()}
+        return Sums(reader, {term: values[slow[by].astype(int), target] for term, values in self.shared.items()})
 
     def grouped(self, first: Int[ndarray, "groups"]) -> "Sums":
         """Neighbouring units added up; `first` is where each group begins."""
@@ -104,15 +112,21 @@ def read_test_split(
     stream: StateStream,
     targets: Targets,
     units: Units,
-    fitted: Mapping[str, Mapping[str, Fitted]],
-    probes: Sequence[str],
+    climbed: Climbed,
     classes: Classes,
     context: BackwardNgram,
     counts: Int[ndarray, "targets vocabulary"],
-) -> Sums:
-    """Read the test split once; `counts` are of the types asked for there."""
+) -> tuple[Sums, dict[str, Float[ndarray, "targets units"]]]:
+    """Read the test split once; `counts` are of the types asked for there. Beside the sums come the terms of all rows.
+
+    Readers in the sums are in the order of `climbed.entries()`, then `climbed.control`. A reader that answers for
+    several rungs is asked once, and one that answers for none not at all.
+    """
+    asked, by = who_answers(climbed, targets.number)
+    slow = np.array([most_rows(fit) is not None for _, fit, _ in asked])
+    thin = pick_rows(stream.split, [most_rows(fit) for _, fit, _ in asked])
     log_types, log_classes = plug_in(counts, classes)
-    sums = Sums.zeros(len(fitted), len(probes), targets.number, units.number)
+    sums = Sums.zeros(len(asked), targets.number, units.number)
     log_prior, log_class_prior = classes.log_prior.cpu().numpy(), classes.class_log_prior.cpu().numpy()
     rows_at_once = max(256, LOGITS // classes.number)
     for chunk in stream.chunks("reading the test split"):
@@ -121,20 +135,19 @@ def read_test_split(
             index = chunk.index[part]
             all_types = targets.types(index, chunk.position[part])
             all_units = units.index(index)
-            prepared = {
-                (site, probe): readers[probe].reader.prepare(
-                    stream.view(site, chunk.states[site][part], readers[probe].reader.raw)
-                )
-                for site, readers in fitted.items()
-                for probe in probes
-            }
+            few = np.flatnonzero(np.isin(index, thin))
+            prepared = []
+            for (site, fit, _), thinned in zip(asked, slow, strict=True):
+                states = chunk.states[site][part]
+                states = states[torch.from_numpy(few).to(states.device)] if thinned else states
+                prepared.append(fit.reader.prepare(stream.view(site, states, fit.reader.raw)) if len(states) else None)
             for target, types in enumerate(all_types):
                 rows = np.flatnonzero(types >= 0)
                 if len(rows) == 0:
                     continue
                 types, unit = types[rows], all_units[rows]
 
-                def add(where: ndarray, values: ndarray | Tensor, unit: ndarray = unit) -> None:
+                def add(where: ndarray, values: ndarray | Tensor, unit: ndarray) -> None:
                     if isinstance(values, Tensor):
                         values = values.double().cpu().numpy()
                     where += np.bincount(unit, values, minlength=len(where))
@@ -142,22 +155,70 @@ def read_test_split(
                 label = labels_of(classes, types)
                 known = None
                 numbers = label.cpu().numpy()
-                add(sums.shared["count"][target], np.ones(len(rows)))
-                add(sums.shared["prior"][target], log_class_prior[numbers])
-                add(sums.shared["plug_in"][target], log_classes[target][numbers])
-                add(sums.shared["type_prior"][target], log_prior[types])
-                add(sums.shared["type_plug_in"][target], log_types[target][types])
+                shared = {
+                    "count": np.ones(len(rows)),
+                    "prior": log_class_prior[numbers],
+                    "plug_in": log_classes[target][numbers],
+                    "type_prior": log_prior[types],
+                    "type_plug_in": log_types[target][types],
+                }
                 if target:
                     following = targets.following(index[rows], targets.lags[target - 1])
                     known = context.log_probs(as_classes(classes, following))
-                    add(sums.shared["context"][target], known.gather(1, label[:, None]).squeeze(1))
-                for s, (site, readers) in enumerate(fitted.items()):
-                    for p, probe in enumerate(probes):
-                        some = prepared[site, probe][torch.from_numpy(rows).to(label.device)]
-                        terms = pointwise(readers[probe], some, target, label, types, known, classes)
-                        for term, values in terms.items():
-                            add(sums.reader[term][s, p, target], values)
-    return sums
+                    shared["context"] = known.gather(1, label[:, None]).squeeze(1).double().cpu().numpy()
+                # Where the rows of slow readers stand among the rows with such a token, and among the thinned ones.
+                place = np.flatnonzero(np.isin(rows, few))
+                among = np.searchsorted(few, rows[place])
+                for term, values in shared.items():
+                    add(sums.shared[term][0, target], values, unit)
+                    add(sums.shared[term][1, target], values[place], unit[place])
+                for number, (_, fit, answered) in enumerate(asked):
+                    if target not in answered or (slow[number] and len(place) == 0):
+                        continue
+                    some, chosen = (place, among) if slow[number] else (np.arange(len(rows)), rows)
+                    part_of = torch.from_numpy(some).to(label.device)
+                    terms = pointwise(
+                        fit, prepared[number][torch.from_numpy(chosen).to(label.device)], target, label[part_of],
+                        types[some], None if known is None else known[part_of], classes,
+                    )  # fmt: skip
+                    for term, values in terms.items():
+                        add(sums.reader[term][number, target], values, unit[some])
+    return sums.answered(by, slow), {term: values[0] for term, values in sums.shared.items()}
+
+
+def most_rows(fit: Fitted) -> int | None:
+    """How many rows of a split a reader reads; None for all."""
+    return getattr(fit.reader, "most_rows", None)
+
+
+def pick_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
+    """Rows of the test split for slow readers, the same for all: at the middle of equal steps through the text."""
+    number = min((each for each in most if each is not None), default=0)
+    tokens = len(split.tokens)
+    number = min(number, tokens)
+    return np.unique(((np.arange(number) + 0.5) * tokens / max(1, number)).astype(np.int64))
+
+
+def who_answers(
+    climbed: Climbed, targets: int
+) -> tuple[list[tuple[str, Fitted, set[int]]], Int[ndarray, "entries targets"]]:
+    """Site, reader and the targets it answers for; and for each entry and target the number of the reader."""
+    numbers: dict[tuple[str, str], int] = {}
+    asked: list[tuple[str, Fitted, set[int]]] = []
+    by = []
+    for site, probe in climbed.entries():
+        line = []
+        for target, rung in enumerate(climbed.answers[site][probe]):
+            if (site, rung) not in numbers:
+                numbers[site, rung] = len(asked)
+                asked.append((site, climbed.fitted[site][rung], set()))
+            line.append(numbers[site, rung])
+            asked[line[-1]][2].add(target)
+        by.append(line)
+    for site, fit in climbed.control.items():
+        by.append([len(asked)] * targets)
+        asked.append((site, fit, set(range(targets))))
+    return asked, np.array(by)
 
 
 def plug_in(
@@ -183,7 +244,7 @@ def pointwise(
     """Log-probability of the true class under one reader, the same beside the context, and hits of the true type."""
     scores = fit.reader.scores(prepared, target)
     temperature = fit.reader.temperatures[target]
-    logits = classes.class_log_prior + temperature * scores
+    logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
     # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
     terms = {"reader": log_probability(logits, label) if temperature else classes.class_log_prior[label]}
     if known is not None:
@@ -206,8 +267,7 @@ def log_probability(logits: Float[Tensor, "rows classes"], label: Int[Tensor, "r
 def read_passage(
     stream: StateStream,
     targets: Targets,
-    fitted: Mapping[str, Mapping[str, Fitted]],
-    chosen: Mapping[str, str],
+    climbed: Climbed,
     classes: Classes,
     longest: int = 160,
 ) -> tuple[list[int], list[dict]]:
@@ -219,25 +279,30 @@ def read_passage(
     lengths = stream.split.lengths
     enough = np.flatnonzero(lengths >= longest)
     sequence = int(enough[0]) if len(enough) else int(np.argmax(lengths))
-    begin = int(stream.split.starts[sequence])
-    length = min(longest, int(lengths[sequence]))
+    begin, whole = int(stream.split.starts[sequence]), int(lengths[sequence])
+    length = min(longest, whole)
     index, position = begin + np.arange(length), np.arange(length)
-    passage = torch.from_numpy(stream.split.tokens[index].astype(np.int64))
-    encoded = stream.encoder.encode(passage[None])
+    # The whole sequence is encoded, so that the passage is observed as it was in the test.
+    tokens = torch.from_numpy(stream.split.tokens[begin : begin + whole].astype(np.int64))
+    encoded = stream.encoded(tokens[None], list(climbed.fitted))
     types = targets.types(index, position)
     sites = []
-    for site, readers in fitted.items():
-        fit = readers[chosen[site]]
-        states = stream.observe(encoded[site][0]).to(stream.device)
-        prepared = fit.reader.prepare(stream.view(site, states, fit.reader.raw))
+    for site, rungs in climbed.fitted.items():
+        chosen = climbed.strongest(site)
+        states = stream.observe(site, encoded[site][0], torch.tensor([begin]), torch.tensor([whole]))[:length]
+        prepared: dict[str, Any] = {}
         rows_of = {"bits": [], "probability": [], "rank": []}
         for target in range(1, targets.number):
             there = np.flatnonzero(types[target] >= 0)
             label = types[target, there]
             true = torch.from_numpy(label).to(stream.device)
-            logits = classes.class_log_prior + fit.reader.temperatures[target] * fit.reader.scores(
-                prepared[torch.from_numpy(there).to(stream.device)], target
-            )
+            rung = climbed.answers[site][chosen][target]
+            reader = rungs[rung].reader
+            if rung not in prepared:
+                prepared[rung] = reader.prepare(stream.view(site, stream.placed(states), reader.raw))
+            scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
+            temperature = reader.temperatures[target]
+            logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
             log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
             greater, _ = classes.ranks(logits, true)
             bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
@@ -246,5 +311,5 @@ def read_passage(
                 for place, value in zip(there.tolist(), values.tolist(), strict=True):
                     row[place] = float(f"{value:.4g}") if name != "rank" else value
                 rows_of[name].append(row)
-        sites.append({"site": site, "probe": chosen[site], **rows_of})
-    return passage.tolist(), sites
+        sites.append({"site": site, "probe": chosen, **rows_of})
+    return tokens[:length].tolist(), sites

@@ -1,33 +1,30 @@
-"""Fit the ladder of readers to every site and target, and make every choice on the calibration split."""
+"""Fit one rung of the ladder to every site and target, and make every choice on the calibration split."""
 
-__all__ = ["Fitted", "fit_context", "fit_readers", "pick_calibration"]
+__all__ = ["CURVED", "Fitted", "Fitting", "fit_context", "pick_calibration"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from infodil.measure.states import Frame, StateStream
+from infodil.checks import UserError
+from infodil.encoders import superposition
+from infodil.measure.states import Frame, StateStream, is_control
 from infodil.measure.targets import Targets, positions
-from infodil.probes import (
-    LADDER,
-    BackwardNgram,
-    Calibration,
-    Classes,
-    Reader,
-    Setting,
-    cross_entropy_nats,
-    fit_temperature,
-)
+from infodil.probes import LADDER, BackwardNgram, Calibration, Classes, Reader, Setting, fit_temperature
 from infodil.probes.context import LONGEST
+from infodil.probes.decoding import Code
 
 CALIBRATION_ROWS = 4096
 """Rows on which one-parameter choices are made: they cost about 1 / (2 x 4096) nats each."""
+
+CURVED = "gaussian"
+"""The rung whose learning is followed: in closed form a curve costs one pass, like the reader itself."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,12 @@ class Fitted:
     reader: Reader
     beside_context: list[float]
     """For each target, the temperature of the evidence when it is added to what the context already says."""
+    calibration_log: Float[Tensor, "targets rows"]
+    """Log-probability of each calibration row's class, nats; zero where a row has no such token or was not read."""
+    read: Bool[Tensor, "rows"]
+    """The calibration rows that were read: all, but for readers that are too slow."""
     calibration_nats: list[float]
-    """For each target, cross-entropy of the classes on the calibration rows."""
+    """For each target, cross-entropy of the classes on the calibration rows; infinite if it is not a number."""
 
 
 def pick_calibration(targets: Targets, generator: np.random.Generator) -> Int[ndarray, "rows"]:
@@ -77,7 +78,7 @@ def fit_context(classes: Classes, train: Targets, calibration: Targets, wanted: 
 
 
 def as_classes(classes: Classes, types: Int[ndarray, "*shape"]) -> Int[ndarray, "*shape"]:
-    """The class of each type, as numpy."""
+    """The class of each type, as the context reader counts them."""
     return classes.of_type.cpu().numpy()[types]
 
 
@@ -87,75 +88,137 @@ def labels_of(classes: Classes, types: Int[ndarray, "*shape"]) -> Int[Tensor, "*
     return torch.where(known >= 0, classes.of_type[known.clamp(min=0)], -1)
 
 
-def fit_readers(
-    train: StateStream,
-    calibrate: StateStream,
-    targets: Targets,
-    held_out: Targets,
-    wanted: Int[ndarray, "rows"],
-    classes: Classes,
-    context: BackwardNgram,
-    probes: Sequence[str],
-    seed: int,
-) -> dict[str, dict[str, Fitted]]:
-    """Every rung up to the strongest asked for, for every site: `fitted[site][probe]`.
+class Fitting:
+    """What fitting any rung needs, looked up once: first states, calibration rows, and what is known of each site.
 
-    A rung starts from the one below it, so weaker ones are fitted even where they are not reported. All sites and
-    targets share each pass over the training states.
+    Args:
+        train: Goes over the training states, a pass or more for each rung; its observers and frames are made here.
+        calibrate: Goes over the calibration states once.
+        targets: Of the training split.
+        held_out: Of the calibration split.
+        wanted: Its rows on which every choice is made.
+        classes: What readers tell apart.
+        context: What the tokens after the hidden one say of it.
+        seed: Of everything random.
+        followed: Whether the learning of the Gaussian reader is.
     """
-    first = next(train.chunks("looking at the first states"))
-    frames = {site: Frame.of(states.float()) for site, states in first.states.items()}
-    train.frames = calibrate.frames = frames
-    where = positions(held_out.split)[wanted]
-    labels = labels_of(classes, held_out.types(wanted, where))
-    known = {
-        target: context.log_probs(as_classes(classes, held_out.following(wanted[where >= lag], lag)))
-        for target, lag in enumerate(held_out.lags, start=1)
-    }
-    gathered = gather(calibrate, wanted)
 
-    def calibration(site: str, raw: bool) -> Calibration:
-        return Calibration(calibrate.view(site, gathered[site], raw), labels)
+    def __init__(
+        self,
+        train: StateStream,
+        calibrate: StateStream,
+        targets: Targets,
+        held_out: Targets,
+        wanted: Int[ndarray, "rows"],
+        classes: Classes,
+        context: BackwardNgram,
+        seed: int,
+        followed: bool,
+    ) -> None:
+        self.train, self.targets, self.classes = train, targets, classes
+        self.calibrate, self.wanted, self.seed, self.followed = calibrate, wanted, seed, followed
+        first = next(train.chunks("looking at the first states"))
+        train.frames.update({site: Frame.of(states.float()) for site, states in first.states.items()})
+        where = positions(held_out.split)[wanted]
+        self.labels = labels_of(classes, held_out.types(wanted, where))
+        self.known = {
+            target: context.log_probs(as_classes(classes, held_out.following(wanted[where >= lag], lag)))
+            for target, lag in enumerate(held_out.lags, start=1)
+        }
+        self.gathered = gather(calibrate, wanted)
+        self.settings = {site: self.setting(site) for site in self.gathered}
 
-    ladder = list(LADDER)
-    fitted: dict[str, dict[str, Fitted]] = {site: {} for site in gathered}
-    weaker: dict[str, Reader | None] = dict.fromkeys(gathered)
-    for probe in ladder[: 1 + max(ladder.index(probe) for probe in probes)]:
-        readers: dict[str, Reader] = {}
-        for site in gathered:
-            setting = Setting(
-                dim=train.dims[site],
-                targets=targets.number,
-                classes=classes,
-                train_rows=len(targets.split.tokens),
-                device=train.device,
-                seed=seed,
+    @property
+    def sites(self) -> list[str]:
+        """The sites that are measured."""
+        return [site for site in self.gathered if not is_control(site)]
+
+    @property
+    def control_sites(self) -> list[str]:
+        """The same sites of the encoder with random weights, where there is one."""
+        return [site for site in self.gathered if is_control(site)]
+
+    def setting(self, site: str) -> Setting:
+        """What a reader of this site is told."""
+        dim = self.gathered[site].shape[1]
+        told = None if is_control(site) else superposition(self.train.encoder, site)
+        if told is not None and told[0].shape[1] * len(told[1]) != dim:
+            raise UserError(
+                f"`model` says that {site!r} sums vectors of {told[0].shape[1]} dims at {len(told[1])} scales, but "
+                f"gives {dim} dims there: mend its `superposition`."
             )
-            readers[site] = LADDER[probe](setting, weaker[site])
-        passes = max(reader.passes for reader in readers.values())
-        for number in range(passes):
-            order = torch.Generator().manual_seed(seed * 1009 + number)
-            for chunk in train.chunks(f"{probe}: pass {number + 1} of {passes}", order):
-                types = labels_of(classes, targets.types(chunk.index, chunk.position))
-                for site, reader in readers.items():
-                    reader.update(train.view(site, chunk.states[site], reader.raw), types)
-            for site in tqdm(readers, f"{probe}: choosing", leave=False, disable=not train.progress, unit="site"):
-                readers[site].end_pass(calibration(site, readers[site].raw))
-        for site, reader in readers.items():
-            fitted[site][probe] = weigh(reader, calibration(site, reader.raw), classes, known)
-        weaker = readers
-    return fitted
+        return Setting(
+            dim=dim,
+            targets=self.targets.number,
+            classes=self.classes,
+            train_rows=len(self.targets.split.tokens),
+            device=self.train.device,
+            seed=self.seed,
+            code=None if told is None else Code(*told),
+            sigma=self.train.errors[site],
+            lags=self.targets.lags,
+        )
 
+    def where(self, probe: str) -> list[str]:
+        """The measured sites that a rung applies to."""
+        applies = getattr(LADDER[probe], "applies", None)
+        return [site for site in self.sites if applies is None or applies(self.settings[site])]
 
-def weigh(reader: Reader, calibration: Calibration, classes: Classes, known: dict[int, Tensor]) -> Fitted:
-    """Weigh a reader's evidence beside the context reader's, and note its calibration cross-entropy."""
-    beside, losses = [0.0], []
-    prepared = reader.prepare(calibration.states)
-    for target, labels in enumerate(calibration.labels):
-        rows = torch.nonzero(labels >= 0).squeeze(1)
-        scores = reader.scores(prepared[rows], target)
-        logits = classes.class_log_prior + reader.temperatures[target] * scores
-        losses.append(cross_entropy_nats(logits, labels[rows]))
-        if target:
-            beside.append(fit_temperature(known[target], scores, labels[rows])[0])
-    return Fitted(reader, beside, losses)
+    def make(self, probe: str, site: str, weaker: Reader | None) -> Reader:
+        """A reader that has seen nothing."""
+        options = {"curve": True} if probe == CURVED and self.followed and not is_control(site) else {}
+        return LADDER[probe](self.settings[site], weaker, **options)
+
+    def fit(self, probe: str, sites: Sequence[str], weaker: Mapping[str, Fitted]) -> dict[str, Fitted]:
+        """One rung at some sites; all of them and all targets share each pass over the training states."""
+        readers = {site: self.make(probe, site, weaker[site].reader if site in weaker else None) for site in sites}
+        planned = {site: reader.passes for site, reader in readers.items()}
+        last: dict[str, Calibration] = {}
+        for number in range(max(planned.values(), default=0)):
+            learning = {site: reader for site, reader in readers.items() if number < planned[site]}
+            order = torch.Generator().manual_seed(self.seed * 1009 + number)
+            words = f"{probe}: pass {number + 1} of {max(planned.values())}"
+            for chunk in self.train.chunks(words, order, learning):
+                types = labels_of(self.classes, self.targets.types(chunk.index, chunk.position))
+                for site, reader in learning.items():
+                    reader.update(self.train.view(site, chunk.states[site], reader.raw), types)
+            words, quiet = f"{probe}: choosing", not self.train.progress
+            for site, reader in tqdm(learning.items(), words, leave=False, disable=quiet, unit="site"):
+                last[site] = self.calibration(site, reader)
+                reader.end_pass(last[site])
+        return {site: self.weigh(reader, last.pop(site, None), site) for site, reader in readers.items()}
+
+    def calibration(self, site: str, reader: Reader) -> Calibration:
+        """The rows on which a reader of this site makes its choices."""
+        rows = self.rows_of(reader)
+        return Calibration(self.calibrate.view(site, self.gathered[site][rows], reader.raw), self.labels[:, rows])
+
+    def rows_of(self, reader: Reader) -> Int[Tensor, "some"]:
+        """Every calibration row, or as many as a slow reader reads, evenly spaced through the split."""
+        number = self.labels.shape[1]
+        most = min(number, getattr(reader, "most_rows", None) or number)
+        return torch.linspace(0, number - 1, most, device=self.labels.device).round().long()
+
+    def weigh(self, reader: Reader, calibration: Calibration | None, site: str) -> Fitted:
+        """Weigh a reader's evidence beside the context reader's, and note how it does on the calibration rows."""
+        beside, base = [0.0], self.classes.class_log_prior
+        calibration = calibration or self.calibration(site, reader)
+        prepared = calibration.prepare(reader)
+        picked = self.rows_of(reader)
+        log = torch.zeros(self.labels.shape, device=self.labels.device)
+        there = calibration.labels >= 0
+        for target, labels in enumerate(calibration.labels):
+            rows = torch.nonzero(there[target]).squeeze(1)
+            label, temperature = labels[rows], reader.temperatures[target]
+            scores = reader.scores(prepared[rows], target)
+            # At temperature zero the answer is the prior, even where the evidence is not a number.
+            logits = base + temperature * scores if temperature else base.expand_as(scores)
+            log[target, picked[rows]] = -torch.nn.functional.cross_entropy(logits, label, reduction="none")
+            if target:
+                # What the context says is kept for the rows that have such a token, in their order.
+                place = (self.labels[target] >= 0).cumsum(0)[picked[rows]] - 1
+                beside.append(fit_temperature(self.known[target][place], scores, label)[0])
+        nats = -log.double().sum(1) / there.sum(1)
+        read = torch.zeros(self.labels.shape[1], dtype=torch.bool, device=log.device)
+        read[picked] = True
+        return Fitted(reader, beside, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())

@@ -3,32 +3,37 @@
 __all__ = ["recoverability"]
 
 import dataclasses
-import importlib.metadata
-import platform
-import subprocess
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
-from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
-from infodil.corpus import Corpus, Tokens, load_corpus
+from infodil.checks import UserError
+from infodil.corpus import Corpus, Tokens
 from infodil.encoders import BUILT_IN, Encoder, choose_sites, fingerprint, load_encoder, self_test
+from infodil.measure.arguments import (
+    AUTO,
+    check_cache,
+    check_counts,
+    check_device,
+    check_dtype,
+    check_fit,
+    check_lags,
+    check_numbers,
+    check_probes,
+    open_corpus,
+)
+from infodil.measure.controls import learning_curves, random_encoder
 from infodil.measure.evaluation import Units, read_passage, read_test_split
-from infodil.measure.fitting import fit_context, fit_readers, pick_calibration
-from infodil.measure.states import PRECISIONS, StateStream, open_store
+from infodil.measure.fitting import CURVED, Fitting, fit_context, pick_calibration
+from infodil.measure.ladder import climb
+from infodil.measure.provenance import describe, provenance, warn
+from infodil.measure.states import StateStream, open_store
 from infodil.measure.summary import make_rows
 from infodil.measure.targets import Targets
-from infodil.probes import LADDER, make_classes
+from infodil.probes import make_classes
 from infodil.report import RecoverabilityReport
-
-FEWEST_TEST_TOKENS = 32
-
-FEWEST_SAMPLES = 1000
-"""Below this many test positions a warning says that the figures are rough."""
 
 
 def recoverability(
@@ -47,6 +52,7 @@ def recoverability(
     confidence: float = 0.95,
     progress: bool = True,
     cache_dir: str | Path | None = None,
+    controls: bool = True,
     **options: object,
 ) -> RecoverabilityReport:
     r"""How many bits about the token `lag` steps back does each state hold, for these readers?
@@ -55,9 +61,21 @@ def recoverability(
     tokens less the held-out cross-entropy of a reader (Barber and Agakov 2003; usable information, Xu et al. 2020).
     Types seen fewer than five times in training count as one there: for any function c of a token
     :math:`I(X; H) \ge I(c(X); H)`, and what cannot be learned about rare types must not be charged to the state.
-    Beside it stand the ceiling :math:`H(X)`, the bits beyond what the tokens after it give away (Hewitt et al. 2021),
-    and the same figure for shuffled documents. Training, calibration and test splits share no document, every choice
-    is made on the calibration split, and intervals resample documents, or blocks of one long text.
+    Beside it stand the ceiling :math:`H(X)` and the bits beyond what the tokens after it give away (Hewitt et al.
+    2021). Training, calibration and test splits share no document, every choice is made on the calibration split, and
+    intervals resample documents, or blocks of one long text.
+
+    The rungs of the ladder, weakest first: `prior`, which does not look at the state; `gaussian`, closed form; `linear`
+    softmax; `mlp`; and, where the encoder says how its states sum token vectors (`superposition`), `pursuit` and
+    `exact`, the posterior by enumeration for few types. Where a weaker rung does better on the calibration rows, it
+    answers for the stronger one, whose family contains it: `answered_by` in the rows says who did.
+
+    Controls stand in every row. `shuffled_bits` is what the same readers, trained alike, read of tokens of other
+    documents; `selectivity_bits` is the value less that (Hewitt and Liang 2019, whose control task gives each type a
+    random label: where the task is the token's own identity, that is the task itself with its types renamed, so the
+    random labels here are those of whole shuffled documents). `random_weights_bits` is what the Gaussian reader reads
+    from the same encoder with its weights drawn anew. Rows of the Gaussian reader have the length of its online code
+    (Voita and Titov 2020) and the bits `extrapolated` to ever more training rows; `report.controls` has the curves.
 
     Memory does not grow with the corpus: states are read once, batch by batch, for each rung of the ladder.
 
@@ -70,8 +88,13 @@ def recoverability(
             `samples` in the report is what remains.
         sites: Which states, by name, shell pattern or number; all that the model offers by default (for a Hugging
             Face model the embedding, the middle and the last layer).
-        probes: Which rungs of the ladder to report: `prior`, `gaussian`, `linear`.
-        precision: What states are rounded to before they are read: `float64`, `float32`, `float16`, `bfloat16`.
+        probes: Which rungs of the ladder to report, or `auto`: climb until a rung adds nothing, its gain in calibration
+            cross-entropy over the best weaker rung, summed over lags, not being above zero by its interval. `linear` is
+            of one family with `gaussian` and does not end the climb; rungs that know the code are always tried. A rung
+            that applies to some of the sites only has rows for those.
+        precision: What states are observed at before they are read: `float64`, `float32`, `float16`, `bfloat16`,
+            `float8_e4m3`, `float8_e5m2` (one scale a site), `int8` (one step a channel), or Gaussian noise of some
+            signal-to-noise ratio, such as `snr=20dB`; see `infodil.precision.Observer`.
         max_tokens: Read at most so many tokens of the corpus, from its beginning; None for all.
         batch_size: Sequences of full length in a batch.
         device: Where states are read, and where a model loaded here runs; a module passed in stays where it is.
@@ -81,6 +104,7 @@ def recoverability(
         progress: Show bars.
         options: Of a model made here from its name, as in `load_encoder` (`alpha=0.5`, `dim=64`, ...).
         cache_dir: Keep the states of costly models there; a run that was killed takes up where it stopped.
+        controls: Measure random weights and learning curves, too; a model with weights is then encoded twice.
 
     Raises:
         UserError: What was passed cannot be measured; the message names the argument, the value and the way out.
@@ -93,10 +117,7 @@ def recoverability(
     """
     lags = check_lags(lags)
     probes = check_probes(probes)
-    check_one_of("precision", precision, PRECISIONS)
-    check_whole("batch_size", batch_size, 1, "pass 1 or more")
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0.5, 0.9999)
+    check_numbers(precision, batch_size, seed, confidence)
     device, dtype = check_device(device), check_dtype(dtype)
     corpus = open_corpus(corpus)
     check_cache(cache_dir)
@@ -109,12 +130,13 @@ def recoverability(
         config = {
             "lags": list(lags),
             "sites": [sites] if isinstance(sites, str | int) else None if sites is None else list(sites),
-            "probes": list(probes),
+            "probes": probes if probes == AUTO else list(probes),
             "precision": precision,
             "max_tokens": max_tokens,
             "batch_size": batch_size,
             "seed": seed,
             "confidence": confidence,
+            "controls": bool(controls),
             "max_length": tokens.max_length,
             "pack": tokens.pack,
             "options": options,
@@ -136,7 +158,7 @@ def measure(
     cache_dir: str | Path | None,
 ) -> RecoverabilityReport:
     """Fit on the training split, choose on the calibration split, report the test split."""
-    lags, probes, seed = tuple(config["lags"]), config["probes"], config["seed"]
+    lags, seed = tuple(config["lags"]), config["seed"]
     offered = self_test(encoder)
     dims = {site: offered[site] for site in choose_sites(sites, list(offered))}
     generator = np.random.default_rng([seed, 0x1A6])
@@ -151,6 +173,8 @@ def measure(
     wanted = pick_calibration(targets["calibration"], generator)
     context = fit_context(classes, targets["train"], targets["calibration"], wanted)
 
+    random = random_encoder(encoder, seed) if config["controls"] else None
+    shared: dict[str, dict] = {"frames": {}, "observers": {}, "errors": {}, "control_dims": {}}
     streams = {
         split: StateStream(
             encoder=encoder,
@@ -161,32 +185,36 @@ def measure(
             precision=config["precision"],
             name=split,
             progress=progress,
+            seed=seed,
+            control=random,
             dims=dims,
+            **shared,
         )
         for split in targets
     }
     key = fingerprint(encoder) if cache_dir is not None else None
     if key is not None:
         key += f"{tokens.sha256} {config} {tokens.splits}"
-    needed = tokens.total * sum(dims.values()) * 4
+    needed = tokens.total * sum(dims.values()) * (8 if config["precision"] == "float64" else 4) * (1 + bool(random))
     store = open_store(streams["train"], cache_dir, key, needed, getattr(encoder, "costly", True))
     for split, stream in streams.items():
         if split == "train" or key is not None:  # the others are read once: kept only for a run to resume
             stream.store = store
 
-    fitted = fit_readers(
+    fitting = Fitting(
         streams["train"], streams["calibration"], targets["train"], targets["calibration"], wanted,
-        classes, context, probes, seed,
+        classes, context, seed, config["controls"] and (config["probes"] == AUTO or CURVED in config["probes"]),
     )  # fmt: skip
-    streams["test"].frames = streams["train"].frames
+    held_out = Units.of(tokens.splits["calibration"], tokens.few_documents)
+    climbed = climb(fitting, config["probes"], held_out.index(wanted), held_out.documents, config["confidence"])
     units = Units.of(tokens.splits["test"], tokens.few_documents)
-    sums = read_test_split(streams["test"], targets["test"], units, fitted, probes, classes, context, counts["test"])
+    sums, whole = read_test_split(streams["test"], targets["test"], units, climbed, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
-    rows, summary, resampled = make_rows(sums, units, fitted, probes, lags, train_samples, config["confidence"], seed)
+    rows, summary, resampled = make_rows(sums, whole, units, climbed, lags, train_samples, config["confidence"], seed)
     summary = [{**row, "dim": dims[row["site"]]} for row in summary]
-    chosen = {site: strongest(readers, probes) for site, readers in fitted.items()}
-    passage, shown = read_passage(streams["test"], targets["test"], fitted, chosen, classes)
+    passage, shown = read_passage(streams["test"], targets["test"], climbed, classes)
     modelled = float(counts["train"][0][classes.of_type.cpu().numpy() < classes.modelled].sum() / train_samples[0])
+    curves = learning_curves(climbed, lags)
     return RecoverabilityReport(
         rows=tuple(rows),
         summary=tuple(summary),
@@ -194,16 +222,12 @@ def measure(
         corpus=tokens.provenance()
         | {"types_modelled": classes.modelled, "tokens_modelled_share": modelled}
         | {"context_reader": f"backward n-gram with back-off, up to {max(context.used)} following tokens"},
-        config=config,
+        config=config | ({"climbed": list(climbed.probes)} if config["probes"] == AUTO else {}),
         provenance=provenance(device, seed) | {"resampled": resampled},
-        warnings=tuple(warn(rows, tokens, resampled, probes)),
+        warnings=tuple(warn(rows, tokens, resampled, climbed.probes)),
         passage={"tokens": tokens.token_texts(passage), "lags": list(lags), "sites": shown},
+        controls={"learning": curves} if curves else None,
     )
-
-
-def strongest(readers: dict, probes: Sequence[str]) -> str:
-    """The probe with the least calibration cross-entropy over all lags: the one the text view shows."""
-    return min(probes, key=lambda probe: sum(readers[probe].calibration_nats[1:]))
 
 
 def tokenize(corpus: Corpus, encoder: Encoder | None, max_tokens: int | None, seed: int, progress: bool) -> Tokens:
@@ -219,159 +243,3 @@ def tokenize(corpus: Corpus, encoder: Encoder | None, max_tokens: int | None, se
     if corpus.kind == "tokens" and corpus.vocabulary is None and encoder is not None:
         corpus = dataclasses.replace(corpus, vocabulary=encoder.vocabulary)
     return corpus.tokenize(tokenizer, max_tokens=max_tokens, seed=seed, progress=progress)
-
-
-def open_corpus(corpus: object) -> Corpus:
-    """`load_corpus`, its complaints in the words of this call."""
-    try:
-        return load_corpus(corpus)
-    except UserError as error:
-        raise UserError(str(error).replace("`source`", "`corpus`")) from None
-
-
-def check_cache(cache_dir: str | Path | None) -> None:
-    """Refuse a file where a folder is needed, before anything is read."""
-    if cache_dir is not None and Path(cache_dir).exists() and not Path(cache_dir).is_dir():
-        raise UserError(f"`cache_dir` {Path(cache_dir).name!r} is a file: pass a folder.")
-
-
-def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
-    """Distinct whole numbers of at least zero, ascending."""
-    lags = [lags] if isinstance(lags, int) else list(lags)
-    check_not_empty("lags", lags, "pass at least one, such as lags=range(17)")
-    lags = [int(lag) if isinstance(lag, np.integer) else lag for lag in lags]
-    for lag in lags:
-        check_whole("lags", lag, 0, "a state is asked for tokens it has seen")
-    return tuple(sorted(set(lags)))
-
-
-def check_probes(probes: str | Iterable[str]) -> tuple[str, ...]:
-    """Known rungs, weakest first."""
-    probes = [probes] if isinstance(probes, str) else list(probes)
-    check_not_empty("probes", probes, f"pass some of {', '.join(LADDER)}")
-    for probe in probes:
-        check_one_of("probes", probe, LADDER)
-    return tuple(probe for probe in LADDER if probe in probes)
-
-
-def check_device(device: str | torch.device | None) -> torch.device:
-    """The device, if it is there."""
-    try:
-        chosen = torch.device(device or "cpu")
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"`device` {str(device)!r} is not there: pass 'cpu' or one that torch can see.") from None
-    return chosen
-
-
-def check_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    """A floating-point torch dtype, or its name."""
-    chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if chosen is None and dtype is None:
-        return None
-    if not isinstance(chosen, torch.dtype) or not chosen.is_floating_point:
-        raise UserError(f"`dtype` must be a floating-point torch dtype or its name, got {dtype!r}: try 'bfloat16'.")
-    return chosen
-
-
-def check_fit(encoder: Encoder, tokens: Tokens) -> None:
-    """The encoder can read these tokens, and the sequences are long enough for the lags."""
-    longest = getattr(encoder, "longest", None)
-    if longest is not None and longest < tokens.max_length:
-        needed = max(int(split.lengths.max()) for split in tokens.splits.values())
-        if needed > longest:
-            raise UserError(
-                f"`corpus` has sequences of {needed} tokens, but the model reads at most {longest}: "
-                f"pass load_corpus(..., max_length={longest})."
-            )
-    if tokens.tokenizer is not None and tokens.vocabulary > encoder.vocabulary:
-        largest = max(int(split.tokens.max()) for split in tokens.splits.values())
-        if largest >= encoder.vocabulary:
-            raise UserError(
-                f"`corpus` has the token id {largest}, but the model's vocabulary has {encoder.vocabulary}: "
-                "tokenise with the model's own tokenizer."
-            )
-
-
-def check_counts(counts: dict[str, np.ndarray], lags: Sequence[int], tokens: Tokens) -> None:
-    """Every lag occurs in every split, and there is something to tell apart."""
-    for split, count in counts.items():
-        seen = count.sum(1)
-        for target, lag in enumerate(lags, start=1):
-            if seen[target] < 2:
-                longest = int(tokens.splits[split].lengths.max())
-                raise UserError(
-                    f"`lags` has {lag}, which is never observed: the longest {split} sequence has {longest} tokens; "
-                    "pass smaller lags, longer documents, a larger max_length or pack=True."
-                )
-    held_out = int(counts["test"][0].sum())
-    if held_out < FEWEST_TEST_TOKENS:
-        raise UserError(f"`corpus` leaves {held_out} test tokens, too few for an interval: pass more text.")
-    kinds = int((counts["train"][0] > 0).sum())
-    if kinds < 2:
-        raise UserError(f"`corpus` has {kinds} distinct training token: a probe needs at least two classes.")
-
-
-def describe(model: object, encoder: Encoder) -> str:
-    """What the report calls the model; a local folder by its last name only."""
-    if isinstance(model, str | Path):
-        return Path(model).name if Path(model).exists() else str(model)
-    inner = model if isinstance(model, nn.Module) else encoder
-    return str(getattr(inner, "name", None) or type(inner).__name__)
-
-
-def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence[str]) -> list[str]:
-    """Sentences that a reader of the figures should know."""
-    said = list(tokens.warnings)
-    few = min(row["samples"] for row in rows)
-    if few < FEWEST_SAMPLES:
-        lag = min((row for row in rows if row["samples"] == few), key=lambda row: row["lag"])["lag"]
-        said.append(f"Lag {lag} rests on {few} test positions only: pass more text.")
-    if resampled["units"] < 30:
-        said.append(f"Intervals rest on {resampled['units']} {resampled['of']}: pass more text for reliable ones.")
-    by_place: dict[tuple, dict[str, dict]] = {}
-    for row in rows:
-        by_place.setdefault((row["site"], row["lag"]), {})[row["probe"]] = row
-    fell = [
-        (site, lag, weak, strong)
-        for (site, lag), ladder in by_place.items()
-        for weak, strong in pairwise(probes)
-        if ladder[strong]["high_bits"] < ladder[weak]["value_bits"]
-    ]
-    if fell:
-        site, lag, weak, strong = fell[0]
-        said.append(
-            f"The {strong} reader fell below the {weak} one beyond its interval in {len(fell)} places "
-            f"(first at {site}, lag {lag}): its fit failed there, trust the {weak} figure."
-        )
-    return said
-
-
-def provenance(device: torch.device, seed: int) -> dict:
-    """Versions, device, seed, and the commit of the working tree infodil runs from, if it is one."""
-    packages = ("infodil", "torch", "numpy", "scipy", "transformers", "tokenizers", "datasets")
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    described = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    )
-    return {
-        "seed": seed,
-        "versions": versions,
-        "device": f"{device.type}: {described}",
-        "threads": torch.get_num_threads(),
-        "commit": commit(),
-    }
-
-
-def commit() -> str | None:
-    """The commit of infodil's own checkout; None where it is installed from a package."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

@@ -2,15 +2,17 @@
 
 __all__ = ["half_life", "make_rows"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
+from infodil.measure.controls import learned
 from infodil.measure.evaluation import Sums, Units
-from infodil.measure.fitting import Fitted
+from infodil.measure.ladder import Climbed
+from infodil.measure.states import control_of
 from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
 
 REPLICATES = 2000
@@ -18,9 +20,9 @@ REPLICATES = 2000
 
 def make_rows(
     sums: Sums,
+    whole: dict[str, Float[ndarray, "targets units"]],
     units: Units,
-    fitted: Mapping[str, Mapping[str, Fitted]],
-    probes: Sequence[str],
+    climbed: Climbed,
     lags: Sequence[int],
     train_samples: Sequence[int],
     confidence: float,
@@ -34,8 +36,9 @@ def make_rows(
     never below the entropy: what is not known about the entropy is inside the interval.
     """
     if not units.documents:
-        sums = in_blocks(sums)
-    number = sums.shared["count"].shape[1]
+        first = block_edges(sums, whole)
+        sums, whole = sums.grouped(first), {term: np.add.reduceat(v, first, axis=-1) for term, v in whole.items()}
+    number = whole["count"].shape[1]
     weights = resample_weights(number, REPLICATES, seed)
     count = sums.shared["count"]
 
@@ -46,61 +49,70 @@ def make_rows(
     def bounds(replicates: ndarray) -> tuple[ndarray, ndarray]:
         return interval(replicates, number, confidence)
 
-    def gain(term: str, base: Float[ndarray, "targets units"]) -> tuple[ndarray, ndarray]:
+    def gain(term: str, base: Float[ndarray, "entries targets units"]) -> tuple[ndarray, ndarray]:
         """Mean pointwise gain in bits over a base, and its replicates; the same terms differ by exactly zero."""
         terms = (sums.reader[term] - base) * BITS_PER_NAT
-        return terms.sum(-1) / count.sum(-1), replicate(terms, np.broadcast_to(count, terms.shape))
+        return terms.sum(-1) / count.sum(-1), replicate(terms, count)
 
     value, certified = gain("reader", sums.shared["plug_in"])
     usable, usable_drawn = gain("reader", sums.shared["prior"])
     low, high = bounds(certified)[0], bounds(usable_drawn)[1]
-    surprise = {term: -sums.shared[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
-    ceiling = surprise["type_plug_in"].sum(-1) / count.sum(-1)
-    ceiling_low = bounds(replicate(surprise["type_plug_in"], count))[0]
-    ceiling_high = bounds(replicate(surprise["type_prior"], count))[1]
+    surprise = {term: -whole[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
+    ceiling = surprise["type_plug_in"].sum(-1) / whole["count"].sum(-1)
+    ceiling_low = bounds(replicate(surprise["type_plug_in"], whole["count"]))[0]
+    ceiling_high = bounds(replicate(surprise["type_prior"], whole["count"]))[1]
     # Where the context reader does worse than the plug-in entropy, the entropy is the better figure for what is
     # unknown without the state: a poor context reader must not be turned into memory.
     poor = sums.shared["context"].sum(-1) < sums.shared["plug_in"].sum(-1)
-    against = np.where(poor[:, None], sums.shared["plug_in"], sums.shared["context"])
+    against = np.where(poor[..., None], sums.shared["plug_in"], sums.shared["context"])
     beyond, beyond_drawn = gain("beside_context", against)
     beyond_low = bounds(beyond_drawn)[0]
     beyond_high = bounds(gain("beside_context", sums.shared["context"])[1])[1]
     hits = {term: sums.reader[term].sum(-1) / count.sum(-1) for term in ("top1", "top5")}
     samples = count.sum(-1).astype(int)
 
+    entries, control = climbed.entries(), list(climbed.control)
     rows, summary = [], []
-    for s, (site, readers) in enumerate(fitted.items()):
-        losses = np.array([readers[probe].calibration_nats for probe in probes])
-        best = losses.argmin(0)
+    for e, (site, probe) in enumerate(entries):
+        rungs = [place for place, (other, _) in enumerate(entries) if other == site]
+        best = np.array([climbed.nats(*entries[place]) for place in rungs]).argmin(0)
+        random = len(entries) + control.index(control_of(site)) if control_of(site) in control else None
         for t, lag in enumerate(lags, start=1):
-            for p, probe in enumerate(probes):
-                rows.append(
-                    {
-                        "site": site,
-                        "lag": int(lag),
-                        "probe": probe,
-                        "value_bits": value[s, p, t],
-                        "low_bits": low[s, p, t],
-                        "high_bits": high[s, p, t],
-                        "kind": "lower bound",
-                        "top1": hits["top1"][s, p, t],
-                        "top5": hits["top5"][s, p, t],
-                        "ceiling_bits": ceiling[t],
-                        "ceiling_low_bits": ceiling_low[t],
-                        "ceiling_high_bits": ceiling_high[t],
-                        "beyond_context_bits": beyond[s, p, t],
-                        "beyond_context_low_bits": beyond_low[s, p, t],
-                        "beyond_context_high_bits": beyond_high[s, p, t],
-                        "usable_bits": usable[s, p, t],
-                        "shuffled_bits": value[s, p, 0],
-                        "shuffled_low_bits": low[s, p, 0],
-                        "shuffled_high_bits": high[s, p, 0],
-                        "samples": int(samples[t]),
-                        "train_samples": int(train_samples[t]),
-                        "chosen": bool(best[t] == p),
-                    }
-                )
-        picked = (s, best[1:], np.arange(1, len(lags) + 1))
+            rows.append(
+                {
+                    "site": site,
+                    "lag": int(lag),
+                    "probe": probe,
+                    "value_bits": value[e, t],
+                    "low_bits": low[e, t],
+                    "high_bits": high[e, t],
+                    "kind": "lower bound",
+                    "top1": hits["top1"][e, t],
+                    "top5": hits["top5"][e, t],
+                    "ceiling_bits": ceiling[t],
+                    "ceiling_low_bits": ceiling_low[t],
+                    "ceiling_high_bits": ceiling_high[t],
+                    "beyond_context_bits": beyond[e, t],
+                    "beyond_context_low_bits": beyond_low[e, t],
+                    "beyond_context_high_bits": beyond_high[e, t],
+                    "usable_bits": usable[e, t],
+                    "shuffled_bits": value[e, 0],
+                    "shuffled_low_bits": low[e, 0],
+                    "shuffled_high_bits": high[e, 0],
+                    "selectivity_bits": value[e, t] - value[e, 0],
+                    "random_weights_bits": None if random is None else value[random, t],
+                    "random_weights_low_bits": None if random is None else low[random, t],
+                    "random_weights_high_bits": None if random is None else high[random, t],
+                    "answered_by": climbed.answers[site][probe][t],
+                    "samples": int(samples[e, t]),
+                    "train_samples": int(train_samples[t]),
+                    "chosen": bool(rungs[best[t]] == e),
+                }
+                | learned(climbed.fitted[site][probe], t)
+            )
+        if e != rungs[-1]:
+            continue
+        picked = (np.array(rungs)[best[1:]], np.arange(1, len(lags) + 1))
         summary.append(
             summarise(
                 site,
@@ -117,15 +129,14 @@ def make_rows(
     return rows, summary, {"units": number, "of": "documents" if units.documents else "blocks of positions"}
 
 
-def in_blocks(sums: Sums) -> Sums:
-    """Cells merged into blocks of about ten correlation times of the pointwise terms."""
+def block_edges(sums: Sums, whole: dict[str, Float[ndarray, "targets units"]]) -> Int[ndarray, "blocks"]:
+    """Where each block begins when cells are merged to about ten correlation times of the pointwise terms."""
     count = sums.shared["count"]
     gain = (sums.reader["reader"] - sums.shared["prior"]) / np.maximum(count, 1.0)
     columns = gain.reshape(-1, gain.shape[-1]).T
-    surprise = (sums.shared["plug_in"] / np.maximum(count, 1.0)).T
-    block = merge_cells(count.shape[1], correlation_length(np.concatenate([columns, surprise], 1)))
-    first = np.flatnonzero(np.diff(block, prepend=-1))
-    return sums.grouped(first)
+    surprise = (whole["plug_in"] / np.maximum(whole["count"], 1.0)).T
+    block = merge_cells(count.shape[-1], correlation_length(np.concatenate([columns, surprise], 1)))
+    return np.flatnonzero(np.diff(block, prepend=-1))
 
 
 def summarise(

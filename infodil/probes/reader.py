@@ -2,7 +2,8 @@
 
 __all__ = ["Calibration", "FramedReader", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -12,8 +13,14 @@ from torch import Tensor
 from infodil.probes.classes import Classes
 from infodil.probes.decoding import Code
 
-NEWTON_STEPS = 12
+MOST_STEPS = 40
 HOTTEST = 1e4
+
+LEAST_PROMISE_NATS = 0.01
+"""Where doubling the temperature, or adding one to it, cannot gain more than this on all rows together, it stays.
+
+Evidence without a single error, which any higher temperature makes look still better, is not trusted without end.
+"""
 
 LEAST_GAIN_NATS = 4.0
 """Evidence must lower the cross-entropy of all calibration rows together by this much, or it is not used.
@@ -33,6 +40,13 @@ class Calibration:
 
     states: Float[Tensor, "rows dim"]
     labels: Int[Tensor, "targets rows"]
+    prepared: list = field(default_factory=list, repr=False, compare=False)
+
+    def prepare(self, reader: "Reader") -> Any:
+        """`reader.prepare(states)`, computed once: for the last `end_pass` of a reader and whoever weighs it after."""
+        if not self.prepared:
+            self.prepared.append(reader.prepare(self.states))
+        return self.prepared[0]
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,8 @@ class Setting:
     """How the states superpose token vectors, where the encoder says so."""
     sigma: float = 0.0
     """Root mean square error of a number of the observed states: rounding or added noise."""
+    lags: tuple[int, ...] = ()
+    """The lag of each target from the first on: target `1 + i` is lag `lags[i]`, target 0 the shuffled control."""
 
 
 @runtime_checkable
@@ -119,29 +135,35 @@ def fit_temperature(
 ) -> tuple[float, float]:
     """The temperature of least cross-entropy of `base + temperature * scores`, and that cross-entropy in nats.
 
-    The loss is convex in the temperature (an exponential family in one parameter), so a Newton step kept inside a
-    shrinking bracket finds it. Zero, the base alone, is always allowed, and is the answer unless the rows together
-    gain `least_gain_nats`.
+    The loss is convex in the temperature (an exponential family in one parameter). Newton's steps kept inside a
+    shrinking bracket find its minimum; where they are short, as they are from zero where most evidence is overwhelming,
+    the scale of the temperature itself is searched. Zero, the base alone, is always allowed, and is the answer unless
+    the rows together gain `least_gain_nats`.
     """
     if len(labels) == 0:
         return 0.0, float("nan")
     scores = scores - scores.amax(1, keepdim=True)
     own = scores.gather(1, labels[:, None]).double().mean()
-    low, high, temperature = 0.0, float("inf"), 0.0
-    for step in range(NEWTON_STEPS):
+    low, high, temperature, before = 0.0, float("inf"), 0.0, float("inf")
+    for step in range(MOST_STEPS):
         q = torch.softmax(base + temperature * scores, 1)
         weighted = q * scores
         mean = weighted.sum(1).double()
         slope = float(mean.mean() - own)
         if step == 0 and slope >= 0:
             break
+        if abs(slope) * len(labels) * max(1.0, temperature) <= LEAST_PROMISE_NATS:  # the loss is convex
+            break
         curvature = float(((weighted * scores).sum(1).double() - mean**2).mean())
         low, high = (temperature, high) if slope < 0 else (low, temperature)
         following = temperature - slope / curvature if curvature > 0 else float("inf")
-        if high < float("inf"):
-            following = following if low < following < high else (low + high) / 2.0
-        else:
-            following = min(following, 2.0 * temperature + 1.0, HOTTEST)
+        short, before = abs(slope) > before / 2.0, abs(slope)
+        if short or not low < following < high:
+            if high == float("inf"):
+                following = max(1.0, 4.0 * temperature)
+            else:
+                following = math.sqrt(low * high) if low else high / 4.0
+        following = min(following, HOTTEST)
         if abs(following - temperature) <= 1e-3 * temperature:
             break
         temperature = following

@@ -41,6 +41,7 @@
     beyond: { name: "bits beyond context", value: "beyond_context_bits", low: "beyond_context_low_bits", high: "beyond_context_high_bits" },
     top1: { name: "top-1 accuracy", value: "top1" },
     top5: { name: "top-5 accuracy", value: "top5" },
+    random: { name: "bits at random weights", value: "random_weights_bits", low: "random_weights_low_bits", high: "random_weights_high_bits" },
     shuffled: { name: "bits read from shuffled tokens", value: "shuffled_bits", low: "shuffled_low_bits", high: "shuffled_high_bits" },
   };
 

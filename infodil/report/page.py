@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from infodil.report.table import control_sentence, meaning_sentences, number, printable, short_names
+from infodil.report.sentences import control_sentences, meaning_sentences, printable
+from infodil.report.table import number, short_names
 
 __all__ = ["render_page", "report_page"]
 
@@ -37,7 +38,7 @@ def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
         facts=facts,
         provenance={name: report[name] for name in ("model", "corpus", "config", "provenance")},
         report=report,
-        sentences=[*meaning_sentences(config), control_sentence(report["rows"])],
+        sentences=[*meaning_sentences(config), *control_sentences(report["rows"], report.get("controls"))],
         figure=figure,
     )
 
@@ -69,6 +70,7 @@ def render_page(
         "summary": _summary(report["summary"], report["rows"]),
         "figure": _picture(figure),
         "trust": _trust(sentences, report["warnings"]),
+        "learning": _learning(report.get("controls")),
         "data": _data(report),
         "script": script,
         "style": style,
@@ -162,6 +164,37 @@ def _trust(sentences: Sequence[str], warnings: Sequence[str]) -> str:
     said = "".join(f'<p class="trust">{text(sentence)}</p>' for sentence in sentences)
     warned = "".join(f"<li>{text(sentence)}</li>" for sentence in warnings)
     return said + (f'<ul class="warnings">{warned}</ul>' if warned else '<p class="trust">There are no warnings.</p>')
+
+
+def _learning(controls: Mapping[str, Any] | None) -> str:
+    """The learning curves as a table that unfolds; nothing where none was measured."""
+    curves = (controls or {}).get("learning", [])
+    if not curves:
+        return ""
+    ends = ["extrapolated bits", "online code, bits", "saved by it, bits"]
+    heads = ["site", "lag", "probe", "training rows", "bits read", *ends]
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    lines = []
+    for curve in curves:
+        figures = [curve[name] for name in ("extrapolated_bits", "online_code_bits", "compression_bits")]
+        cells = [
+            text(curve["lag"]),
+            text(curve["probe"]),
+            " / ".join(number(rows, 0) for rows in curve["train_rows"]),
+            " / ".join(number(bits, 2) for bits in curve["bits"]),
+            *(number(figure, 2) for figure in figures),
+        ]
+        lines.append(f'<tr><th scope="row">{text(curve["site"])}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
+    note = (
+        "Bits on the calibration rows at growing numbers of training rows. Extrapolated is where the curve tends, by a "
+        "power law, and was not measured. The online code (Voita and Titov 2020) is what the training labels cost a "
+        "token when each block is coded by the reader of the blocks before it; saved is what a unigram code pays more."
+    )
+    return (
+        f'<details><summary>Learning curves</summary><p class="note">{note}</p><div class="scroll" tabindex="0" '
+        f'role="region" aria-label="Learning curves"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div></details>"
+    )
 
 
 def _picture(svg: bytes) -> str:

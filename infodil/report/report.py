@@ -22,7 +22,9 @@ SCHEMA_VERSION = 1
 COLUMNS = (
     "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits ceiling_low_bits ceiling_high_bits "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits usable_bits "
-    "shuffled_bits shuffled_low_bits shuffled_high_bits samples train_samples chosen"
+    "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
+    "random_weights_bits random_weights_low_bits random_weights_high_bits "
+    "extrapolated_bits online_code_bits compression_bits answered_by samples train_samples chosen"
 ).split()
 """The columns of a row, in order; a report may have more, which come after these."""
 
@@ -33,7 +35,7 @@ SUMMARY_COLUMNS = (
 ).split()
 """The columns of the summary; the sums run over the measured lags and are not a joint quantity."""
 
-LADDER = ("prior", "gaussian", "linear", "mlp", "pursuit", "superposition", "posterior")
+LADDER = ("prior", "gaussian", "linear", "mlp", "pursuit", "exact")
 """The readers, weakest first; a reader not named here comes last."""
 
 
@@ -52,6 +54,8 @@ class RecoverabilityReport:
         provenance: Versions, device, date.
         warnings: Sentences the reader of the figures must know.
         passage: A short text with the bits recovered at each of its positions, for the text view of the page.
+        controls: What was measured beside the rows, under its name; `learning` is one curve per site and lag. None
+            where nothing was, as in reports of older versions.
     """
 
     rows: tuple[dict, ...]
@@ -62,6 +66,7 @@ class RecoverabilityReport:
     provenance: dict
     warnings: tuple[str, ...] = ()
     passage: dict | None = None
+    controls: dict | None = None
 
     def __post_init__(self) -> None:
         sites = [row["site"] for row in self.summary]
@@ -69,7 +74,7 @@ class RecoverabilityReport:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "summary", tuple(_columns_first(plain_json(s), SUMMARY_COLUMNS) for s in self.summary))
         object.__setattr__(self, "warnings", tuple(str(sentence) for sentence in self.warnings))
-        for name in ("model", "corpus", "config", "provenance", "passage"):
+        for name in ("model", "corpus", "config", "provenance", "passage", "controls"):
             object.__setattr__(self, name, plain_json(getattr(self, name)))
 
     @property
@@ -212,14 +217,16 @@ def load_report(path: str | Path) -> RecoverabilityReport:
         raise UserError(
             f"`path` must be a whole report, got {str(path)!r}, which is damaged ({missing}): measure again."
         )
-    named = {field.name: content[field.name] for field in fields(RecoverabilityReport)}
+    named = {field.name: content[field.name] for field in fields(RecoverabilityReport) if field.name in content}
     return RecoverabilityReport(**{name: tuple(v) if isinstance(v, list) else v for name, v in named.items()})
 
 
 def _damage(content: dict) -> str:
     """What a report cannot do without and `content` lacks, in a few words."""
-    shapes = {"rows": list, "summary": list, "warnings": list, "passage": dict | None}
+    shapes = {"rows": list, "summary": list, "warnings": list, "passage": dict | None, "controls": dict | None}
     for field in fields(RecoverabilityReport):
+        if field.name == "controls" and field.name not in content:
+            continue  # older than controls
         if field.name not in content or not isinstance(content[field.name], shapes.get(field.name, dict)):
             return f"no {field.name}"
     needed = {"rows": {"site": str, "lag": int, "probe": str}, "summary": {"site": str}}

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from infodil.report.sentences import control_sentence, control_sentences, meaning_sentences, printable
+
 __all__ = [
     "report_table",
     "headline",
@@ -180,39 +182,10 @@ def _left_out(lags: int, shown: int) -> str:
 
 
 def _footer(report: dict[str, Any], width: int) -> str:
-    lines = [fill(said, width) for said in [*meaning_sentences(report["config"]), control_sentence(report["rows"])]]
+    said = [*meaning_sentences(report["config"]), *control_sentences(report["rows"], report.get("controls"))]
+    lines = [fill(sentence, width) for sentence in said]
     lines += [fill(f"Warning: {sentence}", width, indent="  ") for sentence in report["warnings"]]
     return "\n".join(lines)
-
-
-def meaning_sentences(config: dict[str, Any]) -> list[str]:
-    """What the figures are, and what they are not."""
-    confidence = config.get("confidence")
-    level = f"{confidence:.0%}" if isinstance(confidence, float) else "the stated"
-    return [
-        "Bits are certified lower bounds on the mutual information, under the named probes, at precision "
-        f"{config.get('precision', 'not stated')}; recoverable bits and bits beyond context are sums over the measured "
-        "lags, not joint quantities.",
-        f"Intervals are pointwise at {level} confidence, not simultaneous.",
-    ]
-
-
-def control_sentence(rows: Sequence[dict]) -> str:
-    """What the probes read where the tokens were shuffled: nothing, or the measurement is not to be trusted."""
-    # One control serves all lags of a site and probe: shuffled labels know no lag.
-    once = {(row.get("report"), row["site"], row["probe"]): row for row in rows if row["shuffled_bits"] is not None}
-    measured = list(once.values())
-    if not measured:
-        return "No shuffled control was measured."
-    largest = max((row["shuffled_bits"] for row in measured), key=abs)
-    bounded = [
-        row for row in measured if row["shuffled_low_bits"] is not None and row["shuffled_high_bits"] is not None
-    ]
-    away = sum(not row["shuffled_low_bits"] <= 0 <= row["shuffled_high_bits"] for row in bounded)
-    return (
-        f"Shuffled control: the largest is {largest:+.3f} bits; the intervals of {away} of {len(bounded)} controls "
-        f"exclude zero."
-    )
 
 
 def number(value: float | int | None, digits: int) -> str:
@@ -236,11 +209,6 @@ def with_interval(values: Sequence[float | int | None], digits: int, unit: str =
     """`value [low, high]`."""
     value = missing if values[0] is None else number(values[0], digits) + unit
     return f"{value} {interval(values[1:], digits, missing)}".strip()
-
-
-def printable(text: object) -> str:
-    """Text that cannot move the cursor or hide: a terminal obeys control characters, and names come from outside."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
 
 
 def short_names(names: Sequence[str], most: int) -> dict[str, str]:

@@ -1,0 +1,134 @@
+"""What a caller passed, checked before anything is read: each complaint is one sentence with the way out."""
+
+__all__ = [
+    "AUTO",
+    "check_cache",
+    "check_counts",
+    "check_device",
+    "check_dtype",
+    "check_fit",
+    "check_lags",
+    "check_numbers",
+    "check_probes",
+    "open_corpus",
+]
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
+from infodil.corpus import Corpus, Tokens, load_corpus
+from infodil.encoders import Encoder
+from infodil.precision import check_precision
+from infodil.probes import LADDER
+
+AUTO = "auto"
+"""In place of rungs: climb as long as it pays."""
+
+FEWEST_TEST_TOKENS = 32
+
+
+def check_numbers(precision: object, batch_size: object, seed: object, confidence: float) -> None:
+    """Raise `UserError` unless each is in its range."""
+    check_precision(precision)
+    check_whole("batch_size", batch_size, 1, "pass 1 or more")
+    check_whole("seed", seed, 0, "pass 0 or more")
+    check_between("confidence", confidence, 0.5, 0.9999)
+
+
+def open_corpus(corpus: object) -> Corpus:
+    """`load_corpus`, its complaints in the words of this call."""
+    try:
+        return load_corpus(corpus)
+    except UserError as error:
+        raise UserError(str(error).replace("`source`", "`corpus`")) from None
+
+
+def check_cache(cache_dir: str | Path | None) -> None:
+    """Refuse a file where a folder is needed, before anything is read."""
+    if cache_dir is not None and Path(cache_dir).exists() and not Path(cache_dir).is_dir():
+        raise UserError(f"`cache_dir` {Path(cache_dir).name!r} is a file: pass a folder.")
+
+
+def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
+    """Distinct whole numbers of at least zero, ascending."""
+    lags = [lags] if isinstance(lags, int) else list(lags)
+    check_not_empty("lags", lags, "pass at least one, such as lags=range(17)")
+    lags = [int(lag) if isinstance(lag, np.integer) else lag for lag in lags]
+    for lag in lags:
+        check_whole("lags", lag, 0, "a state is asked for tokens it has seen")
+    return tuple(sorted(set(lags)))
+
+
+def check_probes(probes: str | Iterable[str]) -> str | tuple[str, ...]:
+    """Known rungs, weakest first, or `auto`."""
+    probes = [probes] if isinstance(probes, str) else list(probes)
+    check_not_empty("probes", probes, f"pass some of {', '.join(LADDER)}, or 'auto'")
+    if probes == [AUTO]:
+        return AUTO
+    for probe in probes:
+        if probe == AUTO:
+            raise UserError("`probes` must be 'auto' alone or rungs by name, got both: leave one of them out.")
+        check_one_of("probes", probe, [*LADDER, AUTO])
+    return tuple(probe for probe in LADDER if probe in probes)
+
+
+def check_device(device: str | torch.device | None) -> torch.device:
+    """The device, if it is there."""
+    try:
+        chosen = torch.device(device or "cpu")
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"`device` {str(device)!r} is not there: pass 'cpu' or one that torch can see.") from None
+    return chosen
+
+
+def check_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    """A floating-point torch dtype, or its name."""
+    chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if chosen is None and dtype is None:
+        return None
+    if not isinstance(chosen, torch.dtype) or not chosen.is_floating_point:
+        raise UserError(f"`dtype` must be a floating-point torch dtype or its name, got {dtype!r}: try 'bfloat16'.")
+    return chosen
+
+
+def check_fit(encoder: Encoder, tokens: Tokens) -> None:
+    """The encoder can read these tokens, and the sequences are long enough for the lags."""
+    longest = getattr(encoder, "longest", None)
+    if longest is not None and longest < tokens.max_length:
+        needed = max(int(split.lengths.max()) for split in tokens.splits.values())
+        if needed > longest:
+            raise UserError(
+                f"`corpus` has sequences of {needed} tokens, but the model reads at most {longest}: "
+                f"pass load_corpus(..., max_length={longest})."
+            )
+    if tokens.tokenizer is not None and tokens.vocabulary > encoder.vocabulary:
+        largest = max(int(split.tokens.max()) for split in tokens.splits.values())
+        if largest >= encoder.vocabulary:
+            raise UserError(
+                f"`corpus` has the token id {largest}, but the model's vocabulary has {encoder.vocabulary}: "
+                "tokenise with the model's own tokenizer."
+            )
+
+
+def check_counts(counts: dict[str, np.ndarray], lags: Sequence[int], tokens: Tokens) -> None:
+    """Every lag occurs in every split, and there is something to tell apart."""
+    for split, count in counts.items():
+        seen = count.sum(1)
+        for target, lag in enumerate(lags, start=1):
+            if seen[target] < 2:
+                longest = int(tokens.splits[split].lengths.max())
+                raise UserError(
+                    f"`lags` has {lag}, which is never observed: the longest {split} sequence has {longest} tokens; "
+                    "pass smaller lags, longer documents, a larger max_length or pack=True."
+                )
+    held_out = int(counts["test"][0].sum())
+    if held_out < FEWEST_TEST_TOKENS:
+        raise UserError(f"`corpus` leaves {held_out} test tokens, too few for an interval: pass more text.")
+    kinds = int((counts["train"][0] > 0).sum())
+    if kinds < 2:
+        raise UserError(f"`corpus` has {kinds} distinct training token: a probe needs at least two classes.")

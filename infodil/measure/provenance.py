@@ -1,0 +1,84 @@
+"""Where a report comes from, and what the reader of its figures should know."""
+
+__all__ = ["describe", "provenance", "warn"]
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from infodil.corpus import Tokens
+from infodil.encoders import Encoder
+
+FEWEST_SAMPLES = 1000
+"""Below this many test positions a warning says that the figures are rough."""
+
+
+def describe(model: object, encoder: Encoder) -> str:
+    """What the report calls the model; a local folder by its last name only."""
+    if isinstance(model, str | Path):
+        return Path(model).name if Path(model).exists() else str(model)
+    inner = model if isinstance(model, nn.Module) else encoder
+    return str(getattr(inner, "name", None) or type(inner).__name__)
+
+
+def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence[str]) -> list[str]:
+    """Sentences that a reader of the figures should know."""
+    said = list(tokens.warnings)
+    few = min(row["samples"] for row in rows)
+    if few < FEWEST_SAMPLES:
+        lag = min((row for row in rows if row["samples"] == few), key=lambda row: row["lag"])["lag"]
+        said.append(f"Lag {lag} rests on {few} test positions only: pass more text.")
+    if resampled["units"] < 30:
+        said.append(f"Intervals rest on {resampled['units']} {resampled['of']}: pass more text for reliable ones.")
+    by_place: dict[tuple, dict[str, dict]] = {}
+    for row in rows:
+        by_place.setdefault((row["site"], row["lag"]), {})[row["probe"]] = row
+    fell = [
+        (site, lag, weak, strong)
+        for (site, lag), ladder in by_place.items()
+        for weak, strong in pairwise(probe for probe in probes if probe in ladder)
+        if ladder[strong]["high_bits"] < ladder[weak]["value_bits"]
+    ]
+    if fell:
+        site, lag, weak, strong = fell[0]
+        said.append(
+            f"The {strong} reader fell below the {weak} one beyond its interval in {len(fell)} places "
+            f"(first at {site}, lag {lag}): its fit failed there, trust the {weak} figure."
+        )
+    return said
+
+
+def provenance(device: torch.device, seed: int) -> dict:
+    """Versions, device, seed, and the commit of the working tree infodil runs from, if it is one."""
+    packages = ("infodil", "torch", "numpy", "scipy", "transformers", "tokenizers", "datasets")
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    described = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    )
+    return {
+        "seed": seed,
+        "versions": versions,
+        "device": f"{device.type}: {described}",
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+    }
+
+
+def commit() -> str | None:
+    """The commit of infodil's own checkout; None where it is installed from a package."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None

@@ -1,0 +1,419 @@
+"""The ladder end to end: no rung below a weaker one, climbing that stops, precisions, and the controls of it all."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from infodil import load_corpus, load_report, recoverability
+from infodil.checks import UserError
+from infodil.encoders import (
+    AttentionEncoder,
+    CombinedEncoder,
+    GRUEncoder,
+    HuggingFaceEncoder,
+    ModuleEncoder,
+    ShiftRegisterEncoder,
+    TraceEncoder,
+    randomised,
+    superposition,
+)
+from infodil.measure.controls import ANOTHER
+from infodil.measure.ladder import cross_picked_low, knows_the_code
+from infodil.measure.states import StateStream, control_of, typical_error
+from infodil.precision import Observer
+from infodil.probes import LADDER
+from infodil.probes.reader import FramedReader
+from infodil.report import compare
+from infodil.sources import iid, markov
+
+TYPES = 6
+LAGS = [0, 1, 3]
+TRAINED = [probe for probe in LADDER if not knows_the_code(probe)]
+
+
+class Recurrent(nn.Module):
+    """A torch module with a parameter that no submodule draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(TYPES, 6)
+        self.rnn = nn.RNN(6, 8, batch_first=True)
+        self.scale = nn.Parameter(3.0 + torch.randn(8))
+
+    def forward(self, tokens):
+        return self.rnn(self.embedding(tokens))[0] * self.scale
+
+
+def module_encoder():
+    torch.manual_seed(7)
+    return ModuleEncoder(Recurrent(), "")
+
+
+ENCODERS = {
+    "ema": lambda: TraceEncoder(TYPES, (0.3,), dim=4),
+    "ema_bank": lambda: TraceEncoder(TYPES, (0.5, 0.1), dim=4),
+    "shift_register": lambda: ShiftRegisterEncoder(TYPES, window=2, dim=4),
+    "gru": lambda: GRUEncoder(TYPES, dim=8),
+    "attention": lambda: AttentionEncoder(TYPES, dim=8, layers=1, heads=2),
+    "module": module_encoder,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_sequences():
+    """The exact reader enumerates three tokens: the tests are of what is done with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("infodil.probes.exact.READER_SEQUENCES", TYPES**3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return markov(vocabulary=TYPES, documents=90, tokens=40, concentration=0.5, seed=2).tokens
+
+
+def measure(encoder, tokens, **options):
+    return recoverability(encoder, tokens, **{"lags": LAGS, "progress": False, "controls": False} | options)
+
+
+def by_place(report):
+    places = {}
+    for row in report.rows:
+        places.setdefault((row["site"], row["lag"]), {})[row["probe"]] = row
+    return places
+
+
+# ---------------------------------------------------------------------------------------------------- the rungs
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_no_rung_falls_below_a_weaker_one(name, tokens):
+    known = [probe for probe in LADDER if knows_the_code(probe)] if name.startswith("ema") else []
+    report = measure(ENCODERS[name](), tokens, probes=[*known, *TRAINED])
+    assert list(report.probes) == [*TRAINED, *known]
+    for rungs in by_place(report).values():
+        weaker = []
+        for row in rungs.values():
+            assert all(row["high_bits"] >= weak["value_bits"] for weak in weaker), (row["lag"], row["probe"])
+            weaker.append(row)
+    assert not any("fell below" in sentence for sentence in report.warnings)
+
+
+class Overconfident(FramedReader):
+    """Random evidence, and sure of it: a fit that failed."""
+
+    name, passes = "linear", 1
+
+    def __init__(self, setting, weaker=None):
+        self.setting, self.temperatures = setting, [1.0] * setting.targets
+
+    def update(self, states, labels):
+        pass
+
+    def end_pass(self, calibration):
+        pass
+
+    def scores(self, states, target):
+        return 5.0 * torch.randn(len(states), self.setting.classes.number)
+
+
+def test_where_a_fit_failed_the_weaker_rung_answers(tokens, monkeypatch):
+    monkeypatch.setitem(LADDER, "linear", Overconfident)
+    report = measure(ENCODERS["shift_register"](), tokens, probes=["prior", "gaussian", "linear"])
+    for rungs in by_place(report).values():
+        assert rungs["linear"]["answered_by"] == rungs["gaussian"]["answered_by"] == "gaussian"
+        same = set(rungs["linear"]) - {"probe", "chosen", "answered_by"}
+        assert all(rungs["linear"][column] == rungs["gaussian"][column] for column in same)
+        assert not rungs["linear"]["chosen"]
+    # A weaker rung answers also where it is not reported itself.
+    alone = measure(ENCODERS["shift_register"](), tokens, probes="linear")
+    assert {row["answered_by"] for row in alone.rows} == {"gaussian"} and alone.probes == ("linear",)
+    assert [row["value_bits"] for row in alone.rows] == [r["linear"]["value_bits"] for r in by_place(report).values()]
+
+
+def test_answers_are_those_of_least_calibration_loss(tokens):
+    report = measure(ENCODERS["gru"](), tokens, probes=TRAINED)
+    for rungs in by_place(report).values():
+        for place, probe in enumerate(TRAINED):
+            answering = rungs[probe]["answered_by"]
+            assert answering in TRAINED[: place + 1]
+            assert rungs[probe]["value_bits"] == rungs[answering]["value_bits"]
+
+
+def test_a_rung_that_applies_to_some_sites_has_rows_there(tokens, tmp_path):
+    encoder = CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()})
+    report = measure(encoder, tokens, probes=["gaussian", "exact"])
+    assert {(row["site"], row["probe"]) for row in report.rows} == {
+        ("trace", "gaussian"), ("trace", "exact"), ("register", "gaussian"),
+    }  # fmt: skip
+    assert [row["site"] for row in report.summary] == ["trace", "register"]
+    assert str(report) and report.plot(probe="exact") and report.to_html(tmp_path / "a.html")
+    assert load_report(report.save(tmp_path / "a.json")) == report
+    both = compare({"a": report, "b": measure(encoder, tokens, probes="gaussian")})
+    assert str(both) and both.plot() and both.to_html(tmp_path / "b.html")
+
+
+def test_a_rung_that_applies_nowhere_is_refused(tokens):
+    with pytest.raises(
+        UserError, match="`probes` cannot have 'exact' here: pass states that are weighted sums of known"
+    ):
+        measure(ENCODERS["gru"](), tokens, probes=["gaussian", "exact"])
+    with pytest.raises(UserError, match="`probes` must be 'auto' alone or rungs by name, got both"):
+        measure(ENCODERS["gru"](), tokens, probes=["gaussian", "auto"])
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_bank"])
+def test_a_superposition_gives_the_states(name, tokens):
+    encoder = ENCODERS[name]()
+    combined = CombinedEncoder({"a": encoder, "b": ENCODERS["shift_register"]()})
+    embedding, weights = superposition(combined, "a")
+    assert weights.dtype == torch.float64
+    history = embedding[tokens[0]].flip(0).double()
+    state = weights[:, : len(history)] @ history[: weights.shape[1]]
+    encoded = encoder.encode(tokens[0][None])[name][0, -1]
+    torch.testing.assert_close(state.flatten().float(), encoded, rtol=1e-5, atol=1e-6)
+    assert superposition(combined, "b") is None and superposition(encoder, "nowhere") is None
+    assert all(float(1.0 - each.sum()) < 2e-12 for each in weights)
+
+
+def test_a_superposition_of_the_slowest_and_the_fastest_trace():
+    _, weights = TraceEncoder(TYPES, (1e-4, 1.0), dim=3).superposition("ema_bank")
+    assert weights.shape == (2, 4096) and weights[1].count_nonzero() == 1
+    assert TraceEncoder(TYPES, (1.0,), dim=3).superposition("ema")[1].tolist() == [[1.0]]
+
+
+# ---------------------------------------------------------------------------------------------------- climbing
+
+
+class Deaf:
+    """States that turn with the position and know nothing of the tokens."""
+
+    vocabulary, costly, sites = TYPES, False, ("clock",)
+
+    def encode(self, tokens):
+        angle = torch.arange(tokens.shape[1])[:, None] * torch.tensor([0.3, 1.1])
+        return {"clock": torch.cat([angle.cos(), angle.sin()], 1).expand(len(tokens), -1, -1)}
+
+
+def test_the_climb_ends_where_a_rung_adds_nothing():
+    tokens = iid(TYPES, documents=90, tokens=40, seed=1).tokens
+    report = measure(Deaf(), tokens, probes="auto")
+    assert report.config["probes"] == "auto" and report.config["climbed"] == ["prior", "gaussian"]
+    assert report.probes == ("prior", "gaussian")
+
+
+def test_the_climb_goes_past_the_affine_rungs_where_they_read_something(tokens):
+    report = measure(ENCODERS["ema"](), tokens, probes=["auto"])
+    climbed = report.config["climbed"]
+    assert climbed[:3] == ["prior", "gaussian", "linear"] and climbed[-1] == "exact"
+    assert list(report.probes) == climbed == [probe for probe in LADDER if probe in climbed]
+    named = measure(ENCODERS["ema"](), tokens, probes=climbed)
+    assert named.rows == report.rows
+
+
+def test_lags_picked_for_their_gain_do_not_look_like_gain():
+    generator = np.random.default_rng(0)
+    unit = np.repeat(np.arange(40), 25)
+    lows = [cross_picked_low(generator.normal(0, 1, (30, 1000)), unit, 0.95, seed) for seed in range(200)]
+    # A half of the units says nothing of the other, so one in forty is beyond: eleven is one in two hundred by chance.
+    assert sum(low > 0 for low in lows) <= 11
+    real = generator.normal(0, 1, (30, 1000))
+    real[3] += 0.5
+    assert cross_picked_low(real, unit, 0.95, 0) > 0
+    real[4:] -= 0.5  # that it is worse elsewhere takes nothing away: there a weaker rung answers
+    assert cross_picked_low(real, unit, 0.95, 0) > 0
+
+
+# ---------------------------------------------------------------------------------------------------- precision
+
+
+@pytest.fixture(scope="module")
+def observed(_few_sequences):
+    tokens = iid(TYPES, documents=90, tokens=40, seed=3).tokens
+    names = ["float64", "float32", "bfloat16", "float8_e4m3", "float8_e5m2", "int8", "snr=30dB", "snr=10dB", "snr=-5dB"]
+    encoder = TraceEncoder(TYPES, (0.6,), dim=4)
+    return {name: measure(encoder, tokens, precision=name, probes=["gaussian", "exact"]) for name in names}
+
+
+def test_every_report_names_its_precision(observed):
+    for name, report in observed.items():
+        assert report.config["precision"] == name
+        assert name in str(report)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["float64", "float32", "bfloat16", "float8_e4m3", "float8_e5m2"],
+        ["float32", "int8", "snr=-5dB"],
+        ["float32", "snr=30dB", "snr=10dB", "snr=-5dB"],
+    ],
+    ids="-".join,
+)
+def test_less_precision_never_gives_more_bits(observed, order):
+    for place, coarse in enumerate(order):
+        for fine in order[:place]:
+            for more, less in zip(observed[fine].rows, observed[coarse].rows, strict=True):
+                assert less["low_bits"] <= more["high_bits"], (fine, coarse, more["lag"], more["probe"])
+
+
+def test_noise_takes_bits_away(observed):
+    bits = [sum(row["value_bits"] for row in observed[f"snr={ratio}dB"].rows) for ratio in (30, 10, -5)]
+    assert bits[0] > bits[1] + 0.5 > bits[2] + 1.0
+
+
+def stream(encoder, split, precision, **options):
+    options = {"sites": None, "batch_size": 2, "device": torch.device("cpu"), "name": "train"} | options
+    return StateStream(encoder=encoder, split=split, precision=precision, progress=False, seed=5, **options)
+
+
+def states_of(found, generator=None, wanted=None):
+    chunks = list(found.chunks("reading", generator, wanted))
+    order = np.argsort(np.concatenate([chunk.index for chunk in chunks]))
+    return {site: torch.cat([chunk.states[site] for chunk in chunks])[order] for site in chunks[0].states}
+
+
+def test_noise_is_the_same_in_every_pass_order_and_run(tokens, tmp_path):
+    with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
+        split = split_tokens.splits["train"]
+        encoder = CombinedEncoder({"a": ENCODERS["ema"](), "b": ENCODERS["ema"]()})
+        first = stream(encoder, split, "snr=3dB")
+        seen = states_of(first)
+        again = states_of(first, torch.Generator().manual_seed(3))
+        kept = stream(encoder, split, "snr=3dB", store=tmp_path)
+        stored = [states_of(kept), states_of(kept), states_of(stream(encoder, split, "snr=3dB", store=tmp_path))]
+        for other in (again, *stored):
+            assert all(torch.equal(other[site], seen[site]) for site in seen)
+        resumed = stream(Deaf(), split, "snr=3dB", store=tmp_path)
+        states_of(resumed)
+        assert resumed.errors == first.errors and list(resumed.observers) == ["a", "b"]
+        # Two sites with the same states, two splits and two seeds meet different noise.
+        assert not torch.equal(seen["a"], seen["b"])
+        assert not torch.equal(states_of(stream(encoder, split, "snr=3dB", name="test"))["a"], seen["a"])
+
+
+def test_stored_states_are_as_observed(tokens, tmp_path):
+    with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
+        split = split_tokens.splits["train"]
+        for name in ("int8", "float8_e5m2", "bfloat16"):
+            kept = stream(ENCODERS["ema"](), split, name, store=tmp_path / name)
+            plain = states_of(stream(ENCODERS["ema"](), split, "float64"))["ema"]
+            for _ in range(2):
+                assert torch.equal(states_of(kept)["ema"], kept.observers["ema"].observe(plain))
+
+
+def test_float64_states_stay_float64_for_readers_that_take_them_as_they_are(tokens):
+    encoder = TraceEncoder(TYPES, (0.3,), embedding=torch.randn(TYPES, 4, dtype=torch.float64))
+    with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
+        for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
+            found = stream(encoder, split_tokens.splits["train"], name)
+            assert states_of(found)["ema"].dtype == dtype
+            assert found.view("ema", states_of(found)["ema"], raw=True).dtype == dtype
+    assert measure(encoder, tokens, precision="float64", probes="exact").rows
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "snr=20dB"])
+def test_the_error_that_readers_are_told_is_the_error(name):
+    embedding, types = torch.randn(50, 32, dtype=torch.float64), torch.randint(50, (8, 200))
+    truth = TraceEncoder(50, (0.1,), embedding=embedding.float().double()).encode(types)["ema"].flatten(0, 1)
+    states = TraceEncoder(50, (0.1,), embedding=embedding.float()).encode(types)["ema"].flatten(0, 1)
+    observer = Observer.of(name, states)
+    seen = observer.observe(states, torch.Generator().manual_seed(0))
+    error = float((seen.double() - truth).square().mean().sqrt())
+    assert typical_error(observer, states) == pytest.approx(error, rel=0.3)
+
+
+# ---------------------------------------------------------------------------------------------------- controls
+
+
+@pytest.mark.parametrize("name", ["gru", "attention", "module"])
+def test_the_random_weight_control_is_the_random_copy_measured(name, tokens):
+    encoder = ENCODERS[name]()
+    report = measure(encoder, tokens, controls=True, probes=["prior", "gaussian"])
+    direct = measure(randomised(encoder, 0 + ANOTHER), tokens, probes="gaussian")
+    assert report.sites == direct.sites and list(report.model["sites"]) == list(direct.sites)
+    expected = {(row["site"], row["lag"]): row for row in direct.rows}
+    for row in report.rows:
+        same = expected[row["site"], row["lag"]]
+        for column in ("value_bits", "low_bits", "high_bits"):
+            end = column.removeprefix("value_")
+            assert row[f"random_weights_{end}"] == pytest.approx(same[column], abs=1e-6)
+    assert "with its weights drawn anew" in str(report).replace("\n", " ")
+
+
+def test_encoders_without_weights_have_no_such_control(tokens):
+    encoder = CombinedEncoder({"trace": ENCODERS["ema"](), "gru": ENCODERS["gru"]()})
+    report = measure(encoder, tokens, controls=True, probes="linear")
+    for row in report.rows:
+        assert (row["random_weights_bits"] is None) == (row["site"] == "trace")
+        assert row["selectivity_bits"] == pytest.approx(row["value_bits"] - row["shuffled_bits"])
+    assert report.sites == ("trace", "gru") and not any(control_of("gru") in site for site in report.model["sites"])
+    bare = measure(encoder, tokens, probes="linear")
+    assert all(row["random_weights_bits"] is None for row in bare.rows) and bare.controls is None
+    assert [row["value_bits"] for row in bare.rows] == [row["value_bits"] for row in report.rows]
+
+
+def test_random_copies_are_other_weights_of_the_same_spread_and_reproducible():
+    encoder = module_encoder()
+    before = {name: each.clone() for name, each in encoder.module.state_dict().items()}
+    copies = [randomised(encoder, seed).module.state_dict() for seed in (1, 1, 2)]
+    for name, weight in before.items():
+        assert torch.equal(encoder.module.state_dict()[name], weight)
+        assert torch.equal(copies[0][name], copies[1][name]) and not torch.equal(copies[0][name], copies[2][name])
+        assert not torch.equal(copies[0][name], weight)
+    assert copies[0]["scale"].mean() == pytest.approx(float(before["scale"].mean()), abs=1.5)
+    for name in ("gru", "attention"):
+        model = ENCODERS[name]()
+        for part in model.parameters():
+            part.data.mul_(100.0)
+        made = type(model)(TYPES, dim=8, seed=4, **({"heads": 2} if name == "attention" else {})).state_dict()
+        for key, weight in randomised(model, 4).state_dict().items():
+            assert torch.equal(weight, made[key]), key
+    assert randomised(ENCODERS["ema"](), 0) is None and randomised(CombinedEncoder({"a": ENCODERS["ema"]()}), 0) is None
+
+
+def test_a_hugging_face_model_is_made_anew_from_its_configuration():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(vocab_size=TYPES, n_embd=8, n_layer=2, n_head=2, n_positions=16)
+    encoder = HuggingFaceEncoder(transformers.GPT2LMHeadModel(config).eval(), ["embedding", "layer.2"])
+    tokens = torch.randint(TYPES, (2, 5))
+    states, first, again = (each.encode(tokens) for each in (encoder, randomised(encoder, 1), randomised(encoder, 1)))
+    for site, state in states.items():
+        assert torch.equal(first[site], again[site])
+        assert first[site].shape == state.shape and not torch.allclose(first[site], state)
+
+
+def test_learning_curves_stand_in_the_gaussian_rows_and_in_the_report(tokens, tmp_path):
+    report = measure(ENCODERS["gru"](), tokens, controls=True, probes=["gaussian", "linear"])
+    curves = {(curve["site"], curve["lag"]): curve for curve in report.controls["learning"]}
+    for row in report.rows:
+        curve = curves[row["site"], row["lag"]]
+        assert len(curve["train_rows"]) == len(curve["bits"]) and curve["train_rows"][-1] == row["train_samples"]
+        for column in ("extrapolated_bits", "online_code_bits", "compression_bits"):
+            assert row[column] == (curve[column] if row["probe"] == "gaussian" else None)
+    assert load_report(report.save(tmp_path / "a.json")) == report
+    assert "extrapolated" in str(report)
+    page = report.to_html(tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Learning curves" in page and "Extrapolated is where the curve tends" in page
+
+
+def test_reports_older_than_the_controls_load(tokens, tmp_path):
+    report = measure(ENCODERS["gru"](), tokens, controls=True, probes=["prior", "gaussian"])
+    content = json.loads(report.save(tmp_path / "new.json").read_text())
+    new = ("selectivity", "random_weights", "extrapolated", "online_code", "compression", "answered_by")
+    content["rows"] = [{k: v for k, v in row.items() if not k.startswith(new)} for row in content["rows"]]
+    del content["controls"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    old = load_report(tmp_path / "old.json")
+    assert old.controls is None and old.rows[0]["answered_by"] is None
+    assert [row["value_bits"] for row in old.rows] == [row["value_bits"] for row in report.rows]
+    assert str(old) and old.to_html(tmp_path / "old.html") and str(compare({"old": old, "new": report}))
+
+
+def test_the_same_seed_gives_the_same_bytes_with_noise_and_controls(tokens, tmp_path):
+    options = {"controls": True, "precision": "snr=10dB", "probes": "auto"}
+    paths = [measure(ENCODERS["gru"](), tokens, **options).save(tmp_path / f"{n}.json") for n in range(2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
