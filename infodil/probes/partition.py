@@ -87,8 +87,9 @@ class Division:
     def density(self, token: int, sets: Bool[ndarray, "sets free"]) -> Float[ndarray, "sets"]:
         """Log-likelihood of the token's coefficient for each set of free lags."""
         device = self.beliefs.sample.device
+        members = sets.astype(np.float64)  # a product with truth values would not be a fast one
         node = torch.full((len(sets),), int(self.order[token]), device=device)
-        sums, squares = (torch.from_numpy(sets @ part.T).to(device) for part in (self.weights, self.weights**2))
+        sums, squares = (torch.from_numpy(members @ part.T).to(device) for part in (self.weights, self.weights**2))
         return self.beliefs.log_density(node, sums, squares, self.tail).cpu().numpy()
 
     def sets_for(

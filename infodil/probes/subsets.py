@@ -31,14 +31,14 @@ def expand_ranges(
     return query, torch.arange(len(query), device=begin.device) - before[query] + begin.flatten()[query]
 
 
-@functools.lru_cache(maxsize=128)
-def subsets(places: int, fewest: int, most: int) -> Bool[ndarray, "subsets places"]:
-    """Every subset of so many places with `fewest` to `most` members."""
+@functools.lru_cache(maxsize=24)
+def subsets(places: int, fewest: int, most: int) -> Float[ndarray, "subsets places"]:
+    """Every subset of so many places with `fewest` to `most` members, ones and zeros ready for a matrix product."""
     rows = []
     for size in range(fewest, most + 1):
         chosen = np.array(list(itertools.combinations(range(places), size)), dtype=np.int64)
-        row = np.zeros((math.comb(places, size), places), dtype=bool)
-        np.put_along_axis(row, chosen.reshape(len(row), size), True, 1)
+        row = np.zeros((math.comb(places, size), places))
+        np.put_along_axis(row, chosen.reshape(len(row), size), 1.0, 1)
         rows.append(row)
     return np.concatenate(rows)
 
@@ -86,15 +86,15 @@ def matching_subsets(
     ]
     sums = [chosen @ weights[half] for chosen, half in zip(sets, (left, right), strict=True)]
     order = np.argsort(sums[1], kind="stable")
-    begin, end = (
-        np.searchsorted(sums[1][order], bound - sums[0], side=side) for bound, side in ((low, "left"), (high, "right"))
-    )
+    ordered = sums[1][order]
+    begin = np.searchsorted(ordered, low - sums[0], side="left")
+    end = np.searchsorted(ordered, high - sums[0], side="right")
     number = np.maximum(end - begin, 0)
     if number.sum() > MOST_MATCHES:
         return None
     who = np.repeat(np.arange(len(number)), number)
     other = order[np.arange(len(who)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(begin, number)]
     found = np.zeros((len(who), places), dtype=bool)
-    found[:, left] = sets[0][who]
-    found[:, right] = sets[1][other]
+    found[:, left] = sets[0][who] > 0
+    found[:, right] = sets[1][other] > 0
     return found
