@@ -71,9 +71,10 @@ class Sums:
 
     `reader[term]` is `[readers, targets, units]` for the log-probability of the class under the reader, the same beside
     the context, and the two hit rates; `shared[term]` is `[samples, targets, units]` for the counts, the
-    log-probability of the class under the prior, the plug-in distribution of the test labels and the context reader, and that of the
-    type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`): once over all rows, once
-    over those that slow readers read. After `answered` it is `[entries, targets, units]`, over the rows of each.
+    log-probability of the class under the prior, the plug-in distribution of the test labels and the context reader,
+    and that of the type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`): once over
+    all rows, once over those that slow readers read. After `answered` it is `[entries, targets, units]`, over the rows
+    of each.
     """
 
     reader: dict[str, ndarray]

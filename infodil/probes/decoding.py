@@ -2,11 +2,13 @@
 
 __all__ = ["Code", "Decoding", "log_prior_of"]
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
@@ -81,14 +83,14 @@ class Decoding:
         return dense.scatter_add(1, self.candidates[:, column].clamp(min=0), self.mass[:, column])
 
 
-def log_prior_of(prior: Float[Tensor, "vocabulary"] | Sequence[float] | None, vocabulary: int) -> Tensor:
+def log_prior_of(prior: Tensor | ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
     """Log of a distribution over types, float64; uniform where none is given.
 
     Raises:
         UserError: `prior` of another length, negative somewhere, or zero everywhere.
     """
     if prior is None:
-        return torch.full((vocabulary,), -float(torch.tensor(float(vocabulary)).log()), dtype=torch.float64)
+        return torch.full((vocabulary,), -math.log(vocabulary), dtype=torch.float64)
     prior = torch.as_tensor(prior, dtype=torch.float64)
     if prior.shape != (vocabulary,):
         raise UserError(f"`prior` must have shape [{vocabulary}], got {list(prior.shape)}: pass one weight a type.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -36,12 +37,12 @@ WEIGHT_ROUNDING = {torch.float64: 2.0**-53, torch.float32: 2.0**-25}
 
 
 def pursuit(
-    states: Float[Tensor, "samples *scales dim"],
-    embedding: Float[Tensor, "vocabulary dim"],
-    weights: Float[Tensor, "*scales tokens"],
+    states: Tensor,
+    embedding: Tensor,
+    weights: Tensor,
     *,
     lags: Iterable[int],
-    prior: Float[Tensor, "vocabulary"] | Sequence[float] | None = None,
+    prior: Tensor | ndarray | Sequence[float] | None = None,
     sigma: float | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
@@ -58,9 +59,10 @@ def pursuit(
     Nothing here is random; `seed` is taken for the sake of one signature for all readers.
 
     Args:
-        states: One state a row; `[samples, scales, dim]` for a bank.
-        embedding: Token vectors.
-        weights: Weight of each lag from 0 on; `[scales, tokens]` for a bank. Lags beyond the last weigh nothing.
+        states: One state a row, `[samples, dim]`; `[samples, scales, dim]` for a bank.
+        embedding: Token vectors, `[vocabulary, dim]`.
+        weights: Weight of each lag from 0 on, `[tokens]`; `[scales, tokens]` for a bank. Later lags weigh
+            nothing.
         lags: Which lags to answer.
         prior: Probability of each type; uniform by default.
         sigma: Standard deviation of the noise in each number of the states. By default it is measured on what the

@@ -13,9 +13,18 @@ FALSE_ALARM = 0.05
 """Chance that a step over pure noise takes a type that is not there."""
 
 STEP_SHARE = 0.5
-"""Types whose correlation reaches this share of the largest are taken in the same step."""
+"""Types whose correlation reaches this share of the largest are taken in the same step..."""
+
+COHERENT = 1.2
+"""...but a larger share where token vectors correlate as much by chance: few dims, many types."""
 
 MOST_IN_A_STEP = 16
+
+CERTAIN_DIMS = 256
+"""Up to so many dims the pursuit goes on beyond what stands out of the residual, and is believed if nothing is left."""
+
+NOTHING_LEFT = 30.0
+"""A residual of so many times the floor is no more than the states' own error."""
 REFINEMENTS = 6
 FLATTEST = 1e-3
 """Directions in which token vectors vary less than this share of the mean are not stretched further."""
@@ -63,8 +72,10 @@ def find_support(
 
     Each step takes the types that correlate most with what is unexplained, all scales together, and fits all
     coefficients again by least squares. It stops where the largest correlation is no larger than the largest of as
-    many correlations of noise: :math:`2 \ln V + 2 \ln (1 / 0.05)` in units of the residual's variance. Products run in
-    float32; the residual is kept in float64, so the coefficients come out to the precision of the states.
+    many correlations of noise: :math:`2 \ln V + 2 \ln (1 / 0.05)` in units of the residual's variance. In few dims
+    even a strong token does not stand out of the tokens behind it; there it goes on, and what it finds is believed only
+    where it explains the state down to the floor with half as many types as dims. Products run in float32; the residual
+    is kept in float64, so the coefficients come out to the precision of the states.
 
     Args:
         states: Float64, on the device of the dictionary.
@@ -90,6 +101,9 @@ def find_support(
     count = torch.zeros(samples, dtype=torch.long, device=device)
     left = inside.clone()
     enough = 2.0 * math.log(vocabulary) + 2.0 * math.log(1.0 / FALSE_ALARM) + 2.0 * (scales - 1)
+    by_chance = math.sqrt(2.0 * math.log(vocabulary) / rank)
+    step_share = min(0.95, max(STEP_SHARE, COHERENT * by_chance))
+    firm = torch.full((samples,), -1, device=device)
     live = torch.arange(samples, device=device)
     while len(live):
         level = left[live].float() * dictionary.stretch
@@ -101,11 +115,17 @@ def find_support(
         known = types[live]
         match.scatter_(1, known.clamp(min=0), torch.where(known >= 0, -1.0, match.gather(1, known.clamp(min=0))))
         best, which = match.topk(min(MOST_IN_A_STEP, vocabulary), 1)
-        going = (best[:, 0] > enough) & (count[live] < most)
+        stands = best[:, 0] > enough
+        firm[live] = torch.where(~stands & (firm[live] < 0), count[live], firm[live])
+        going = (count[live] < most) & (best[:, 0] > 0.0)
+        if rank <= CERTAIN_DIMS:
+            going &= stands | (left[live].pow(2).mean(2).sqrt() > NOTHING_LEFT * floor[live, None]).any(1)
+        else:
+            going &= stands
         live, best, which = live[going], best[going], which[going]
         if len(live) == 0:
             break
-        take = best >= torch.maximum(best[:, :1] * STEP_SHARE**2, best.new_tensor(enough))
+        take = best >= torch.maximum(best[:, :1] * step_share**2, best[:, :1].clamp(max=enough))
         take &= torch.arange(take.shape[1], device=device) < (most - count[live])[:, None]
         place = count[live, None] + take.cumsum(1) - 1
         row, column = take.nonzero(as_tuple=True)
@@ -115,6 +135,10 @@ def find_support(
         found[live, :, :width], left[live] = refit(
             inside[live], dictionary, types[live, :width], found[live, :, :width], 2
         )
+    unexplained = (left.pow(2).mean(2).sqrt() > NOTHING_LEFT * floor[:, None]).any(1)
+    count = torch.where(unexplained & (firm >= 0), torch.minimum(firm, count), count)
+    types = torch.where(torch.arange(most, device=device) < count[:, None], types, -1)
+    found = found * (types >= 0)[:, None]
     width = max(1, int(count.max()))
     types, found = types[:, :width], found[:, :, :width]
     found, left = refit(inside, dictionary, types, found, REFINEMENTS)
