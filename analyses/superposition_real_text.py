@@ -27,9 +27,9 @@ class Config:
     """Every number that matters."""
 
     alphas: tuple[float, ...] = (0.5, 0.1, 0.02)
-    lags: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
+    lags: tuple[int, ...] = (0, 2, 4, 8, 16)
     probes: tuple[str, ...] = ("gaussian", "linear", "mlp", "pursuit")
-    max_tokens: int = 60_000
+    max_tokens: int = 32_000
     seeds: tuple[int, ...] = (0, 1, 2)
 
 

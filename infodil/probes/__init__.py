@@ -8,6 +8,7 @@ __all__ = [
     "Reader",
     "Setting",
     "cross_entropy_nats",
+    "estimate_code",
     "fit_temperature",
     "make_classes",
     "pursuit",
@@ -18,12 +19,14 @@ from infodil.probes.context import BackwardNgram
 from infodil.probes.exact import ExactReader
 from infodil.probes.gaussian import GaussianReader
 from infodil.probes.linear import LinearReader
+from infodil.probes.mlp import MLPReader
 from infodil.probes.prior import PriorReader
 from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.regression import estimate_code
 from infodil.probes.superposition import pursuit
 from infodil.probes.superposition_reader import PursuitReader
 
 LADDER: dict[str, type] = {
-    reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader, PursuitReader, ExactReader)
+    reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader, MLPReader, PursuitReader, ExactReader)
 }
 """Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""

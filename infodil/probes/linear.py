@@ -9,17 +9,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.reader import Calibration, FramedReader, LinearScores, Setting, fit_temperature
-from infodil.probes.softmax import LOGIT_BYTES, Heads, rate
+from infodil.probes.softmax import LOGIT_BYTES, Below, Heads, rate
 
 ROWS_WANTED = 150_000
 MOST_PASSES = 3
 FEWEST_STEP_ROWS = 512
 MOST_STEP_ROWS = 4096
-STEPS_WANTED = 80
+STEPS_WANTED = 160
+
 PEAK_RATE = 2e-3
 PEAK_RATE_ALONE = 8e-3
-"""Of a step of the fewest rows, from the Gaussian solution and from nothing; more rows make it surer, and longer by the
-root of how many more."""
+"""Of a step of the fewest rows, from the Gaussian solution and from nothing. The gradient of more rows is surer, and
+their step longer by the root of how many more."""
 
 LEAST_SHARE = 0.8
 """A head of whose learning the calibration rows want less than this has learned enough: more passes would overfit."""
@@ -44,41 +45,39 @@ class LinearReader(FramedReader):
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
         self.setting = setting
-        self.weaker = weaker if hasattr(weaker, "linear") else None
+        self.below = Below(weaker, setting.targets, setting.classes)
+        self.quadratic = self.below.quadratic
         self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, setting.train_rows))))
         self.planned = self.passes * max(1, setting.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
-        self.peak = PEAK_RATE if self.weaker is not None else PEAK_RATE_ALONE
+        self.peak = PEAK_RATE_ALONE if self.below.reader is None else PEAK_RATE
         self.peak *= math.sqrt(self.step_rows / FEWEST_STEP_ROWS)
         self.seen = self.steps = 0
         self.temperatures = [1.0] * setting.targets
-        self.bent = [part is not None for part in getattr(weaker, "quadratic", [None] * setting.targets)]
         self.generator = torch.Generator(device="cpu").manual_seed(setting.seed)
+
         dim = setting.dim
-        self.heads = Heads(setting.targets, dim, setting.classes.class_log_prior)
+        self.heads = Heads(setting.targets, dim, setting.classes.number, setting.device)
         self.linear = LinearScores(self.heads.weight[:, :dim], self.heads.weight[:, dim])
         gradient = self.heads.gradient
         self.linear.weight.grad, self.linear.bias.grad = gradient[:, :dim], gradient[:, dim]
         self.whiten = self.undo = torch.eye(dim, device=setting.device)
-        if self.weaker is not None:
-            spread, axes = torch.linalg.eigh(weaker.total)
+        if self.below.reader is not None:
+            spread, axes = torch.linalg.eigh(self.below.reader.total)
             spread = spread.clamp(min=1e-4 * float(spread.mean()))
             self.whiten = (axes / spread.sqrt()).float()
             self.undo = (axes * spread.sqrt()).T.float()
-            for target in range(setting.targets):
-                self.linear.weight[target], self.linear.bias[target] = self.start(target)
-
-    def carried(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
-        """The evidence of the weaker rung, nats, for a target where it is not affine."""
-        return self.weaker.temperatures[target] * self.weaker.scores(states, target)
+        for target in range(setting.targets):
+            self.linear.weight[target], self.linear.bias[target] = self.start(target)
 
     def start(self, target: int) -> tuple[Float[Tensor, "dim classes"], Float[Tensor, "classes"]]:
         """Weight and bias of a head before training, on whitened states; made anew rather than kept."""
-        bias = self.setting.classes.class_log_prior
-        if self.weaker is None or self.bent[target]:
-            return torch.zeros_like(self.linear.weight[target]), bias
-        trust, linear = self.weaker.temperatures[target], self.weaker.linear
-        return (trust * self.undo) @ linear.weight[target], bias + trust * linear.bias[target]
+        reader = self.below.reader
+        if reader is None or self.below.bent[target]:
+            weight = torch.zeros_like(self.linear.weight[target])
+        else:
+            weight = (reader.temperatures[target] * self.undo) @ reader.linear.weight[target]
+        return weight, self.below.bias(target)
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Take an optimiser step for about every `step_rows` rows, in random order."""
@@ -91,16 +90,15 @@ class LinearReader(FramedReader):
 
     def step(self, white: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """One step on one set of rows, for every target that still learns."""
-        states = white @ self.undo if any(self.bent) else white
+        bent = self.below.bent
+        states = white @ self.undo if any(bent) else white
 
         def carry(some: slice, room: Tensor) -> bool:
-            if not any(self.bent[some]):
-                return False
-            for head, place in zip(range(some.start, some.stop), room, strict=True):
-                place.copy_(self.carried(states, head)) if self.bent[head] else place.zero_()
+            for head, place in enumerate(room, start=some.start):
+                place.copy_(self.below.evidence(states, head)) if bent[head] else place.zero_()
             return True
 
-        self.heads.slopes(white, labels, LOGIT_BYTES, carry)
+        self.heads.slopes(white, labels, LOGIT_BYTES, lambda some, room: any(bent[some]) and carry(some, room))
         self.heads.descend(rate(self.steps, self.seen / self.planned, self.peak))
         self.steps += 1
         self.seen += len(white)
@@ -116,8 +114,8 @@ class LinearReader(FramedReader):
             weight, bias = self.start(target)
             start = torch.addmm(bias, white[rows], weight)
             learned = self.linear.scores(white[rows], target) - start
-            if self.bent[target]:
-                start += self.carried(calibration.states[rows], target)
+            if self.below.bent[target]:
+                start += self.below.evidence(calibration.states[rows], target)
             share, _ = fit_temperature(start, learned, labels[rows])
             if self.passes and share >= LEAST_SHARE:
                 continue
@@ -129,8 +127,8 @@ class LinearReader(FramedReader):
                 self.linear.bias[target].lerp_(bias, 1.0 - share)
         if self.passes:
             return
-        self.heads.finish()
         self.linear.weight.grad = self.linear.bias.grad = None
+        self.heads.finish()
         for target, labels in enumerate(calibration.labels):
             self.linear.weight[target] = self.whiten @ self.linear.weight[target]
             self.linear.bias[target] -= base
@@ -141,4 +139,4 @@ class LinearReader(FramedReader):
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the logits less the log-prior, nats before the temperature."""
         evidence = self.linear.scores(states, target)
-        return evidence + self.carried(states, target) if self.bent[target] else evidence
+        return evidence + self.below.evidence(states, target) if self.below.bent[target] else evidence
