@@ -79,6 +79,8 @@ class Sums:
 
     reader: dict[str, ndarray]
     shared: dict[str, ndarray]
+    named: Bool[ndarray, "entries targets"] | None = None
+    """Where the answer is about types themselves, by a reader that needs no classes (`answer`)."""
 
     @classmethod
     def zeros(cls, readers: int, targets: int, units: int) -> "Sums":
@@ -88,11 +90,18 @@ class Sums:
             {term: np.zeros((2, targets, units)) for term in SHARED},
         )
 
-    def answered(self, by: Int[ndarray, "entries targets"], slow: Bool[ndarray, "readers"]) -> "Sums":
+    def answered(
+        self, by: Int[ndarray, "entries targets"], slow: Bool[ndarray, "readers"], named: Bool[ndarray, "readers"]
+    ) -> "Sums":
         """For each entry and target the sums of the reader that answers, by its number, and of the rows it read."""
         target = np.arange(by.shape[1])
         reader = {term: values[by, target] for term, values in self.reader.items()}
-        return Sums(reader, {term: values[slow[by].astype(int), target] for term, values in self.shared.items()})
+        shared = {term: values[slow[by].astype(int), target] for term, values in self.shared.items()}
+        return Sums(reader, shared, named[by])
+
+    def base(self, of: str) -> Float[ndarray, "entries targets units"]:
+        """The prior or the plug-in distribution (`prior`, `plug_in`), of types where the answer names types."""
+        return np.where(self.named[..., None], self.shared[f"type_{of}"], self.shared[of])
 
     def grouped(self, first: Int[ndarray, "groups"]) -> "Sums":
         """Neighbouring units added up; `first` is where each group begins."""
@@ -100,7 +109,7 @@ class Sums:
             {term: np.add.reduceat(values, first, axis=-1) for term, values in terms.items()}
             for terms in (self.reader, self.shared)
         ]
-        return Sums(*parts)
+        return Sums(*parts, self.named)
 
     def merge(self, other: "Sums") -> None:
         """Add the sums of documents tested elsewhere."""
@@ -184,7 +193,8 @@ def read_test_split(
                     )  # fmt: skip
                     for term, values in terms.items():
                         add(sums.reader[term][number, target], values, unit[some])
-    return sums.answered(by, slow), {term: values[0] for term, values in sums.shared.items()}
+    named = np.array([hasattr(fit.reader, "answer") for _, fit, _ in asked])
+    return sums.answered(by, slow, named), {term: values[0] for term, values in sums.shared.items()}
 
 
 def most_rows(fit: Fitted) -> int | None:
@@ -248,12 +258,18 @@ def pointwise(
     logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
     # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
     terms = {"reader": log_probability(logits, label) if temperature else classes.class_log_prior[label]}
+    if known is None and hasattr(fit.reader, "answer"):
+        terms["reader"] = classes.log_prior[torch.from_numpy(types).to(label.device)]
     if known is not None:
         weight = fit.beside_context[target]
         beside = known + weight * (scores - scores.amax(1, keepdim=True))
         context = known.gather(1, label[:, None]).squeeze(1)
         terms["beside_context"] = log_probability(beside, label) if weight else context
-        greater, equal = classes.ranks(logits, torch.from_numpy(types).to(label.device))
+        true = torch.from_numpy(types).to(label.device)
+        if hasattr(fit.reader, "answer"):
+            terms["reader"], greater, equal = fit.reader.answer(prepared, target, true)
+        else:
+            greater, equal = classes.ranks(logits, true)
         for term, guesses in (("top1", 1.0), ("top5", 5.0)):
             # Types that are exactly as likely share the guesses that are left.
             terms[term] = ((guesses - greater) / equal).clamp(0.0, 1.0)

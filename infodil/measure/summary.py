@@ -54,8 +54,18 @@ def make_rows(
         terms = (sums.reader[term] - base) * BITS_PER_NAT
         return terms.sum(-1) / count.sum(-1), replicate(terms, count)
 
-    value, certified = gain("reader", sums.shared["plug_in"])
-    usable, usable_drawn = gain("reader", sums.shared["prior"])
+    def answer_gain(of: str) -> tuple[ndarray, ndarray]:
+        """The gain of the answers over the plug-in distribution or the prior."""
+        value, drawn = gain("reader", sums.base(of))
+        for place in map(tuple, np.argwhere(sums.named)):
+            terms = [sums.reader["reader"][place], sums.base(of)[place], count[place]]
+            value[place], drawn[:, *place] = sampled_gain(
+                *terms, whole[f"type_{of}"][place[1]], whole["count"][place[1]], weights
+            )
+        return value, drawn
+
+    value, certified = answer_gain("plug_in")
+    usable, usable_drawn = answer_gain("prior")
     low, high = bounds(certified)[0], bounds(usable_drawn)[1]
     surprise = {term: -whole[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
     ceiling = surprise["type_plug_in"].sum(-1) / whole["count"].sum(-1)
@@ -129,10 +139,38 @@ def make_rows(
     return rows, summary, {"units": number, "of": "documents" if units.documents else "blocks of positions"}
 
 
+def sampled_gain(
+    reader: Float[ndarray, "units"],
+    base: Float[ndarray, "units"],
+    count: Float[ndarray, "units"],
+    whole: Float[ndarray, "units"],
+    whole_count: Float[ndarray, "units"],
+    weights: Float[ndarray, "replicates units"],
+) -> tuple[float, Float[ndarray, "replicates"]]:
+    r"""Gain in bits of a reader that saw a sample of the rows, and its replicates.
+
+    The base (an entropy) is known on all rows, the reader's loss on some. The entropy of just these rows goes in with
+    the weight :math:`\beta` at which it explains the loss (a regression estimator; Cochran 1977, section 7): one for a
+    reader that knows nothing, whose loss it is, zero for one that knows everything and has none.
+    """
+    beta = 0.0
+    if count.sum() > 0:
+        ours, theirs = (part - part.sum() / count.sum() * count for part in (reader, base))
+        beta = float(np.clip((ours @ theirs) / max(theirs @ theirs, 1e-300), 0.0, 1.0))
+
+    def combine(sums: list[ndarray]) -> ndarray:
+        loss, near, number, far, everything = sums
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return ((loss - beta * near) / number - (1.0 - beta) * far / everything) * BITS_PER_NAT
+
+    parts = [reader, base, count, whole, whole_count]
+    return float(combine([part.sum() for part in parts])), combine([weights @ part for part in parts])
+
+
 def block_edges(sums: Sums, whole: dict[str, Float[ndarray, "targets units"]]) -> Int[ndarray, "blocks"]:
     """Where each block begins when cells are merged to about ten correlation times of the pointwise terms."""
     count = sums.shared["count"]
-    gain = (sums.reader["reader"] - sums.shared["prior"]) / np.maximum(count, 1.0)
+    gain = (sums.reader["reader"] - sums.base("prior")) / np.maximum(count, 1.0)
     columns = gain.reshape(-1, gain.shape[-1]).T
     surprise = (whole["plug_in"] / np.maximum(whole["count"], 1.0)).T
     block = merge_cells(count.shape[-1], correlation_length(np.concatenate([columns, surprise], 1)))

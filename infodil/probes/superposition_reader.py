@@ -77,3 +77,43 @@ class PursuitReader:
             evidence += prepared.rest[:, target - 1, None]
             evidence = evidence.scatter_add(1, own, gain).log()
         return evidence.float()
+
+    def answer(
+        self, prepared: Decoding, target: int, types: Int[Tensor, "rows"]
+    ) -> tuple[Float[Tensor, "rows"], Float[Tensor, "rows"], Float[Tensor, "rows"]]:
+        """Log-probability of each type itself, how many types are likelier, and how many as likely.
+
+        The decoder names types that were too rare in training for a class of their own. Its answer is
+        `q(type) ~ p(type) ratio^temperature`, where the ratio of posterior to prior is the same for all types but the
+        candidates: the sum over all types has a closed form.
+        """
+        log_prior, temperature = self.setting.classes.log_prior.double(), self.temperatures[target]
+        if not target or not temperature:
+            own, named, share = log_prior[types], None, None
+            normal = torch.zeros_like(own)
+        else:
+            column = target - 1
+            candidates, mass = prepared.candidates[:, column], prepared.mass[:, column]
+            rest = prepared.rest[:, column].clamp(min=1e-300)
+            there = candidates >= 0
+            prior = torch.where(there, log_prior[candidates.clamp(min=0)].exp(), 0.0)
+            ratio = rest[:, None] + mass / prior.clamp(min=1e-300)
+            named = candidates
+            share = torch.where(there, prior.log() + temperature * ratio.log(), -torch.inf)
+            others = (1.0 - prior.sum(1)).clamp(min=0.0).log() + temperature * rest.log()
+            normal = torch.logaddexp(torch.logsumexp(share, 1), others)
+            mine = candidates == types[:, None]
+            own = torch.where(mine, share, -torch.inf).amax(1)
+            own = torch.where(mine.any(1), own, log_prior[types] + temperature * rest.log())
+        ascending = torch.sort(log_prior).values
+        bar = own if named is None else own - temperature * rest.log()
+        # A type compared with itself must not lose to rounding.
+        above = len(ascending) - torch.searchsorted(ascending, bar + 1e-9, right=True)
+        as_likely = len(ascending) - torch.searchsorted(ascending, bar - 1e-9) - above
+        if named is not None:
+            # Candidates stand where their share puts them, not where the prior does.
+            listed = torch.where(named >= 0, log_prior[named.clamp(min=0)], -torch.inf)
+            above = above - (listed > bar[:, None] + 1e-9).sum(1) + (share > own[:, None] + 1e-9).sum(1)
+            near = (listed - bar[:, None]).abs() <= 1e-9
+            as_likely = as_likely - near.sum(1) + ((share - own[:, None]).abs() <= 1e-9).sum(1)
+        return (own - normal).float(), above.float(), as_likely.clamp(min=1).float()
