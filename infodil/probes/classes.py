@@ -1,6 +1,6 @@
 """Which types a reader tells apart, and the unigram prior that speaks for the rest."""
 
-__all__ = ["Classes", "make_classes"]
+__all__ = ["Classes", "make_classes", "most_classes"]
 
 from dataclasses import dataclass
 
@@ -12,7 +12,18 @@ FEWEST_OCCURRENCES = 5
 """A type seen less often in training has no usable class mean: the prior speaks for it."""
 
 MOST_CLASSES = 4096
-"""Readers hold `lags x dim x classes` numbers; the most frequent types come first."""
+"""As many types are modelled, the most frequent first, whatever the memory they take."""
+
+CEILING_CLASSES = 55_000
+"""More than this no reader is asked for: four class numbers must fit 63 bits (`BackwardNgram`)."""
+
+TRAINING_BYTES = 3 * 10**9
+"""Memory of the weights of softmax heads, their gradient and the two moments of Adam, all sites together."""
+
+MANY_CLASSES = 1024
+ALIGNED = 8
+"""Where there are many classes their number is a multiple of this: at others matrix products are slower, on a GPU by
+several times. A few of the rarest types go into the pool for it."""
 
 PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)
 """Additive smoothing tried on the calibration split."""
@@ -23,7 +34,13 @@ class Classes:
     """The types a reader models one by one, and one pool for the types seen too rarely.
 
     Inside the pool a reader's answer is the prior's: `q(type | state) = q(pool | state) p(type) / p(pool)`, so every
-    reader is a normalised distribution over the whole vocabulary and contains the prior.
+    reader is a normalised distribution over the whole vocabulary and contains the prior. This is a frequency-adaptive
+    output of two levels: weights are spent where rows are, and the tail, which has too few rows for weights of its
+    own (fewer than five each, or beyond what memory allows), costs one class.
+
+    Reference:
+        Morin and Bengio (2005), Hierarchical probabilistic neural network language model; Grave et al. (2017),
+        Efficient softmax approximation for GPUs, whose tail clusters are this pool with weights inside.
     """
 
     of_type: Int[Tensor, "vocabulary"]
@@ -73,6 +90,23 @@ class Classes:
         return greater.float(), equal.clamp(min=1).float()
 
 
+def most_classes(targets: int, dim: int) -> int:
+    """How many types to model one by one, at most, so that a softmax head of each target can be trained.
+
+    Args:
+        targets: Heads.
+        dim: Numbers in a state; of all sites together, where they are trained side by side.
+
+    Returns:
+        What fits into 3 GB (sixteen bytes for each target, number and class), but 4,096 at least and 55,000 at most.
+
+    Example:
+        >>> most_classes(17, 128), most_classes(17, 768), most_classes(17, 8 * 768)
+        (55000, 14360, 4096)
+    """
+    return min(CEILING_CLASSES, max(MOST_CLASSES, TRAINING_BYTES // (16 * targets * dim)))
+
+
 def make_classes(
     train_counts: Int[Tensor, "vocabulary"],
     calibration_counts: Int[Tensor, "vocabulary"],
@@ -91,6 +125,9 @@ def make_classes(
 
     order = torch.argsort(train_counts, descending=True, stable=True)
     frequent = order[: min(most, int((train_counts >= fewest).sum()))]
+    number = len(frequent) + (len(frequent) < len(counts))
+    if len(frequent) >= MANY_CLASSES and number % ALIGNED:
+        frequent = frequent[: number // ALIGNED * ALIGNED - 1]
     rare = torch.ones(len(counts), dtype=torch.bool)
     rare[frequent] = False
     of_type = torch.full((len(counts),), len(frequent))

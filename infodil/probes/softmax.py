@@ -123,7 +123,7 @@ class Heads:
             if self.dtype == torch.float32:
                 torch.bmm(weighed, slope, out=self.gradient[some])
             else:
-                self.gradient[some] = torch.bmm(weighed, slope).float()
+                self.gradient[some] = torch.bmm(weighed, slope)
             if back is not None:
                 part = torch.bmm(slope, weight[:, : self.inputs].mT)
                 back += (part * share[some, :, None]).sum(0)
