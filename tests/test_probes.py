@@ -303,7 +303,7 @@ def test_every_rung_is_a_reader_and_contains_the_prior(probe):
         reader.end_pass(Calibration(states[1500:], tokens[:, 1500:]))
     assert isinstance(reader, Reader)
     assert reader.temperatures == [0.0]
-    assert reader.scores(states[:10], 0).shape == (10, 9)
+    assert reader.scores(reader.prepare(states[:10]), 0).shape == (10, 9)
 
 
 # ------------------------------------------------------------------------------------------------------- context

@@ -158,7 +158,7 @@ def sampled_gain(
         ours, theirs = (part - part.sum() / count.sum() * count for part in (reader, base))
         beta = float(np.clip((ours @ theirs) / max(theirs @ theirs, 1e-300), 0.0, 1.0))
 
-    def combine(sums: list[ndarray]) -> ndarray:
+    def combine(sums: list) -> ndarray | np.floating:
         loss, near, number, far, everything = sums
         with np.errstate(invalid="ignore", divide="ignore"):
             return ((loss - beta * near) / number - (1.0 - beta) * far / everything) * BITS_PER_NAT

@@ -102,7 +102,7 @@ def most_classes(targets: int, dim: int) -> int:
 
     Example:
         >>> most_classes(17, 128), most_classes(17, 768), most_classes(17, 8 * 768)
-        (55000, 14360, 4096)
+        (55000, 14361, 4096)
     """
     return min(CEILING_CLASSES, max(MOST_CLASSES, TRAINING_BYTES // (16 * targets * dim)))
 

@@ -45,8 +45,8 @@ class LinearReader(FramedReader):
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
         self.setting = setting
-        self.below = Below(weaker, setting.targets, setting.classes)
-        self.quadratic = self.below.quadratic
+        self.below = Below(weaker, setting)
+        self.quadratic, self.total = self.below.quadratic, self.below.total  # for readers that start here
         self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, setting.train_rows))))
         self.planned = self.passes * max(1, setting.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
@@ -61,12 +61,6 @@ class LinearReader(FramedReader):
         self.linear = LinearScores(self.heads.weight[:, :dim], self.heads.weight[:, dim])
         gradient = self.heads.gradient
         self.linear.weight.grad, self.linear.bias.grad = gradient[:, :dim], gradient[:, dim]
-        self.whiten = self.undo = torch.eye(dim, device=setting.device)
-        if self.below.reader is not None:
-            spread, axes = torch.linalg.eigh(self.below.reader.total)
-            spread = spread.clamp(min=1e-4 * float(spread.mean()))
-            self.whiten = (axes / spread.sqrt()).float()
-            self.undo = (axes * spread.sqrt()).T.float()
         for target in range(setting.targets):
             self.linear.weight[target], self.linear.bias[target] = self.start(target)
 
@@ -76,7 +70,7 @@ class LinearReader(FramedReader):
         if reader is None or self.below.bent[target]:
             weight = torch.zeros_like(self.linear.weight[target])
         else:
-            weight = (reader.temperatures[target] * self.undo) @ reader.linear.weight[target]
+            weight = (reader.temperatures[target] * self.below.undo) @ reader.linear.weight[target]
         return weight, self.below.bias(target)
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
@@ -84,14 +78,14 @@ class LinearReader(FramedReader):
         if not self.heads.training:
             return
         order = torch.randperm(len(states), generator=self.generator).to(states.device)
-        white = states @ self.whiten
+        white = states @ self.below.whiten
         for chosen in order.tensor_split(max(1, round(len(order) / self.step_rows))):
             self.step(white[chosen], labels[:, chosen])
 
     def step(self, white: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """One step on one set of rows, for every target that still learns."""
         bent = self.below.bent
-        states = white @ self.undo if any(bent) else white
+        states = white @ self.below.undo if any(bent) else white
 
         def carry(some: slice, room: Tensor) -> bool:
             for head, place in enumerate(room, start=some.start):
@@ -107,7 +101,7 @@ class LinearReader(FramedReader):
         """Let each head go back as far as the calibration rows want; after the last pass, weigh its evidence."""
         self.passes -= 1
         base = self.setting.classes.class_log_prior
-        white = calibration.states @ self.whiten
+        white = calibration.states @ self.below.whiten
         for target in list(self.heads.training):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
@@ -130,7 +124,7 @@ class LinearReader(FramedReader):
         self.linear.weight.grad = self.linear.bias.grad = None
         self.heads.finish()
         for target, labels in enumerate(calibration.labels):
-            self.linear.weight[target] = self.whiten @ self.linear.weight[target]
+            self.linear.weight[target] = self.below.whiten @ self.linear.weight[target]
             self.linear.bias[target] -= base
             rows = torch.nonzero(labels >= 0).squeeze(1)
             evidence = self.scores(calibration.states[rows], target)

@@ -63,7 +63,7 @@ class MLPReader(FramedReader):
         check_whole("hidden_layers", hidden_layers, 1, "pass 1 or 2")
         check_whole("width", width, 1, "pass the number of hidden units, such as 512")
         self.setting = setting
-        self.below = Below(weaker, setting.targets, setting.classes)
+        self.below = Below(weaker, setting)
         self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, setting.train_rows))))
         self.lasting = self.passes // 2
         self.planned = self.passes * max(1, setting.train_rows)
@@ -72,7 +72,6 @@ class MLPReader(FramedReader):
         self.temperatures = [1.0] * setting.targets
         self.generator = torch.Generator(device="cpu").manual_seed(setting.seed)
 
-        self.whiten = getattr(weaker, "whiten", torch.eye(setting.dim, device=setting.device))
         self.layers: list[tuple[Tensor, Tensor]] = []
         groups = []
         for inputs, outputs in pairwise([setting.dim] + [width] * hidden_layers):
@@ -126,7 +125,7 @@ class MLPReader(FramedReader):
 
     def features(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows width"]:
         """The last hidden layer."""
-        hidden = states @ self.whiten
+        hidden = states @ self.below.whiten
         for weight, bias in self.layers:
             hidden = torch.nn.functional.gelu(torch.addmm(bias, hidden, weight))
         return hidden

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.classes import Classes
+from infodil.probes.reader import Setting
 
 LOGIT_BYTES = 64 * 2**20
 """Logits of as many heads as fit into this are made in one product, and none are kept."""
@@ -34,14 +34,27 @@ class Below:
     """The evidence of the rung below, weighed, on which heads build; nothing where no affine rung is below.
 
     Attributes:
-        bent: For each target, whether that evidence is more than an affine function of the state.
+        quadratic: For each target, what that evidence is beyond an affine function of the state; None where nothing.
+        total: Covariance of the training states, where it is known.
+        whiten: What framed states are multiplied by to be white, the identity where the covariance is not known.
+        undo: Its inverse.
     """
 
-    def __init__(self, reader: Any, targets: int, classes: Classes) -> None:
+    def __init__(self, reader: Any, setting: Setting) -> None:
         self.reader = reader if hasattr(reader, "linear") else None
-        self.classes = classes
-        self.quadratic = getattr(reader, "quadratic", [None] * targets)
-        self.bent = [part is not None for part in self.quadratic]
+        self.classes = setting.classes
+        self.quadratic = getattr(reader, "quadratic", [None] * setting.targets)
+        self.total = getattr(reader, "total", None)
+        self.whiten = self.undo = torch.eye(setting.dim, device=setting.device)
+        if self.total is not None:
+            spread, axes = torch.linalg.eigh(self.total)
+            spread = spread.clamp(min=1e-4 * float(spread.mean())).sqrt()
+            self.whiten, self.undo = (axes / spread).float(), (axes * spread).T.float()
+
+    @property
+    def bent(self) -> list[bool]:
+        """For each target, whether its evidence is more than an affine function of the state."""
+        return [part is not None for part in self.quadratic]
 
     def evidence(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """All of it, nats."""
