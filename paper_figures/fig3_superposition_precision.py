@@ -20,7 +20,13 @@ def main():
         ax.axvline(mine["predicted_horizon"].iloc[0], color=color, linestyle=":", linewidth=1)
     ax.axhline(0.5, color="0.6", linewidth=0.6)
     ax.set(xlabel="lag (tokens)", ylabel="tokens read at their exact lag", ylim=(0, 1.02), xlim=(0, frame["lag"].max()))
-    ax.legend(title="states observed as\n(dotted: predicted)", fontsize="small", frameon=False, loc="upper right")
+    ax.legend(
+        title="states observed as\n(dotted: predicted)",
+        fontsize="small",
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+    )
     ax.spines[["top", "right"]].set_visible(False)
     save_figure(figure, place("fig3_superposition_precision"))
 

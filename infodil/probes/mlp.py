@@ -1,4 +1,4 @@
-"""The multilayer perceptron: one trunk for all targets of a site, and a softmax head for each, above the linear rung."""
+"""The multilayer perceptron: one trunk for all targets of a site, a softmax head for each, above the linear rung."""
 
 __all__ = ["MLPReader"]
 
@@ -131,7 +131,7 @@ class MLPReader(FramedReader):
         return hidden
 
     def end_pass(self, calibration: Calibration) -> None:
-        """After half of the passes, dismiss the heads that are worth nothing; after the last, weigh what was learned."""
+        """After half of the passes, dismiss heads that are worth nothing; after the last, weigh what was learned."""
         self.passes -= 1
         if self.passes > self.lasting:
             return

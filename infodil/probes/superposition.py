@@ -26,6 +26,9 @@ SHARP_ERRORS = 3.0
 """Neighbouring lags are told apart where their weights differ by this many errors."""
 
 SEEN_ERRORS = 2.0
+MOST_LAGS = 256
+"""Lags that are told apart one by one; triples of lags are listed, which grow with the cube."""
+
 SOFT_SHARE = 0.05
 """Weight of the beliefs before the search in the answer: the search keeps only the best divisions it met."""
 
@@ -168,8 +171,8 @@ def read_lags(
     sample, slot = there.nonzero(as_tuple=True)
     coefficient, error = found.transpose(1, 2)[there], error.transpose(1, 2)[there]
     step = (weights[:, :-1] - weights[:, 1:]).abs() > SHARP_ERRORS * level[:, None]
-    sharp = deepest(step.any(0))
-    seen = max(sharp, deepest((weights.abs() > SEEN_ERRORS * level[:, None]).any(0)))
+    sharp = min(MOST_LAGS, deepest(step.any(0)))
+    seen = max(sharp, min(MOST_LAGS, deepest((weights.abs() > SEEN_ERRORS * level[:, None]).any(0))))
     past = count_past(coefficient, error, sample, len(members), weights, level)
     beliefs = LagBeliefs(sample, coefficient, error, log_prior[types[there]], weights, relative, sharp, seen, past)
     firm, soft = beliefs.solve()
