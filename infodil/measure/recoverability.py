@@ -32,7 +32,7 @@ from infodil.measure.provenance import describe, provenance, warn
 from infodil.measure.states import StateStream, open_store
 from infodil.measure.summary import make_rows
 from infodil.measure.targets import Targets
-from infodil.probes import make_classes
+from infodil.probes import make_classes, most_classes
 from infodil.report import RecoverabilityReport
 
 
@@ -166,7 +166,11 @@ def measure(
     vocabulary = max(tokens.vocabulary, encoder.vocabulary) if tokens.tokenizer is None else tokens.vocabulary
     counts = {split: target.counts(vocabulary) for split, target in targets.items()}
     check_counts(counts, lags, tokens)
-    classes = make_classes(torch.from_numpy(counts["train"][0]), torch.from_numpy(counts["calibration"][0]))
+    classes = make_classes(
+        torch.from_numpy(counts["train"][0]),
+        torch.from_numpy(counts["calibration"][0]),
+        most=most_classes(1 + len(lags), sum(dims.values())),
+    )
     classes = dataclasses.replace(
         classes, **{field.name: getattr(classes, field.name).to(device) for field in dataclasses.fields(classes)}
     )

@@ -11,10 +11,11 @@ __all__ = [
     "estimate_code",
     "fit_temperature",
     "make_classes",
+    "most_classes",
     "pursuit",
 ]
 
-from infodil.probes.classes import Classes, make_classes
+from infodil.probes.classes import Classes, make_classes, most_classes
 from infodil.probes.context import BackwardNgram
 from infodil.probes.exact import ExactReader
 from infodil.probes.gaussian import GaussianReader
