@@ -54,8 +54,13 @@ class Climbed:
         return [losses[rung][target] for target, rung in enumerate(answering)]
 
     def strongest(self, site: str) -> str:
-        """The reported probe with the least calibration cross-entropy over all lags: the one the text view shows."""
+        """The reported probe with the least calibration cross-entropy over all lags: the one the text view shows.
+
+        A reader too slow to read a whole split is too slow for a passage; one that reads all is shown where there is.
+        """
         probes = [probe for probe in self.probes if probe in self.fitted[site]]
+        quick = [probe for probe in probes if getattr(self.fitted[site][probe].reader, "most_rows", None) is None]
+        probes = quick or probes
         return min(probes, key=lambda probe: sum(self.nats(site, probe)[1:]))
 
 

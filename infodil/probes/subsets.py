@@ -75,7 +75,7 @@ def matching_subsets(
         Horowitz and Sahni (1974), Computing partitions with applications to the knapsack problem.
 
     Example:
-        >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, mean=2)
+        >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, mean=2.0)
         array([[False,  True, False,  True]])
     """
     places = len(weights)
