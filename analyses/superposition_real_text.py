@@ -31,7 +31,7 @@ class Config:
     lags: tuple[int, ...] = (0, 2, 4, 8, 16)
     probes: tuple[str, ...] = ("gaussian", "linear", "mlp", "pursuit")
     max_tokens: int = 32_000
-    decoded_rows: int = 128
+    decoded_rows: int = 64
     seeds: tuple[int, ...] = (0, 1, 2)
 
 

@@ -65,7 +65,8 @@ def test_a_bank_is_read_further_than_its_fastest_trace():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_more_precision_reaches_further(dtype):
-    decoded, truth, _ = decode(200, 96, (0.5,), range(48), dtype=dtype, samples=16)
+    # As many dims as four times the tokens that show in float64.
+    decoded, truth, _ = decode(200, 192, (0.5,), range(48), dtype=dtype, samples=16)
     right = (decoded.tokens == truth).double().mean(0)
     reach = int((right >= 0.5).long().cumprod(0).sum())
     # A token's weight is half a unit in the last place of the newest one's at lag 24, or 53.
@@ -174,6 +175,17 @@ def test_support_agrees_with_scikit_learn():
             by_type = dict(zip(found.tolist(), support.coefficients[0, 0].tolist(), strict=False))
             for kind, value in zip(chosen.tolist(), amount.tolist(), strict=True):
                 assert by_type[kind] == pytest.approx(value, abs=1e-8)
+
+
+def test_token_vectors_that_coincide_share_their_bits():
+    embedding = random_embedding(80, 48, 4)
+    embedding[40:] = embedding[:40]  # every vector twice, as the unused types of real vocabularies have them
+    tokens = torch.randint(40, (30, 20), generator=torch.Generator().manual_seed(0))
+    states = TraceEncoder(80, (0.5,), embedding=embedding).encode(tokens)["ema"][:, -1]
+    decoded = pursuit(states, embedding, weights(0.5, 60), lags=range(6))
+    truth = tokens[:, -6:].flip(1)
+    assert torch.isfinite(decoded.log_probs(truth)).all()
+    assert float((decoded.tokens % 40 == truth).double().mean()) > 0.9
 
 
 @given(

@@ -105,7 +105,14 @@ def pursuit(
     relative = WEIGHT_ROUNDING.get(states.dtype, WEIGHT_ROUNDING[torch.float32])
     log_prior = log_prior_of(prior, len(embedding)).to(device)
     weights = weights.to(device, torch.float64)
-    dictionary = Dictionary(embedding.to(device, torch.float64))
+    # Types whose vectors are the same to the bit (unused ones of a trained vocabulary) are one for the decoder.
+    vectors, group = torch.unique(embedding.to(device, torch.float64), dim=0, return_inverse=True)
+    dictionary = Dictionary(vectors)
+    group_prior = torch.zeros(len(vectors), dtype=torch.float64, device=device).index_add_(0, group, log_prior.exp())
+    likeliest = torch.full_like(group_prior, -torch.inf).scatter_reduce_(0, group, log_prior, "amax")
+    spokesman = torch.zeros(len(vectors), dtype=torch.long, device=device)
+    first = (log_prior == likeliest[group]).nonzero().squeeze(1).flip(0)
+    spokesman[group[first]] = first
 
     candidates = torch.full((len(states), len(lags), CANDIDATES), -1, device=device)
     mass = torch.zeros(len(states), len(lags), CANDIDATES, dtype=torch.float64, device=device)
@@ -117,9 +124,11 @@ def pursuit(
         floor = torch.full_like(size, sigma) if sigma else relative / 4.0 * size
         support = find_support(some, dictionary, floor.clamp(min=1e-300), positive=bool((weights >= 0).all()))
         for level, members in noise_levels(support):
-            best, share = read_lags(support, members, level, weights, log_prior, relative, asked)
+            best, share = read_lags(support, members, level, weights, group_prior.log(), relative, asked)
             candidates[rows[members.cpu()].to(device)], mass[rows[members.cpu()].to(device)] = best, share
-    return Decoding(lags, candidates, mass, log_prior)
+    named = candidates.clamp(min=0)
+    mass = mass * (likeliest.exp() / group_prior)[named]
+    return Decoding(lags, torch.where(candidates >= 0, spokesman[named], -1), mass, log_prior)
 
 
 def check_shapes(
@@ -171,8 +180,9 @@ def read_lags(
     sample, slot = there.nonzero(as_tuple=True)
     coefficient, error = found.transpose(1, 2)[there], error.transpose(1, 2)[there]
     step = (weights[:, :-1] - weights[:, 1:]).abs() > SHARP_ERRORS * level[:, None]
-    sharp = min(MOST_LAGS, deepest(step.any(0)))
-    seen = max(sharp, min(MOST_LAGS, deepest((weights.abs() > SEEN_ERRORS * level[:, None]).any(0))))
+    seen = min(MOST_LAGS, deepest((weights.abs() > SEEN_ERRORS * level[:, None]).any(0)))
+    # Lags of equal weight are never told apart, but each still holds one token.
+    sharp = min(seen, deepest(step.any(0))) if step.any() else seen
     past = count_past(coefficient, error, sample, len(members), weights, level)
     beliefs = LagBeliefs(sample, coefficient, error, log_prior[types[there]], weights, relative, sharp, seen, past)
     firm, soft = beliefs.solve()

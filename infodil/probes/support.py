@@ -162,7 +162,7 @@ def refit(
     """Least squares on the found types, and the residual: float32 factors, refined against a float64 residual."""
     atoms = members(dictionary, types)
     narrow = atoms.float()
-    factor = torch.linalg.cholesky_ex(gram(narrow, types))[0]
+    factor = factored(gram(narrow, types))
     for _ in range(refinements):
         left = inside - found @ atoms
         size = left.abs().amax((1, 2), keepdim=True).clamp(min=1e-300)
@@ -179,9 +179,21 @@ def gram(narrow: Float[Tensor, "samples most rank"], types: Int[Tensor, "samples
     return products
 
 
+def factored(products: Float[Tensor, "samples most most"]) -> Float[Tensor, "samples most most"]:
+    """Cholesky factors; where token vectors coincide to rounding, with as much ridge as it takes."""
+    factor, failed = torch.linalg.cholesky_ex(products)
+    for ridge in (1e-4, 1e-2, 1.0):
+        bad = ((failed > 0) | (factor.diagonal(dim1=1, dim2=2) <= 0).any(1)).nonzero().squeeze(1)
+        if len(bad) == 0:
+            break
+        products[bad] = products[bad] + ridge * torch.diag_embed(products[bad].diagonal(dim1=1, dim2=2))
+        factor[bad], failed[bad] = torch.linalg.cholesky_ex(products[bad])
+    return factor
+
+
 def unit_error(dictionary: Dictionary, types: Int[Tensor, "samples most"]) -> Float[Tensor, "samples most"]:
     """Standard error of each coefficient for noise of one: the diagonal of the inverse inner products."""
-    factor = torch.linalg.cholesky_ex(gram(members(dictionary, types).float(), types))[0]
+    factor = factored(gram(members(dictionary, types).float(), types))
     return torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2).clamp(min=0.0).sqrt().double()
 
 
