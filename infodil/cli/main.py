@@ -14,8 +14,8 @@ PRECISIONS = (
     "such as snr=20dB (default %(default)s)"
 )
 PROBES = (
-    "rungs of the ladder, such as prior gaussian linear (the default), exact where the code is known, or 'auto' to "
-    "climb as long as a rung adds something"
+    "rungs of the ladder, such as prior gaussian linear (the default), pursuit and exact where the code is known, "
+    "or 'auto' to climb as long as a rung adds something"
 )
 
 
