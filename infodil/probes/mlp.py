@@ -69,6 +69,8 @@ class MLPReader(FramedReader):
         self.planned = self.passes * max(1, setting.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
         self.seen = self.steps = 0
+        self.idle: set[int] = set()
+        """Targets of which the trunk has nothing to say."""
         self.temperatures = [1.0] * setting.targets
         self.generator = torch.Generator(device="cpu").manual_seed(setting.seed)
 
@@ -147,8 +149,10 @@ class MLPReader(FramedReader):
             if self.passes and share > 0.0:
                 continue
             self.heads.retire(target)
+            if share == 0.0:
+                self.idle.add(target)
             head[width] -= self.below.bias(target)
-            head.mul_(share) if share else head.zero_()  # what was learned may not even be a number
+            head *= share
         if self.passes:
             return
         self.heads.finish()
@@ -170,4 +174,6 @@ class MLPReader(FramedReader):
         dim, width = self.setting.dim, self.heads.inputs
         head = self.heads.weight[target]
         evidence = self.below.evidence(prepared[:, :dim], target)
+        if target in self.idle:  # what was learned may not even be a number
+            return evidence
         return evidence.add_(torch.addmm(head[width], prepared[:, dim:], head[:width]))
