@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Calibration, FramedReader, LinearScores, Setting, fit_temperature
-from infodil.probes.softmax import LOGIT_BYTES, Below, Heads, rate
+from infodil.probes.reader import Calibration, FramedReader, LinearScores, Setting
+from infodil.probes.softmax import LOGIT_BYTES, Below, Heads, rate, trust
 
 ROWS_WANTED = 150_000
 MOST_PASSES = 3
@@ -110,7 +110,7 @@ class LinearReader(FramedReader):
             learned = self.linear.scores(white[rows], target) - start
             if self.below.bent[target]:
                 start += self.below.evidence(calibration.states[rows], target)
-            share, _ = fit_temperature(start, learned, labels[rows])
+            share = trust(start, learned, labels[rows])
             if self.passes and share >= LEAST_SHARE:
                 continue
             self.heads.retire(target)
@@ -128,7 +128,7 @@ class LinearReader(FramedReader):
             self.linear.bias[target] -= base
             rows = torch.nonzero(labels >= 0).squeeze(1)
             evidence = self.scores(calibration.states[rows], target)
-            self.temperatures[target], _ = fit_temperature(base, evidence, labels[rows])
+            self.temperatures[target] = trust(base, evidence, labels[rows])
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the logits less the log-prior, nats before the temperature."""

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import check_whole
-from infodil.probes.reader import Calibration, FramedReader, Setting, fit_temperature
-from infodil.probes.softmax import LOGIT_BYTES, Below, Heads, rate
+from infodil.probes.reader import Calibration, FramedReader, Setting
+from infodil.probes.softmax import LOGIT_BYTES, Below, Heads, rate, trust
 
 HIDDEN_LAYERS = 1
 WIDTH = 512
@@ -118,8 +118,8 @@ class MLPReader(FramedReader):
         reader = self.below.reader
         if reader is None:
             return False
-        trust = torch.tensor(reader.temperatures[some], device=states.device)[:, None, None]
-        torch.bmm((trust * states).to(room.dtype), reader.linear.weight[some].to(room.dtype), out=room)
+        weight = torch.tensor(reader.temperatures[some], device=states.device)[:, None, None]
+        torch.bmm((weight * states).to(room.dtype), reader.linear.weight[some].to(room.dtype), out=room)
         for head, place in enumerate(room, start=some.start):
             if self.below.bent[head]:
                 place.copy_(self.below.evidence(states, head))
@@ -145,7 +145,7 @@ class MLPReader(FramedReader):
             start = base + self.below.evidence(calibration.states[rows], target)
             head = self.heads.weight[target]
             learned = torch.addmm(head[width] - self.below.bias(target), prepared[rows, -width:], head[:width])
-            share, _ = fit_temperature(start, learned, labels[rows])
+            share = trust(start, learned, labels[rows])
             if self.passes and share > 0.0:
                 continue
             self.heads.retire(target)
@@ -162,7 +162,7 @@ class MLPReader(FramedReader):
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(labels >= 0).squeeze(1)
             evidence = self.scores(prepared[rows], target)
-            self.temperatures[target], _ = fit_temperature(base, evidence, labels[rows])
+            self.temperatures[target] = trust(base, evidence, labels[rows])
 
     @torch.no_grad()
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim_and_width"]:

@@ -1,6 +1,6 @@
 """What readers trained by gradient share: softmax heads of all targets in batched products, and where they start."""
 
-__all__ = ["LOGIT_BYTES", "Below", "Heads", "rate"]
+__all__ = ["LOGIT_BYTES", "Below", "Heads", "rate", "trust"]
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Setting
+from infodil.probes.reader import Setting, fit_temperature
 
 LOGIT_BYTES = 64 * 2**20
 """Logits of as many heads as fit into this are made in one product, and none are kept."""
@@ -23,6 +23,26 @@ ALIGNED = 8
 def rate(step: int, progress: float, peak: float) -> float:
     """Linear warm-up over 20 steps, and half a cosine down to zero at a `progress` of one."""
     return peak * min(1.0, (step + 1) / WARM_STEPS) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+def trust(
+    base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
+) -> float:
+    """The temperature of `fit_temperature`, but no further above one than a reader that errs once more would go.
+
+    Rows that are all read right would have what was learned trusted without limit, and a wrong row of the test split
+    would cost hundreds of nats. Above one the fit therefore has a row added: that of middle margin, with the runner-up
+    for its label. The loss is convex in the temperature, so what comes back is no worse than one is.
+    """
+    found, _ = fit_temperature(base, scores, labels)
+    if found <= 1.0:
+        return found
+    best, order = (base + scores).topk(2, dim=1)
+    middle = torch.argsort(best[:, 0] - best[:, 1])[len(labels) // 2]
+    more = torch.cat([scores, scores[middle, None]]), torch.cat([labels, order[middle, 1:]])
+    if base.dim() == 2:
+        base = torch.cat([base, base[middle, None]])
+    return max(1.0, fit_temperature(base, *more)[0])
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
