@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from infodil.encoders import TraceEncoder
-from infodil.probes import Calibration, Setting, cross_entropy_nats, make_classes
+from infodil.probes import Calibration, Setting, cross_entropy_nats, fit_temperature, make_classes
 from infodil.probes.classes import MANY_CLASSES, TRAINING_BYTES, most_classes
 from infodil.probes.gaussian import GaussianReader
 from infodil.probes.linear import LinearReader
 from infodil.probes.mlp import MLPReader
-from infodil.probes.softmax import Heads, rate
+from infodil.probes.softmax import Heads, rate, trust
 from infodil.sources import iid
 
 CPU = torch.device("cpu")
@@ -129,6 +129,28 @@ def test_the_rate_warms_up_and_ends_at_zero():
     assert rate(0, 0.0, 1.0) == pytest.approx(0.05)
     assert rate(100, 0.5, 1.0) == pytest.approx(0.5)
     assert rate(100, 1.0, 1.0) == rate(100, 1.7, 1.0) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_rows_that_are_all_read_right_are_not_trusted_without_limit():
+    labels = torch.randint(5, (1000,))
+    base, own = torch.zeros(5), nn.functional.one_hot(labels, 5).float()
+    # With one wrong row the loss n log(1 + 4 exp(-t)) + log(exp(t) + 4) is least where exp(t) = 4 n.
+    limit = math.log(4 * 1000)
+    assert fit_temperature(base, own, labels)[0] > 1.5 * limit
+    assert trust(base, own, labels) == pytest.approx(limit, rel=1e-3)
+    assert trust(base, 3.0 * own, labels) == pytest.approx(limit / 3, rel=1e-3)
+    # It holds back what would go beyond one, and takes nothing from one.
+    assert trust(base, 9.0 * own, labels) == 1.0
+
+
+def test_ordinary_evidence_is_trusted_as_its_rows_say():
+    labels = torch.randint(5, (3000,))
+    for size in (0.3, 3.0):
+        scores = torch.randn(3000, 5) + nn.functional.one_hot(labels, 5)
+        base = torch.log_softmax(torch.randn(3000, 5), 1)
+        found = fit_temperature(base, size * scores, labels)[0]
+        assert trust(base, size * scores, labels) == pytest.approx(found, rel=0.01)
+        assert trust(base, size * scores, labels) <= found
 
 
 # ------------------------------------------------------------------------------------------------------- classes

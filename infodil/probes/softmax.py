@@ -42,7 +42,7 @@ def trust(
     more = torch.cat([scores, scores[middle, None]]), torch.cat([labels, order[middle, 1:]])
     if base.dim() == 2:
         base = torch.cat([base, base[middle, None]])
-    return max(1.0, fit_temperature(base, *more)[0])
+    return min(found, max(1.0, fit_temperature(base, *more)[0]))
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
