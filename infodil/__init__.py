@@ -26,7 +26,7 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes report resampling sources testing traces".split()
+    "checks cli corpus encoders estimate lm mi plots precision probes report resampling sources testing traces".split()
 )
 
 __all__ = [

@@ -21,6 +21,7 @@ class PursuitReader:
 
     name = "pursuit"
     raw = True
+    knows_the_code = True
     most_rows = 512
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
