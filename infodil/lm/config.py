@@ -2,16 +2,13 @@
 
 __all__ = ["FAMILIES", "PREDICTORS", "SIZES", "LanguageModelConfig", "Size"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
 
-Family = Literal["spen", "gated_ema", "attention", "gru", "lstm", "gated_linear"]
-Predictor = Literal["linear", "mlp", "scale_attention", "window_attention", "history_attention", "ngram"]
-
-FAMILIES: tuple[str, ...] = get_args(Family)
-PREDICTORS: tuple[str, ...] = get_args(Predictor)
+FAMILIES = ("spen", "gated_ema", "attention", "gru", "lstm", "gated_linear")
+PREDICTORS = ("linear", "mlp", "scale_attention", "window_attention", "history_attention", "ngram")
 TRACED = ("spen", "gated_ema")
 """Families whose context is traces."""
 
@@ -26,7 +23,7 @@ class LanguageModelConfig:
     here, and its default is the choice that helps the traces most, so that a gap cannot be blamed on it.
     """
 
-    family: Family
+    family: str
     """`spen`: fixed traces; `gated_ema`: the same block, each trace's alpha moved by the token (the smallest step from
     fixed to selective); `attention`: GPT-2's layout; `gru`, `lstm`; `gated_linear`: a linear recurrence whose decays
     are functions of the token."""
@@ -43,32 +40,32 @@ class LanguageModelConfig:
     """Hidden units of each block's feed-forward layer (not public): what is set to make parameters equal."""
     heads: int = 4
     """Of attention, in the model or in the predictor."""
-    alphas: tuple[float, ...] = (0.5, 0.1, 0.02)
+    alphas: Sequence[float | int] = (0.5, 0.1, 0.02)
     """Weight of the newest token in each trace: the paper's."""
     learnable_alpha: bool = False
     """Whether each block learns its own alphas from there. The paper's are fixed."""
-    trace_input: Literal["stream", "embedding"] = "stream"
+    trace_input: str = "stream"
     """What is traced: the stream that enters the block, so that deeper traces hold what shallower blocks made of the
     past, or the token vectors in every block. The figure draws the traces inside the block."""
-    trace_scale: Literal["unit", "raw"] = "unit"
+    trace_scale: str = "unit"
     """`unit` divides each trace by its standard deviation for independent inputs, `sqrt(alpha / (2 - alpha))`: the
     slowest is ten times smaller than its input, and would be learned from ten times more slowly. No information
     changes."""
     trace_includes_token: bool = False
     """Whether the predictor reads the trace after the token is in it. Before, the error is what the past cannot say;
     after, a predictor could copy the token and leave an error of nothing."""
-    predictor: Predictor = "linear"
+    predictor: str = "linear"
     """From traces to estimates of the token vector; `linear` is the paper's. `LOOKS_AT` says what each may read."""
     predictor_window: int = 16
     """Positions that `window_attention` reads, the newest included (not public)."""
     predictor_order: int = 3
     """Token vectors that the control `ngram` reads, in place of traces."""
-    mix: Literal["concat", "sum"] = "concat"
+    mix: str = "concat"
     """Errors of the scales to one vector: a matrix over all of them, which contains every weighted sum, or one learned
     weight a scale."""
-    active_share: float = 0.06
+    active_share: float | int = 0.06
     """Hidden units of the feed-forward layer that stay active at a position: the paper's 6%."""
-    bottleneck: Literal["residual", "squeeze", "none"] = "residual"
+    bottleneck: str = "residual"
     """After the last block, `bottleneck_dim` wide: added to the stream, in place of it, or left out. The figure names a
     bottleneck and not its place; squeezing would cap the rank of the logits and count against the traces."""
     bottleneck_dim: int = 64
