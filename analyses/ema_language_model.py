@@ -109,7 +109,7 @@ def texts(data, out, config):
     return text, held_out
 
 
-def run_cell(cell, config, text, held_out, out):
+def run_cell(cell, config, text, held_out, out, made_by):
     """Train, score by document, record."""
     built = named_config(
         cell.family, cell.size, vocabulary=text.vocabulary, context=config.window, predictor=cell.predictor
@@ -135,8 +135,7 @@ def run_cell(cell, config, text, held_out, out):
         "tokens": training.tokens,
         "training_seconds": seconds,
         "calibration_loss_nats": training.held_out_loss_nats,
-        "commit": provenance()["commit"],
-        "dirty": provenance()["dirty"],
+        **made_by,
     }
     sides = {"own": text.splits["test"], **{name: other.splits["test"] for name, other in held_out.items()}}
     arrays = {}
@@ -163,13 +162,15 @@ def main():
     options = parser.parse_args()
     config = Config() if options.data else dataclasses.replace(Config(), text="sample")
     torch.set_num_threads(1)
+    # Read before the first cell: the code that runs is the code that was there then.
+    made_by = {name: provenance()[name] for name in ("commit", "dirty", "date")}
     text, held_out = texts(options.data, options.out, config)
     for cell in cells(config):
         if options.cells and not any(part in cell.name for part in options.cells):
             continue
         path = options.out / "cells" / cell.name / "record.json"
         if not path.exists():
-            record = run_cell(cell, config, text, held_out, options.out)
+            record = run_cell(cell, config, text, held_out, options.out, made_by)
             losses = {name: round(record[name]["loss_nats"], 3) for name in ("own", *held_out)}
             print(cell.name, losses, f"{record['training_seconds']:.0f} s", flush=True)
 

@@ -272,7 +272,7 @@ def test_a_trained_model_is_measured():
         ({"vocabulary": 1}, "`vocabulary` must be a whole number of at least 2, got 1: a token must tell something."),
         ({"layers": 0}, "`layers` must be a whole number of at least 1, got 0: pass 1 or more."),
         ({"alphas": ()}, r"`alphas` must not be empty: pass at least one, such as alphas=\(0.5, 0.1, 0.02\)."),
-        ({"alphas": (0.5, 1.5)}, XX,
+        ({"alphas": (0.5, 1.5)}, "`alphas` must be above 0.0 and at most 1.0, got 1.5: pass a value in"),
         ({"alphas": (1.0,), "learnable_alpha": True}, "`alphas` must be below 1 where they can move, got 1.0"),
         ({"active_share": 0.0}, "`active_share` must be above 0.0 and at most 1.0, got 0.0"),
         ({"family": "attention", "heads": 3}, "`dim` must be a multiple of heads = 3, got 8: pass another width."),
