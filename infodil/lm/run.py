@@ -3,10 +3,11 @@
 __all__ = ["RunConfig", "load_language_model", "named_run", "read_run", "train_run"]
 
 import dataclasses
+import inspect
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import TextIOBase
 from pathlib import Path
@@ -25,6 +26,20 @@ from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import train_language_model
 
 CHECKPOINT = "checkpoint.safetensors"
+SET_HERE = {
+    "model",
+    "train",
+    "held_out",
+    "checkpoint",
+    "record",
+    "note",
+    "among",
+    "progress",
+    "words",
+    "seed",
+    "window",
+}
+"""Arguments of the training that a run decides by itself."""
 TOKENS_PER_PARAMETER = 20
 """Training tokens where none are asked for: about the best use of compute (Hoffmann et al. 2022, arXiv 2203.15556)."""
 
@@ -42,7 +57,7 @@ class RunConfig:
     by default), `precision`, `rows_at_once`, `checkpoint_every`, ..."""
     max_tokens: int | None = None
     """Tokens read from the corpus; by default as many as make the budget without repeats."""
-    fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    fractions: Sequence[float] = (0.9, 0.05, 0.05)
     """Shares of the documents' tokens for training, calibration and test."""
     seed: int = 0
     device: str = "cpu"
@@ -53,8 +68,7 @@ class RunConfig:
                 raise UserError(f"`model` must have {name!r}, got {sorted(self.model)}: pass such as spen and 1m.")
         check_one_of("family", self.model["family"], FAMILIES)
         check_one_of("size", self.model["size"], SIZES)
-        known = set(train_language_model.__kwdefaults__ or {}) | {"tokens"}
-        known -= {"checkpoint", "record", "note", "among", "progress", "words", "seed", "window"}
+        known = set(inspect.signature(train_language_model).parameters) - SET_HERE
         for name in self.training:
             check_one_of("training", name, sorted(known))
         if "source" not in self.corpus:
@@ -156,7 +170,7 @@ def corpus_of(config: RunConfig) -> Corpus:
 
 def call_load_corpus(source: Any, **options: Any) -> Corpus:
     """`load_corpus`, an unknown option told in a sentence."""
-    known = set(load_corpus.__kwdefaults__ or {})
+    known = set(inspect.signature(load_corpus).parameters) - {"source"}
     for name in options:
         check_one_of("corpus", name, sorted(known))
     return load_corpus(source, **options)
