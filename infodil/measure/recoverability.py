@@ -25,12 +25,14 @@ from infodil.measure.arguments import (
     open_corpus,
 )
 from infodil.measure.controls import learning_curves, random_encoder
-from infodil.measure.evaluation import Units, read_passage, read_test_split
+from infodil.measure.evaluation import read_test_split
 from infodil.measure.fitting import CURVED, Fitting, fit_context, pick_calibration
 from infodil.measure.ladder import climb
+from infodil.measure.passage import read_passage
 from infodil.measure.provenance import describe, provenance, warn
 from infodil.measure.states import StateStream, open_store
 from infodil.measure.summary import make_rows
+from infodil.measure.sums import Units
 from infodil.measure.targets import Targets
 from infodil.probes import make_classes, most_classes
 from infodil.report import RecoverabilityReport
