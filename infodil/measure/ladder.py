@@ -69,8 +69,8 @@ def climb(
 ) -> Climbed:
     """Fit the rungs that were asked for and those that they rest on; with `auto` as many as add something.
 
-    A trained rung starts from the one below it. Rungs that know the code rest on none. Those and the rungs that apply to
-    some sites only (those with `applies`) are tried wherever they do.
+    A trained rung starts from the one below it. Rungs that know the code rest on none, and are tried wherever they
+    apply.
 
     Args:
         fitting: What fitting needs.
@@ -92,7 +92,7 @@ def climb(
         check_places(fitting, asked, places)
     for probe in planned:
         trained = not knows_the_code(probe)
-        if not places[probe] or (done and not hasattr(LADDER[probe], "applies")):
+        if not places[probe] or (done and trained):
             continue
         also = fitting.control_sites if probe == CURVED else []
         found = fitting.fit(probe, [*places[probe], *also], weaker)

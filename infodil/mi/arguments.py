@@ -27,9 +27,7 @@ def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[
     return numbered
 
 
-def check_states(
-    states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int
-) -> Float[Tensor, "samples dim"]:
+def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Float[Tensor, "samples dim"]:
     """The states as a tensor; raise `UserError` unless there is one of finite numbers for each token."""
     states = torch.as_tensor(states).detach().cpu()
     states = states[:, None] if states.dim() == 1 else states

@@ -49,7 +49,7 @@ class HeldOut:
     """`groups`, `series` or `rows`."""
 
     def parts(self) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
-        """Rows to train on, to calibrate on and to test, fold by fold: disjoint by unit, each row tested once."""
+        """Rows to train on, to calibrate on (unit by unit) and to test, fold by fold; no unit is in two of them."""
         size = np.bincount(self.unit)
         for fold in np.unique(self.fold):
             tested = np.flatnonzero(self.fold == fold)
@@ -65,6 +65,7 @@ class HeldOut:
                 near = np.convolve(role == held, np.ones(2 * self.gap + 1), mode="same") > 0.5
                 role[near & (role < held)] = -1
             train, calibration, test = (np.flatnonzero(role == each) for each in (0, 1, 2))
+            calibration = calibration[np.argsort(self.unit[calibration], kind="stable")]
             few = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION_ROWS)).round().astype(int)
             yield train, calibration[few], test
 
@@ -82,10 +83,11 @@ def hold_out(
     groups: Int[ndarray, "rows"] | None,
     seed: int,
 ) -> HeldOut:
-    """Hold out whole groups in random order; without groups, stretches of one series, or rows if none depends on others.
+    """Hold out whole groups in random order; without groups, stretches of one series, or single rows.
 
-    Neighbouring rows of a series are alike: were one trained on and the other tested, a reader could answer from memory,
-    and what it says would be about the neighbour. Where rows are independent, nothing of that matters.
+    Neighbouring rows of a series are alike: were one trained on and the other tested, a reader could answer from
+    memory, and what it says would be about the neighbour. Rows are held out alone only where neighbours do not
+    correlate.
     """
     generator = np.random.default_rng([seed, 0xF01D])
     rows = len(labels)

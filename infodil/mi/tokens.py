@@ -13,12 +13,9 @@ from torch import Tensor
 from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.mi.arguments import check_groups, check_states, check_tokens
-from infodil.mi.climbing import climb
+from infodil.mi.climbing import AUTO, OFFERED, climb
 from infodil.mi.holding_out import HeldOut, hold_out
-from infodil.probes import LADDER
 from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
-
-AUTO = "auto"
 
 FEWEST_OUTSIDE = 8
 """A type seen less often than this outside the fold that it is commonest in counts as one with the others like it."""
@@ -86,16 +83,15 @@ def lower_bound(
         >>> round(bits.value_bits, 2), bits.kind
         (2.0, 'lower bound')
     """
-    check_one_of("probe", probe, [*offered(), AUTO])
+    check_one_of("probe", probe, [*OFFERED, AUTO])
     check_whole("seed", seed, 0, "pass 0 or more")
     check_between("confidence", confidence, 0.5, 0.9999)
     tokens = check_tokens(tokens)
     states = check_states(states, len(tokens))
     held = hold_out(tokens, states, None if groups is None else check_groups(groups, len(tokens)), seed)
     tokens = pool_rare(tokens, held)
-    below = offered()[: offered().index(probe) + 1] if probe != AUTO else offered()
     with torch.no_grad():
-        read = cross_fit(tokens, states, held, below, seed)
+        read = cross_fit(tokens, states, held, probe, seed)
     return summarise(read, held, confidence, seed)
 
 
@@ -112,19 +108,14 @@ class Read:
     """The rung that answered, fold by fold."""
 
 
-def offered() -> list[str]:
-    """The rungs that states alone can be read with: those that must be told how states were made are left out."""
-    return [probe for probe, reader in LADDER.items() if not getattr(reader, "knows_the_code", False)]
-
-
 def cross_fit(
-    tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut, probes: list[str], seed: int
+    tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut, probe: str, seed: int
 ) -> Read:
     """Each fold read by readers that the others made."""
     gain, log_prior = np.zeros(len(tokens)), np.zeros(len(tokens))
     answered = []
     for train, calibration, test in held.parts():
-        answer = climb(tokens, states, (train, calibration, test), probes, seed)
+        answer = climb(tokens, states, (train, calibration, test), probe, seed)
         gain[test], log_prior[test] = answer.gain, answer.log_prior
         answered.append(answer.probe)
     counts = np.bincount(tokens)
@@ -156,7 +147,7 @@ def summarise(read: Read, held: HeldOut, confidence: float, seed: int) -> Estima
         confidence=confidence,
         kind="lower bound",
         samples=len(certified),
-        method=" and ".join(dict.fromkeys(sorted(read.probes, key=list(LADDER).index))) + ", cross-fitted",
+        method=" and ".join(dict.fromkeys(sorted(read.probes, key=OFFERED.index))) + ", cross-fitted",
         warnings=warnings,
     )
 

@@ -1,4 +1,4 @@
-"""A metric in which states of one class are near each other: neighbourhood components analysis on nearest neighbours."""
+"""A metric in which states of one class are near each other, learned from nearest neighbours."""
 
 __all__ = ["learn_metric"]
 

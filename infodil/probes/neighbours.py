@@ -72,7 +72,8 @@ class NeighboursReader(FramedReader):
     perceptrons miss.
 
     Reference:
-        Fix and Hodges (1951) for the votes; Goldberger et al. (2004), Neighbourhood components analysis, for the metric.
+        Fix and Hodges (1951), Discriminatory analysis, for the votes; Goldberger et al. (2004), Neighbourhood
+        components analysis, for the metric.
     """
 
     name = "neighbours"
@@ -81,8 +82,8 @@ class NeighboursReader(FramedReader):
     def __init__(self, setting: Setting, weaker: Reader | None = None) -> None:
         if not self.applies(setting):
             raise UserError(
-                f"`probes` cannot have 'neighbours' here: pass states of at most {MOST_DIMS} dims and tokens of at most "
-                f"{MOST_CLASSES} types, or leave it out."
+                f"`probes` cannot have 'neighbours' here: pass states of at most {MOST_DIMS} dims and tokens of at "
+                f"most {MOST_CLASSES} types, or leave it out."
             )
         self.setting, self.weaker = setting, weaker
         most = min(MOST_ROWS, max(1, setting.train_rows))
@@ -111,9 +112,7 @@ class NeighboursReader(FramedReader):
             self.temperatures.append(trust(base, self.scores(states, target), labels))
         self.sample = None
 
-    def choose(
-        self, target: int, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]
-    ) -> Local | None:
+    def choose(self, target: int, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> Local | None:
         """The way of asking that loses least on some calibration rows; None where none gains enough."""
         there = self.sample.labels[target] >= 0
         known, known_labels = self.sample.states[there].cpu(), self.sample.labels[target, there].cpu().numpy()
