@@ -26,8 +26,8 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes report resampling sources testing traces".split()
-)
+    "checks cli corpus encoders estimate lm plots precision probes processing report resampling sources testing traces"
+).split()
 
 __all__ = [
     "recoverability",

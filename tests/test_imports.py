@@ -16,7 +16,7 @@ FLOORS = [
     {"checks", "plots"},
     {"corpus", "estimate", "precision", "resampling", "sources", "traces"},
     {"encoders", "lm", "probes", "report"},
-    {"measure"},
+    {"measure", "processing"},
     {"testing"},
     {"cli"},
     {"__init__", "__main__"},
