@@ -26,7 +26,8 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes report resampling sources testing traces".split()
+    *("bounds", "checks", "cli", "corpus", "encoders", "estimate", "lm", "plots", "precision", "probes", "report"),
+    *("resampling", "sources", "testing", "traces"),
 )
 
 __all__ = [

@@ -16,6 +16,7 @@ FLOORS = [
     {"checks", "plots"},
     {"corpus", "estimate", "precision", "resampling", "sources", "traces"},
     {"encoders", "lm", "probes", "report"},
+    {"bounds"},
     {"measure"},
     {"testing"},
     {"cli"},
