@@ -26,8 +26,9 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes processing report resampling sources testing traces"
-).split()
+    *("bounds", "checks", "cli", "corpus", "encoders", "estimate", "lm", "plots", "precision", "probes"),
+    *("processing", "report", "resampling", "sources", "testing", "traces"),
+)
 
 __all__ = [
     "recoverability",

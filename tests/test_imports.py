@@ -14,8 +14,10 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots"},
-    {"corpus", "estimate", "precision", "resampling", "sources", "traces"},
+    {"corpus", "estimate", "precision", "resampling", "traces"},
+    {"sources"},
     {"encoders", "lm", "probes", "report"},
+    {"bounds"},
     {"measure", "processing"},
     {"testing"},
     {"cli"},
