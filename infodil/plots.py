@@ -13,6 +13,7 @@ __all__ = [
     "multi_curves",
     "term_bars",
     "difference_intervals",
+    "ratio_curves",
     "save_figure",
     "figure_svg",
     "COLOURS",
@@ -345,5 +346,38 @@ def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
             )  # fmt: skip
         ax.set_yticks([-place for place in range(len(names))], [_plain(name).replace("_", " ") for name in names])
         ax.set_xlabel("loss less that of the linear predictor (nats a token)")
+        ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def ratio_curves(frame: Any, ax: Any | None = None) -> Any:
+    """A ratio of perplexities against training tokens, one curve with intervals for each size; one is no difference.
+
+    Args:
+        frame: Columns `size`, `tokens`, `ratio`, `low` and `high`.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        ax.axhline(1, color=INK, linewidth=0.6)
+        for place, size in enumerate(_order(frame, "size")):
+            part = frame[frame["size"] == size].sort_values("tokens")
+            ratio = part["ratio"].to_numpy(float)
+            ends = [ratio - part["low"].to_numpy(float), part["high"].to_numpy(float) - ratio]
+            ax.errorbar(
+                part["tokens"].to_numpy(float), ratio, yerr=ends, color=COLOURS[place], marker=MARKERS[place],
+                markersize=4, linewidth=1.2, linestyle=DASHES[place % len(DASHES)], label=_plain(size),
+            )  # fmt: skip
+        ax.set_xscale("log", base=2)
+        tokens = sorted(set(frame["tokens"]))
+        ax.set_xticks(tokens, [f"{number / 1e3:.0f}k" for number in tokens])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("training tokens")
+        ax.set_ylabel("perplexity over attention's")
         ax.legend(frameon=False, fontsize=8)
     return ax
