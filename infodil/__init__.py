@@ -25,9 +25,9 @@ _HOME = {
     "load_encoder": "infodil.encoders",
     "Estimate": "infodil.estimate",
 }
-_MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes report resampling sources testing traces".split()
-)
+_MODULES = """
+    checks cli corpus encoders entropy estimate lm plots precision probes report resampling sources testing traces
+""".split()
 
 __all__ = [
     "recoverability",
