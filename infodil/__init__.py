@@ -25,9 +25,10 @@ _HOME = {
     "load_encoder": "infodil.encoders",
     "Estimate": "infodil.estimate",
 }
-_MODULES = """
-    checks cli corpus encoders entropy estimate lm plots precision probes report resampling sources testing traces
-""".split()
+_MODULES = (
+    *("bounds", "checks", "cli", "corpus", "encoders", "entropy", "estimate", "lm", "plots", "precision", "probes"),
+    *("processing", "report", "resampling", "sources", "testing", "traces"),
+)
 
 __all__ = [
     "recoverability",
