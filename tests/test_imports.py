@@ -15,7 +15,7 @@ ROOT = Path(infodil.__file__).parent
 FLOORS = [
     {"checks", "plots"},
     {"corpus", "estimate", "precision", "resampling", "traces"},
-    {"sources"},
+    {"entropy", "sources"},
     {"encoders", "lm", "probes", "report"},
     {"bounds"},
     {"measure", "processing"},
