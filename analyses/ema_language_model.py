@@ -202,10 +202,9 @@ def run_gap(config, text, test, out, seed):
         progress=False,
     )
     print(found, flush=True)
+    losses = {f"{name}_loss_nats": nats for name, nats in found.losses_nats.items()}
     told = {"documents": found.documents, "tokens": found.tokens, "sites": " ".join(found.sites)}
-    rows = [
-        {"seed": seed, "reference": config.gap_reference, **row, **told, **found.losses_nats} for row in found.rows()
-    ]
+    rows = [{"seed": seed, "reference": config.gap_reference, **row, **told, **losses} for row in found.rows()]
     write_whole(place, json.dumps(rows, indent=2))
 
 
