@@ -341,6 +341,8 @@ class Unstable(nn.Module):
         ({"training": {"token": 5}}, "`training` must be one of .*, got 'token': did you mean 'tokens'"),
         ({"corpus": {"name": "en"}}, "`corpus` must have 'source', got"),
         ({"corpus": {"source": "sample", "tokeniser": "bpe"}}, "`corpus` must be one of .*did you mean 'tokenizer'"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0"),
+        ({"device": "nowhere"}, "`device` 'nowhere' is not there: pass 'cpu'"),
         ({"trainig": {}}, "`config` must be one of .*did you mean 'training'"),
         ({"training": {"tokens": 500, "peak_rate": 0.0}}, "`peak_rate` must be above 0.0"),
         ({"training": {"tokens": 500, "precision": "float16"}}, "`precision` must be one of 'float32' or 'bfloat16'"),
