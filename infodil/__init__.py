@@ -26,8 +26,8 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    *("bounds", "checks", "cli", "corpus", "encoders", "estimate", "lm", "plots", "precision", "probes", "report"),
-    *("resampling", "sources", "testing", "traces"),
+    *("bounds", "checks", "cli", "corpus", "encoders", "entropy", "estimate", "lm", "plots", "precision", "probes"),
+    *("processing", "report", "resampling", "sources", "testing", "traces"),
 )
 
 __all__ = [

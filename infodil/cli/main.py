@@ -53,7 +53,9 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     """`infodil recoverability`."""
     words = "how many bits about the token k steps back each state holds"
     command = commands.add_parser("recoverability", help=words, description=words.capitalize() + ".")
-    command.add_argument("--model", required=True, help="built-in name (ema, ema_bank, ...), Hugging Face id or folder")
+    command.add_argument(
+        "--model", required=True, help="built-in name (ema, ...), Hugging Face id or folder, or folder of `lm train`"
+    )
     command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
     command.add_argument("--out", required=True, metavar="FOLDER", help="where report.json, .html and .png go")
     model = command.add_argument_group("model")
@@ -126,7 +128,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         independent=options.independent,
     )
     report = recoverability(
-        options.model,
+        trained_here(options.model, options.device),
         corpus,
         lags=lags,
         sites=options.sites,
@@ -144,6 +146,17 @@ def run_recoverability(options: argparse.Namespace) -> None:
         **given,
     )
     write_report(report, options.out)
+
+
+def trained_here(model: str, device: str | None) -> object:
+    """The language model in a folder of `infodil lm train`; any other name as it is."""
+    from pathlib import Path
+
+    if not (Path(model) / "checkpoint.safetensors").is_file():
+        return model
+    from infodil.lm import load_language_model
+
+    return load_language_model(model, device=device)
 
 
 def run_demo(options: argparse.Namespace) -> None:

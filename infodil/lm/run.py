@@ -40,6 +40,8 @@ SET_HERE = {
     "window",
 }
 """Arguments of the training that a run decides by itself."""
+LEAST_READ = 2_000_000
+"""Tokens read where fewer would do for training, so that the held-out part is not tiny."""
 TOKENS_PER_PARAMETER = 20
 """Training tokens where none are asked for: about the best use of compute (Hoffmann et al. 2022, arXiv 2203.15556)."""
 
@@ -56,7 +58,7 @@ class RunConfig:
     """Keywords of `train_language_model`: `tokens` (20 a parameter by default), `batch_size`, `peak_rate` (the size's
     by default), `precision`, `rows_at_once`, `checkpoint_every`, ..."""
     max_tokens: int | None = None
-    """Tokens read from the corpus; by default as many as make the budget without repeats."""
+    """Tokens read from the corpus; by default as many as make the budget without repeats, and 2 million at least."""
     fractions: Sequence[float] = (0.9, 0.05, 0.05)
     """Shares of the documents' tokens for training, calibration and test."""
     seed: int = 0
@@ -136,13 +138,12 @@ def train_run(
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     with processes(device) as among:
-        corpus = corpus_of(config)
         size = SIZES[config.model["size"]]
         tokens = config.training.get("tokens", TOKENS_PER_PARAMETER * size.parameters)
         if among.first:
-            needed = config.max_tokens or int(tokens / config.fractions[0]) + 1
+            needed = config.max_tokens or max(LEAST_READ, int(tokens / config.fractions[0]) + 1)
             prepare_text(
-                corpus, out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
+                corpus_of(config), out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
                 progress=progress,
             )  # fmt: skip
         among.wait()

@@ -44,9 +44,9 @@ class Budget:
     tokens: int
     window: int
     batch_size: int
-    peak_rate: float
-    weight_decay: float
-    clip: float
+    peak_rate: float | int
+    weight_decay: float | int
+    clip: float | int
     seed: int
     precision: str
 
@@ -83,9 +83,9 @@ def train_language_model(
     window: int = 128,
     batch_size: int = 8,
     rows_at_once: int | None = None,
-    peak_rate: float = 4e-3,
-    weight_decay: float = 0.1,
-    clip: float = 1.0,
+    peak_rate: float | int = 4e-3,
+    weight_decay: float | int = 0.1,
+    clip: float | int = 1.0,
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
