@@ -13,6 +13,7 @@ __all__ = [
     "multi_curves",
     "term_bars",
     "difference_intervals",
+    "ratio_curves",
     "save_figure",
     "figure_svg",
     "COLOURS",
@@ -54,7 +55,8 @@ def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "va
 
     Args:
         frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
-            has them; with `ceiling_bits` the ceiling is drawn too.
+            has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the upper bound
+            of a site (dotted) where it is not the ceiling.
         ax: Axes to draw into; by default a new figure's.
         quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
 
@@ -215,9 +217,24 @@ def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: s
         label=_plain(label),
         zorder=3,
     )
+    if quantity == "value_bits":
+        _upper(ax, part, label, colour)
     if low in part and high in part:
         ends = [part[name].to_numpy(float) for name in (low, high)]
         ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{_plain(label)} interval")
+
+
+def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
+    """The other side of the sandwich, where it is not the ceiling: what no reader could exceed."""
+    if "upper_by" not in part or part["upper_by"].fillna("entropy").eq("entropy").all():
+        return
+    part = part.dropna(subset=["upper_bits"])
+    lag, upper = part["lag"].to_numpy(float), part["upper_bits"].to_numpy(float)
+    ax.plot(lag, upper, color=colour, linewidth=0.8, linestyle=(0, (1, 1)), label=f"_{_plain(label)} upper bound")
+    ax.fill_between(
+        lag, part["value_bits"].to_numpy(float), upper,
+        color=colour, alpha=0.08, linewidth=0, zorder=1, label=f"_{_plain(label)} sandwich",
+    )  # fmt: skip
 
 
 def _ceiling(ax: Any, frame: Any) -> None:
@@ -345,5 +362,38 @@ def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
             )  # fmt: skip
         ax.set_yticks([-place for place in range(len(names))], [_plain(name).replace("_", " ") for name in names])
         ax.set_xlabel("loss less that of the linear predictor (nats a token)")
+        ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def ratio_curves(frame: Any, ax: Any | None = None) -> Any:
+    """A ratio of perplexities against training tokens, one curve with intervals for each size; one is no difference.
+
+    Args:
+        frame: Columns `size`, `tokens`, `ratio`, `low` and `high`.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        ax.axhline(1, color=INK, linewidth=0.6)
+        for place, size in enumerate(_order(frame, "size")):
+            part = frame[frame["size"] == size].sort_values("tokens")
+            ratio = part["ratio"].to_numpy(float)
+            ends = [ratio - part["low"].to_numpy(float), part["high"].to_numpy(float) - ratio]
+            ax.errorbar(
+                part["tokens"].to_numpy(float), ratio, yerr=ends, color=COLOURS[place], marker=MARKERS[place],
+                markersize=4, linewidth=1.2, linestyle=DASHES[place % len(DASHES)], label=_plain(size),
+            )  # fmt: skip
+        ax.set_xscale("log", base=2)
+        tokens = sorted(set(frame["tokens"]))
+        ax.set_xticks(tokens, [f"{number / 1e3:.0f}k" for number in tokens])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("training tokens")
+        ax.set_ylabel("perplexity over attention's")
         ax.legend(frameon=False, fontsize=8)
     return ax

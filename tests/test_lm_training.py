@@ -249,6 +249,15 @@ def test_train_from_a_shell(config, tmp_path, capsys):
     )
 
 
+def test_a_trained_folder_is_measured_from_a_shell(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train_run(config, "run", progress=False)
+    command = ["recoverability", "--model", "run", "--corpus", "texts.jsonl", "--tokenizer", "bytes", "--out", "out"]
+    options = ["--sites", "block.1.traces", "--lags", "0-1", "--probes", "gaussian", "--no-controls", "--quiet"]
+    assert main([*command, *options]) == 0
+    assert "block.1.traces" in capsys.readouterr().out
+
+
 # Faults
 
 

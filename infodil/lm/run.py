@@ -138,13 +138,12 @@ def train_run(
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     with processes(device) as among:
-        corpus = corpus_of(config)
         size = SIZES[config.model["size"]]
         tokens = config.training.get("tokens", TOKENS_PER_PARAMETER * size.parameters)
         if among.first:
             needed = config.max_tokens or max(LEAST_READ, int(tokens / config.fractions[0]) + 1)
             prepare_text(
-                corpus, out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
+                corpus_of(config), out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
                 progress=progress,
             )  # fmt: skip
         among.wait()
