@@ -26,7 +26,20 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    *("bounds", "checks", "cli", "corpus", "encoders", "entropy", "estimate", "lm", "plots", "precision", "probes"),
+    *(
+        "bounds",
+        "checks",
+        "cli",
+        "corpus",
+        "encoders",
+        "entropy",
+        "estimate",
+        "lm",
+        "mi",
+        "plots",
+        "precision",
+        "probes",
+    ),
     *("processing", "report", "resampling", "sources", "testing", "traces"),
 )
 

@@ -55,7 +55,8 @@ def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "va
 
     Args:
         frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
-            has them; with `ceiling_bits` the ceiling is drawn too.
+            has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the upper bound
+            of a site (dotted) where it is not the ceiling.
         ax: Axes to draw into; by default a new figure's.
         quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
 
@@ -216,9 +217,24 @@ def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: s
         label=_plain(label),
         zorder=3,
     )
+    if quantity == "value_bits":
+        _upper(ax, part, label, colour)
     if low in part and high in part:
         ends = [part[name].to_numpy(float) for name in (low, high)]
         ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{_plain(label)} interval")
+
+
+def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
+    """The other side of the sandwich, where it is not the ceiling: what no reader could exceed."""
+    if "upper_by" not in part or part["upper_by"].fillna("entropy").eq("entropy").all():
+        return
+    part = part.dropna(subset=["upper_bits"])
+    lag, upper = part["lag"].to_numpy(float), part["upper_bits"].to_numpy(float)
+    ax.plot(lag, upper, color=colour, linewidth=0.8, linestyle=(0, (1, 1)), label=f"_{_plain(label)} upper bound")
+    ax.fill_between(
+        lag, part["value_bits"].to_numpy(float), upper,
+        color=colour, alpha=0.08, linewidth=0, zorder=1, label=f"_{_plain(label)} sandwich",
+    )  # fmt: skip
 
 
 def _ceiling(ax: Any, frame: Any) -> None:

@@ -73,6 +73,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     corpus.add_argument("--vocabulary", type=int, help="types of a 'bpe' tokenizer (default 4096)")
     corpus.add_argument("--max-length", type=int, default=512, help="tokens of a sequence (default %(default)s)")
     corpus.add_argument("--pack", action="store_true", help="lay documents end to end in windows of max-length")
+    corpus.add_argument("--independent", action="store_true", help="declare that each token was drawn for itself")
     corpus.add_argument("--max-tokens", type=int, default=500_000, help="read at most so many (default %(default)s)")
     probe = command.add_argument_group("measurement")
     probe.add_argument("--lags", default="0-16", help="such as 0-16 or 0,1,2,4,8 (default %(default)s)")
@@ -124,6 +125,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         vocabulary=options.vocabulary,
         max_length=options.max_length,
         pack=options.pack,
+        independent=options.independent,
     )
     report = recoverability(
         trained_here(options.model, options.device),
