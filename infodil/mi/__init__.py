@@ -1,5 +1,6 @@
-"""Mutual information, each figure with its side of the truth."""
+"""Mutual information of samples, with an interval and a side of the truth."""
 
-__all__ = ["lower_bound"]
+__all__ = ["discrete_bounds", "discrete_information", "lower_bound"]
 
+from infodil.mi.discrete import discrete_bounds, discrete_information
 from infodil.mi.tokens import lower_bound

@@ -14,7 +14,7 @@ from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.mi.arguments import check_groups, check_states, check_tokens
 from infodil.mi.climbing import AUTO, OFFERED, climb
-from infodil.mi.holding_out import HeldOut, hold_out
+from infodil.mi.folds import HeldOut, hold_out
 from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
 
 FEWEST_OUTSIDE = 8
