@@ -1,6 +1,6 @@
 """Token to state: what the best reader of the ladder gets out of a state, certified on rows it has not seen."""
 
-__all__ = ["lower_bound"]
+__all__ = ["Read", "blocks", "certify", "cross_fit", "lower_bound", "mean_intervals", "pool_rare"]
 
 from dataclasses import dataclass
 
@@ -92,7 +92,7 @@ def lower_bound(
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
         read = cross_fit(tokens, states, held, probe, seed)
-    return summarise(read, held, confidence, seed)
+    return certify(read, held, confidence, seed)
 
 
 @dataclass(frozen=True)
@@ -122,34 +122,47 @@ def cross_fit(
     return Read(gain, log_prior, np.log(counts[tokens] / len(tokens)), tuple(answered))
 
 
-def summarise(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate:
+def certify(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate:
     """The certified figure, and an interval that holds what is not known about the entropy."""
-    unit = held.resampled()
-    number = int(unit.max()) + 1
     certified = read.gain + read.log_prior - read.log_share
-    if held.kind == "series":
-        cells = np.bincount(unit).astype(float)
-        columns = [np.bincount(unit, terms) / cells for terms in (read.gain, read.log_share)]
-        unit = merge_cells(number, correlation_length(np.stack(columns, 1)))[unit]
-        number = int(unit.max()) + 1
-    weights = resample_weights(number, REPLICATES, seed)
-    counts = weights @ np.bincount(unit, minlength=number)
-    drawn = [weights @ np.bincount(unit, terms, minlength=number) / counts for terms in (certified, read.gain)]
-    low, high = interval(drawn[0], number, confidence)[0], interval(drawn[1], number, confidence)[1]
-    warnings = (HOW[held.kind],) if held.kind in HOW else ()
+    unit = blocks(held, read.gain, read.log_share)
+    (low, _), (_, high) = mean_intervals(unit, confidence, seed, certified, read.gain)
+    warnings, number = (HOW[held.kind],) if held.kind in HOW else (), int(unit.max()) + 1
     if number < FEWEST_BLOCKS:
         what = "groups" if held.kind == "groups" else "blocks of about ten correlation times"
         warnings += (f"The interval rests on {number} {what}: few.",)
     return Estimate(
         value_bits=float(certified.mean()) * BITS_PER_NAT,
-        low_bits=float(low) * BITS_PER_NAT,
-        high_bits=float(high) * BITS_PER_NAT,
+        low_bits=low,
+        high_bits=high,
         confidence=confidence,
         kind="lower bound",
         samples=len(certified),
-        method=" and ".join(dict.fromkeys(sorted(read.probes, key=OFFERED.index))) + ", cross-fitted",
+        method=" and ".join(sorted(set(read.probes), key=OFFERED.index)) + ", cross-fitted",
         warnings=warnings,
     )
+
+
+def blocks(held: HeldOut, *terms: Float[ndarray, "rows"]) -> Int[ndarray, "rows"]:
+    """What each row is resampled with: its group, or its block of about ten correlation times of the terms."""
+    unit = held.resampled()
+    if held.kind != "series":
+        return unit
+    cells = np.bincount(unit).astype(float)
+    columns = np.stack([np.bincount(unit, each) / cells for each in terms], 1)
+    return merge_cells(len(cells), correlation_length(columns))[unit]
+
+
+def mean_intervals(
+    unit: Int[ndarray, "rows"], confidence: float, seed: int, *terms: Float[ndarray, "rows"]
+) -> list[tuple[float, float]]:
+    """The interval of the mean of each of some terms in nats, in bits, by resampling units."""
+    number = int(unit.max()) + 1
+    weights = resample_weights(number, REPLICATES, seed)
+    counts = weights @ np.bincount(unit, minlength=number)
+    drawn = [weights @ np.bincount(unit, each, minlength=number) / counts for each in terms]
+    ends = [interval(each, number, confidence) for each in drawn]
+    return [(float(low) * BITS_PER_NAT, float(high) * BITS_PER_NAT) for low, high in ends]
 
 
 def pool_rare(tokens: Int[ndarray, "rows"], held: HeldOut) -> Int[ndarray, "rows"]:
