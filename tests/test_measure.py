@@ -10,8 +10,8 @@ from torch import nn
 
 import infodil
 from infodil.encoders import CombinedEncoder, ShiftRegisterEncoder
-from infodil.measure.evaluation import Units
 from infodil.measure.summary import half_life
+from infodil.measure.sums import Units
 from infodil.measure.targets import Targets, positions
 from infodil.sources import iid, markov
 

@@ -1,121 +1,26 @@
 """The one pass over the test split: pointwise terms of every reader, summed within resampling units."""
 
-__all__ = ["Sums", "Units", "read_passage", "read_test_split"]
+__all__ = ["log_probability", "read_test_split"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from infodil.corpus import Split
-from infodil.estimate import BITS_PER_NAT
 from infodil.measure.fitting import Fitted, as_classes, labels_of
 from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
+from infodil.measure.sums import Sums, Units
 from infodil.measure.targets import Targets
 from infodil.probes import BackwardNgram, Classes
-from infodil.resampling import MOST_UNITS
 
-FEWEST_DOCUMENTS = 20
-"""With fewer test documents than this, blocks of positions are resampled instead."""
-
-CELL_TOKENS = 64
-FEWEST_CELLS = 32
-MOST_CELLS = 4 * MOST_UNITS
 LOGITS = 2**22
 """Logits held at once."""
-
-TERMS = ("reader", "beside_context", "top1", "top5")
-SHARED = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
-
-
-@dataclass(frozen=True)
-class Units:
-    """Which resampling unit each token of the test split belongs to, numbered in the order of the text."""
-
-    edges: Int[ndarray, "units"]
-    """Where each unit begins in `Split.tokens`."""
-    documents: bool
-    """Whether units are whole documents (or groups of them) rather than cells of one long text."""
-
-    @classmethod
-    def of(cls, split: Split, few_documents: bool) -> "Units":
-        """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
-        if few_documents or split.documents < FEWEST_DOCUMENTS:
-            cell = max(1, min(CELL_TOKENS, len(split.tokens) // FEWEST_CELLS), -(-len(split.tokens) // MOST_CELLS))
-            return cls(np.arange(0, len(split.tokens), cell), documents=False)
-        first = np.flatnonzero(np.diff(split.document, prepend=-1))
-        begins = split.starts[first]
-        wanted = np.linspace(0, len(split.tokens), MOST_UNITS, endpoint=False)
-        kept = np.unique(np.searchsorted(begins, wanted, side="right") - 1)
-        return cls(begins if len(begins) <= MOST_UNITS else begins[kept], documents=True)
-
-    @property
-    def number(self) -> int:
-        """How many units."""
-        return len(self.edges)
-
-    def index(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
-        """The unit of each token."""
-        return np.searchsorted(self.edges, index, side="right") - 1
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums of pointwise terms in nats within units; the additive statistics of the test split.
-
-    `reader[term]` is `[readers, targets, units]` for the log-probability of the class under the reader, the same beside
-    the context, and the two hit rates; `shared[term]` is `[samples, targets, units]` for the counts, the
-    log-probability of the class under the prior, the plug-in distribution of the test labels and the context reader,
-    and that of the type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`): once over
-    all rows, once over those that slow readers read. After `answered` it is `[entries, targets, units]`, over the rows
-    of each.
-    """
-
-    reader: dict[str, ndarray]
-    shared: dict[str, ndarray]
-    named: Bool[ndarray, "entries targets"] | None = None
-    """Where the answer is about types themselves, by a reader that needs no classes (`answer`)."""
-
-    @classmethod
-    def zeros(cls, readers: int, targets: int, units: int) -> "Sums":
-        """Nothing read yet."""
-        return cls(
-            {term: np.zeros((readers, targets, units)) for term in TERMS},
-            {term: np.zeros((2, targets, units)) for term in SHARED},
-        )
-
-    def answered(
-        self, by: Int[ndarray, "entries targets"], slow: Bool[ndarray, "readers"], named: Bool[ndarray, "readers"]
-    ) -> "Sums":
-        """For each entry and target the sums of the reader that answers, by its number, and of the rows it read."""
-        target = np.arange(by.shape[1])
-        reader = {term: values[by, target] for term, values in self.reader.items()}
-        shared = {term: values[slow[by].astype(int), target] for term, values in self.shared.items()}
-        return Sums(reader, shared, named[by])
-
-    def base(self, of: str) -> Float[ndarray, "entries targets units"]:
-        """The prior or the plug-in distribution (`prior`, `plug_in`), of types where the answer names types."""
-        return np.where(self.named[..., None], self.shared[f"type_{of}"], self.shared[of])
-
-    def grouped(self, first: Int[ndarray, "groups"]) -> "Sums":
-        """Neighbouring units added up; `first` is where each group begins."""
-        parts = [
-            {term: np.add.reduceat(values, first, axis=-1) for term, values in terms.items()}
-            for terms in (self.reader, self.shared)
-        ]
-        return Sums(*parts, self.named)
-
-    def merge(self, other: "Sums") -> None:
-        """Add the sums of documents tested elsewhere."""
-        for mine, theirs in ((self.reader, other.reader), (self.shared, other.shared)):
-            for term in mine:
-                mine[term] += theirs[term]
 
 
 def read_test_split(
@@ -279,54 +184,3 @@ def pointwise(
 def log_probability(logits: Float[Tensor, "rows classes"], label: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
     """Log-softmax at the label only."""
     return logits.gather(1, label[:, None]).squeeze(1) - torch.logsumexp(logits, 1)
-
-
-def read_passage(
-    stream: StateStream,
-    targets: Targets,
-    climbed: Climbed,
-    classes: Classes,
-    longest: int = 160,
-) -> tuple[list[int], list[dict]]:
-    """Types of a passage of the test split, and for each site how well each earlier token is read at each position.
-
-    The passage opens the first sequence of the split (documents stand in random order) that is long enough, or the
-    longest there is.
-    """
-    lengths = stream.split.lengths
-    enough = np.flatnonzero(lengths >= longest)
-    sequence = int(enough[0]) if len(enough) else int(np.argmax(lengths))
-    begin, whole = int(stream.split.starts[sequence]), int(lengths[sequence])
-    length = min(longest, whole)
-    index, position = begin + np.arange(length), np.arange(length)
-    # The whole sequence is encoded, so that the passage is observed as it was in the test.
-    tokens = torch.from_numpy(stream.split.tokens[begin : begin + whole].astype(np.int64))
-    encoded = stream.encoded(tokens[None], list(climbed.fitted))
-    types = targets.types(index, position)
-    sites = []
-    for site, rungs in climbed.fitted.items():
-        chosen = climbed.strongest(site)
-        states = stream.observe(site, encoded[site][0], torch.tensor([begin]), torch.tensor([whole]))[:length]
-        prepared: dict[str, Any] = {}
-        rows_of = {"bits": [], "probability": [], "rank": []}
-        for target in range(1, targets.number):
-            there = np.flatnonzero(types[target] >= 0)
-            label = types[target, there]
-            true = torch.from_numpy(label).to(stream.device)
-            rung = climbed.answers[site][chosen][target]
-            reader = rungs[rung].reader
-            if rung not in prepared:
-                prepared[rung] = reader.prepare(stream.view(site, stream.placed(states), reader.raw))
-            scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
-            temperature = reader.temperatures[target]
-            logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
-            log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
-            greater, _ = classes.ranks(logits, true)
-            bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
-            for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
-                row: list[float | int | None] = [None] * length
-                for place, value in zip(there.tolist(), values.tolist(), strict=True):
-                    row[place] = float(f"{value:.4g}") if name != "rank" else value
-                rows_of[name].append(row)
-        sites.append({"site": site, "probe": chosen, **rows_of})
-    return tokens[:length].tolist(), sites

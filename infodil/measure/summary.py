@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.measure.controls import learned
-from infodil.measure.evaluation import Sums, Units
 from infodil.measure.ladder import Climbed
 from infodil.measure.states import control_of
+from infodil.measure.sums import Sums, Units
 from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
 
 REPLICATES = 2000

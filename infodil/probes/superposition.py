@@ -12,10 +12,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.probes.decoding import Decoding, log_prior_of
+from infodil.probes.decoding import Decoding
 from infodil.probes.lags import LagBeliefs
 from infodil.probes.partition import divide_lags
 from infodil.probes.support import Dictionary, Support, find_support
+from infodil.sources.tokens import log_prior_of
 
 SAMPLES_AT_ONCE = 64
 CANDIDATES = 8
