@@ -40,30 +40,22 @@ class Competition:
         self.generator = torch.Generator().manual_seed(seed)
         self.weights: Float[Tensor, "units dim"] | None = None
 
-    def recruit(
-        self, inputs: Float[Tensor, "samples dim"], importance: Float[Tensor, "samples"] | None = None
-    ) -> "Competition":
+    def recruit(self, inputs: Float[Tensor, "samples dim"]) -> "Competition":
         """Place the units on inputs far from each other.
-
-        Args:
-            inputs: Where they are placed.
-            importance: How often each input occurs; once by default.
 
         Raises:
             UserError: Fewer different inputs than units.
         """
-        if importance is None and len(inputs) > SEED_ROWS:
+        if len(inputs) > SEED_ROWS:
             inputs = inputs[torch.randperm(len(inputs), generator=self.generator)[:SEED_ROWS]]
-        importance = torch.ones(len(inputs), dtype=inputs.dtype) if importance is None else importance.to(inputs.dtype)
-        distance = torch.ones_like(importance)
+        distance = torch.ones(len(inputs), dtype=inputs.dtype)
         chosen: list[int] = []
         for _ in range(self.units):
-            chance = importance * distance
-            if not float(chance.sum()) > 0.0:
+            if not float(distance.sum()) > 0.0:
                 raise UserError(
                     f"`units` must not exceed the {len(chosen)} different inputs, got {self.units}: pass fewer units."
                 )
-            chosen.append(int(torch.multinomial(chance, 1, generator=self.generator)))
+            chosen.append(int(torch.multinomial(distance, 1, generator=self.generator)))
             nearest = (inputs - inputs[chosen[-1]]).square().sum(1)
             # What is as good as zero beside the spread of the inputs is the same input again.
             nearest = torch.where(nearest > 1e-10 * inputs.square().sum(1).mean(), nearest, 0.0)
@@ -72,24 +64,21 @@ class Competition:
         self.wins = torch.zeros(self.units, dtype=inputs.dtype)
         return self
 
-    def update(self, inputs: Float[Tensor, "samples dim"], importance: Float[Tensor, "samples"] | None = None) -> None:
+    def update(self, inputs: Float[Tensor, "samples dim"]) -> None:
         """Let the units compete for some inputs, all of them judged by the weights as they are now."""
-        importance = torch.ones(len(inputs), dtype=inputs.dtype) if importance is None else importance.to(inputs.dtype)
         winner = self.winners(inputs)
-        count = torch.zeros_like(self.wins).index_add_(0, winner, importance)
-        total = torch.zeros_like(self.weights).index_add_(0, winner, inputs * importance[:, None])
+        count = torch.bincount(winner, minlength=self.units).to(inputs.dtype)
+        total = torch.zeros_like(self.weights).index_add_(0, winner, inputs)
         self.wins += count
         self.weights += (total - count[:, None] * self.weights) / self.wins.clamp(min=1e-12)[:, None]
 
-    def learn(
-        self, batches: Iterable[Float[Tensor, "samples dim"]], passes: int, importance: Tensor | None = None
-    ) -> "Competition":
+    def learn(self, batches: Iterable[Tensor], passes: int) -> "Competition":
         """Go through a list of batches several times; each pass starts to count wins anew."""
         batches = list(batches)
         for _ in range(passes):
             self.wins.zero_()
             for batch in batches:
-                self.update(batch, importance)
+                self.update(batch)
         return self
 
     def winners(self, inputs: Float[Tensor, "samples dim"]) -> Int[Tensor, "samples"]:
@@ -97,7 +86,6 @@ class Competition:
         # |x - w|^2 without the |x|^2 that all units share.
         return (0.5 * self.weights.square().sum(1) - inputs @ self.weights.T).argmin(1)
 
-    def error(self, inputs: Float[Tensor, "samples dim"], importance: Tensor | None = None) -> float:
+    def error(self, inputs: Float[Tensor, "samples dim"]) -> float:
         """Mean squared distance of an input to its winner: what is left unexplained, known without any label."""
-        away = (inputs - self.weights[self.winners(inputs)]).square().sum(1)
-        return float(away.mean() if importance is None else (away * importance).sum() / importance.sum())
+        return float((inputs - self.weights[self.winners(inputs)]).square().sum(1).mean())

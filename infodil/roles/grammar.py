@@ -161,9 +161,7 @@ class Grammar:
         return RoleText(*tables, self.vocabulary, self.category_names, ROLES, ARGUMENTS)
 
 
-def grammar(
-    language: str = "A", *, depth: int = 1, exactly: bool = False, held_out: float = 0.2
-) -> Grammar:
+def grammar(language: str = "A", *, depth: int = 1, exactly: bool = False, held_out: float = 0.2) -> Grammar:
     """One of the two grammars.
 
     Grammar A is English-like: order, voice, prepositions and relative clauses with a gap decide who does what to

@@ -192,8 +192,8 @@ class HebbianRoles:
             raise UserError("`inputs` need vectors, got none: pass vectors=... with a row for each input id.")
         if inputs is not None and (inputs.shape != words.shape or not torch.equal(inputs >= 0, words >= 0)):
             raise UserError(
-                f"`inputs` must be padded as `words` are, got shapes {tuple(inputs.shape)} and {tuple(words.shape)}: "
-                "pass one input a word."
+                f"`inputs` must be padded as `words` are, got {int((inputs >= 0).sum())} inputs for "
+                f"{int((words >= 0).sum())} words: pass one input a word."
             )
         most = int((words if inputs is None else inputs).max())
         if self.vectors is not None and most >= len(self.vectors):
