@@ -26,7 +26,20 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    *("bounds", "checks", "cli", "corpus", "encoders", "estimate", "lm", "plots", "precision", "probes", "report"),
+    *(
+        "bounds",
+        "checks",
+        "cli",
+        "corpus",
+        "encoders",
+        "estimate",
+        "lm",
+        "mi",
+        "plots",
+        "precision",
+        "probes",
+        "report",
+    ),
     *("resampling", "sources", "testing", "traces"),
 )
 

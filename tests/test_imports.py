@@ -17,7 +17,7 @@ FLOORS = [
     {"corpus", "estimate", "precision", "resampling", "traces"},
     {"sources"},
     {"encoders", "lm", "probes", "report"},
-    {"bounds"},
+    {"bounds", "mi"},
     {"measure"},
     {"testing"},
     {"cli"},
