@@ -32,15 +32,15 @@ _MODULES = (
         "cli",
         "corpus",
         "encoders",
+        "entropy",
         "estimate",
         "lm",
         "mi",
         "plots",
         "precision",
         "probes",
-        "report",
     ),
-    *("resampling", "sources", "testing", "traces"),
+    *("processing", "report", "resampling", "sources", "testing", "traces"),
 )
 
 __all__ = [

@@ -15,10 +15,10 @@ ROOT = Path(infodil.__file__).parent
 FLOORS = [
     {"checks", "plots"},
     {"corpus", "estimate", "precision", "resampling", "traces"},
-    {"sources"},
+    {"entropy", "sources"},
     {"encoders", "lm", "probes", "report"},
     {"bounds", "mi"},
-    {"measure"},
+    {"measure", "processing"},
     {"testing"},
     {"cli"},
     {"__init__", "__main__"},

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
 from infodil.bounds.arguments import check_confidence, check_noise, noise_steps, probabilities, wide_matrix
@@ -29,7 +29,7 @@ def genie(
     embedding: Float[Tensor, "vocabulary dim"] | Float[np.ndarray, "vocabulary dim"],
     weight: float | int | Sequence[float] | Float[Tensor, "scales"] | Float[np.ndarray, "scales"],
     sigma: float | int | Float[Tensor, "*dims"] | Float[np.ndarray, "*dims"],
-    prior: Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
+    prior: Real[Tensor, "vocabulary"] | Real[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
     *,
     noise: Noise = "gaussian",
     samples: int = 4096,
@@ -87,7 +87,7 @@ def genie_by_lag(
     embedding: Float[Tensor, "vocabulary dim"] | Float[np.ndarray, "vocabulary dim"],
     weights: Float[Tensor, "*scales lags"] | Float[np.ndarray, "*scales lags"],
     sigma: float | int | Float[Tensor, "*dims"] | Float[np.ndarray, "*dims"],
-    prior: Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
+    prior: Real[Tensor, "vocabulary"] | Real[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
     *,
     noise: Noise = "gaussian",
     samples: int = 4096,

@@ -37,8 +37,12 @@ def uniform_information(book: Codebook, samples: int, seed: int) -> tuple[float,
         return cap, 0.0, 0
     points, prior = book.points.numpy(), book.prior.numpy()
     generator = np.random.default_rng([seed, 0xD17])
-    entropies = np.array([cell_entropy(points, prior, generator.random(points.shape[1])) for _ in range(draws)])
-    return float(entropies.mean()), float(entropies.std(ddof=1) / np.sqrt(draws)), draws
+    entropies: list[float] = []
+    while len(entropies) < draws:
+        entropies.append(cell_entropy(points, prior, generator.random(points.shape[1])))
+        if len(entropies) == FEWEST_DRAWS and min(entropies) >= book.entropy_nats - 1e-12:
+            break  # all is told, and no more than all could be
+    return float(np.mean(entropies)), float(np.std(entropies, ddof=1) / np.sqrt(len(entropies))), len(entropies)
 
 
 def cell_entropy(

@@ -12,6 +12,8 @@ def add_lm(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("lm", help=words, description=words.capitalize() + ".")
     own = command.add_subparsers(metavar="COMMAND", required=True)
     add_train(own)
+    add_ablate(own)
+    add_gap(own)
 
 
 def add_train(commands: argparse._SubParsersAction) -> None:
@@ -77,3 +79,105 @@ def run_config(options: argparse.Namespace) -> Any:
     changes = {name: getattr(options, name) for name in ("seed", "device") if getattr(options, name) is not None}
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(RunConfig)}
     return RunConfig(**fields | parts | changes)
+
+
+def add_ablate(commands: argparse._SubParsersAction) -> None:
+    """`infodil lm ablate`."""
+    words = "train the EMA language model with predictors of rising power, and say whether the loss is the same"
+    command = commands.add_parser("ablate", help=words, description=words.capitalize() + ".")
+    command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where results and checkpoints go")
+    command.add_argument("--size", default="1m", help="of the models (default %(default)s)")
+    command.add_argument("--vocabulary", type=int, help="types of the tokenizer (default: the size's)")
+    command.add_argument("--tokens", type=int, default=400_000, help="of each run (default %(default)s)")
+    command.add_argument("--max-tokens", type=int, help="read at most so many from the corpus")
+    command.add_argument("--predictors", nargs="+", help="by default all")
+    command.add_argument("--seeds", type=int, default=3, help="how many (default %(default)s)")
+    command.add_argument("--margin", type=float, default=0.02, help="nats that count as the same (default %(default)s)")
+    command.add_argument("--device", default="cpu")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as alphas=[0.5,0.1]")
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
+    command.set_defaults(run=run_ablate)
+
+
+def run_ablate(options: argparse.Namespace) -> None:
+    """Train, compare, print, write."""
+    from pathlib import Path
+
+    from infodil.checks import check_one_of, write_whole
+    from infodil.cli.files import check_folder, read_options
+
+    check_folder(options.out)
+    changes = read_options(options.set)
+    from infodil.corpus import load_corpus
+    from infodil.lm import PREDICTORS, SIZES, prepare_text
+    from infodil.plots import difference_intervals, save_figure
+    from infodil.processing import ablate_predictor
+
+    check_one_of("size", options.size, SIZES)
+    out = Path(options.out)
+    vocabulary = options.vocabulary or SIZES[options.size].vocabulary
+    corpus = load_corpus(options.corpus, tokenizer="bpe", vocabulary=vocabulary)
+    text = prepare_text(corpus, out / "text", max_tokens=options.max_tokens, progress=not options.quiet)
+    found = ablate_predictor(
+        text,
+        size=options.size,
+        predictors=options.predictors or PREDICTORS,
+        tokens=options.tokens,
+        seeds=range(options.seeds),
+        margin_nats=options.margin,
+        folder=out / "cells",
+        device=options.device,
+        progress=not options.quiet,
+        **changes,
+    )
+    print(found)
+    frame = found.to_frame()
+    write_whole(out / "ablation.csv", frame.to_csv(index=False))
+    save_figure(difference_intervals(frame).figure, out / "ablation.png")
+    print(f"\nwrote {out / 'ablation.csv'}, {out / 'ablation.png'}")
+
+
+def add_gap(commands: argparse._SubParsersAction) -> None:
+    """`infodil lm gap`."""
+    words = "say where a gap in loss comes from: the reader, its family, or the states"
+    command = commands.add_parser("gap", help=words, description=words.capitalize() + ".")
+    command.add_argument("--model", required=True, metavar="FOLDER", help="of a run of `infodil lm train`")
+    command.add_argument("--reference", required=True, metavar="FOLDER", help="likewise, of the same tokenizer")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where gap.csv and gap.png go")
+    command.add_argument("--sites", nargs="+", help="which states to read (default all)")
+    command.add_argument("--tokens", type=int, default=200_000, help="to train each reader on (default %(default)s)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--device", default="cpu")
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
+    command.set_defaults(run=run_gap)
+
+
+def run_gap(options: argparse.Namespace) -> None:
+    """Decompose, print, write."""
+    from pathlib import Path
+
+    from infodil.checks import write_whole
+    from infodil.cli.files import check_folder
+
+    check_folder(options.out)
+    from infodil.lm import load_language_model, load_text
+    from infodil.plots import save_figure
+    from infodil.processing import decompose_gap
+
+    model, reference = (load_language_model(path, device=options.device) for path in (options.model, options.reference))
+    found = decompose_gap(
+        model,
+        reference,
+        load_text(Path(options.model) / "text"),
+        sites=options.sites,
+        tokens=options.tokens,
+        window=min(model.config.context, reference.config.context),
+        seed=options.seed,
+        progress=not options.quiet,
+    )
+    print(found)
+    out = Path(options.out)
+    write_whole(out / "gap.csv", found.to_frame().to_csv(index=False))
+    save_figure(found.plot().figure, out / "gap.png")
+    print(f"\nwrote {out / 'gap.csv'}, {out / 'gap.png'}")

@@ -5,7 +5,6 @@ __all__ = ["RunConfig", "load_language_model", "named_run", "read_run", "train_r
 import dataclasses
 import inspect
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from infodil.corpus import Corpus, as_tokenizer, load_corpus
 from infodil.lm.checkpoint import load_checkpoint
 from infodil.lm.config import FAMILIES, SIZES, LanguageModelConfig
 from infodil.lm.model import LanguageModel, count_parameters, named_config
-from infodil.lm.parallel import Processes, processes
+from infodil.lm.parallel import Processes, own_device, processes
 from infodil.lm.scoring import score_text
 from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import train_language_model
@@ -40,6 +39,8 @@ SET_HERE = {
     "window",
 }
 """Arguments of the training that a run decides by itself."""
+LEAST_READ = 2_000_000
+"""Tokens read where fewer would do for training, so that the held-out part is not tiny."""
 TOKENS_PER_PARAMETER = 20
 """Training tokens where none are asked for: about the best use of compute (Hoffmann et al. 2022, arXiv 2203.15556)."""
 
@@ -56,7 +57,7 @@ class RunConfig:
     """Keywords of `train_language_model`: `tokens` (20 a parameter by default), `batch_size`, `peak_rate` (the size's
     by default), `precision`, `rows_at_once`, `checkpoint_every`, ..."""
     max_tokens: int | None = None
-    """Tokens read from the corpus; by default as many as make the budget without repeats."""
+    """Tokens read from the corpus; by default as many as make the budget without repeats, and 2 million at least."""
     fractions: Sequence[float] = (0.9, 0.05, 0.05)
     """Shares of the documents' tokens for training, calibration and test."""
     seed: int = 0
@@ -131,18 +132,14 @@ def train_run(
     """
     config = config if isinstance(config, RunConfig) else read_run(config)
     out = Path(out)
-    device = config.device
-    if device == "cuda" and "LOCAL_RANK" in os.environ:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
+    device = own_device(config.device)
     with processes(device) as among:
-        corpus = corpus_of(config)
         size = SIZES[config.model["size"]]
         tokens = config.training.get("tokens", TOKENS_PER_PARAMETER * size.parameters)
         if among.first:
-            needed = config.max_tokens or int(tokens / config.fractions[0]) + 1
+            needed = config.max_tokens or max(LEAST_READ, int(tokens / config.fractions[0]) + 1)
             prepare_text(
-                corpus, out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
+                corpus_of(config), out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
                 progress=progress,
             )  # fmt: skip
         among.wait()

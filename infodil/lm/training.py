@@ -44,9 +44,9 @@ class Budget:
     tokens: int
     window: int
     batch_size: int
-    peak_rate: float
-    weight_decay: float
-    clip: float
+    peak_rate: float | int
+    weight_decay: float | int
+    clip: float | int
     seed: int
     precision: str
 
@@ -57,6 +57,7 @@ class Budget:
         check_between("peak_rate", self.peak_rate, 0.0, math.inf, open_low=True)
         check_between("weight_decay", self.weight_decay, 0.0, math.inf)
         check_between("clip", self.clip, 0.0, math.inf, open_low=True)
+        check_whole("seed", self.seed, 0, "pass 0 or more")
         check_one_of("precision", self.precision, ("float32", "bfloat16"))
 
     @property
@@ -83,9 +84,9 @@ def train_language_model(
     window: int = 128,
     batch_size: int = 8,
     rows_at_once: int | None = None,
-    peak_rate: float = 4e-3,
-    weight_decay: float = 0.1,
-    clip: float = 1.0,
+    peak_rate: float | int = 4e-3,
+    weight_decay: float | int = 0.1,
+    clip: float | int = 1.0,
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,

@@ -3,6 +3,7 @@
 __all__ = ["estimate"]
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Shaped
@@ -13,11 +14,12 @@ from infodil.checks import check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.mi.choosing import LOW_DIMS, choose, neighbour_coordinates
 from infodil.mi.contrastive import CONTRASTIVE, contrastive
+from infodil.mi.discrete import discrete_information
 from infodil.mi.elliptical import student_copula
 from infodil.mi.gaussian import Reading, canonical, check_no_copy, gaussian, normal_scores
 from infodil.mi.learned import learned
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
-from infodil.mi.rows import Rows, read_rows
+from infodil.mi.rows import Rows, number_groups, read_rows
 from infodil.mi.variables import Variable, read_pair
 
 Reader = Callable[[Variable, Variable, Rows, int], Reading]
@@ -42,7 +44,7 @@ CONTINUOUS: dict[str, Reader] = {
 for _name in CONTRASTIVE:
     CONTINUOUS[_name] = lambda x, y, rows, seed, name=_name: contrastive(x.values, y.values, rows, name, seed=seed)
 
-LABELS = ("ross", "tokens")
+LABELS = ("ross",)
 """Of labels and a continuous variable."""
 
 FEWEST_OF_A_LABEL = 20
@@ -75,7 +77,6 @@ def estimate(
     | | `"learned"` | cross-fitted density ratio | any; a lower bound |
     | | `"infonce"`, `"mine"`, `"nwj"`, `"smile"` | neural bounds | comparison only |
     | labels and vectors | `"ross"` | nearest neighbours | up to about three columns, many rows a label |
-    | | `"tokens"` | `lower_bound` | any; a lower bound |
     | both labels | see `infodil.mi.discrete` | | |
 
     `"auto"` takes for two vectors: up to three columns in all `"ksg"`, or `"mixed-ksg"` where a column has atoms. For
@@ -83,8 +84,7 @@ def estimate(
     fourth. The Student copula stands in for the Gaussian one if it reads more there by two standard errors. The closed
     form is reported if it agrees with its own reading on the rows held out and the learned model does not exceed it by
     two standard errors; else the learned bound is. Up to six columns `"ksg"` overrules what it exceeds by three
-    standard errors. For labels and vectors: `"ross"` up to three columns if the median label has twenty rows, else
-    `"tokens"`.
+    standard errors. For labels and vectors `"ross"`.
 
     Args:
         x: Labels or vectors.
@@ -117,6 +117,7 @@ def estimate(
     check_whole("seed", seed, 0, "pass 0 or more")
     check_between("confidence", confidence, 0.5, 0.9999)
     first, second = read_pair(x, y)
+    groups = None if groups is None else number_groups(len(first.values), groups)
     if first.discrete and second.discrete:
         return discrete_information(
             first.values, second.values, method=method, groups=groups, seed=seed, confidence=confidence
@@ -135,7 +136,7 @@ def estimate(
             warnings=(f"{constant} takes one value only and can tell nothing.",),
         )
     if options is LABELS:
-        return _labels_and_vectors(first, second, method, groups, seed, confidence)
+        return _labels_and_vectors(first, second, groups, seed, confidence)
     scores = normal_scores(first.values), normal_scores(second.values)
     rows = read_rows(len(first.values), groups, *scores)
     if len(first.values) > first.dim + second.dim:
@@ -148,19 +149,15 @@ def estimate(
     return _report(method, reading, rows, groups is not None, confidence)
 
 
-def _labels_and_vectors(
-    first: Variable, second: Variable, method: str, groups: object, seed: int, confidence: float
-) -> Estimate:
+def _labels_and_vectors(first: Variable, second: Variable, groups: object, seed: int, confidence: float) -> Estimate:
     labels, vectors = (first, second) if first.discrete else (second, first)
-    if method == "auto":
-        typical = np.median(np.unique(labels.values, return_counts=True)[1])
-        near = vectors.dim <= LOW_DIMS and typical >= FEWEST_OF_A_LABEL
-        method = "ross" if near else "tokens"
-    if method == "tokens":
-        return lower_bound(labels.values, vectors.values, groups=groups, seed=seed, confidence=confidence)
     rows = read_rows(len(labels.values), groups, normal_scores(vectors.values))
     reading = ross(labels.values, neighbour_coordinates(vectors), rows, seed=seed)
-    return _report(method, reading, rows, groups is not None, confidence)
+    typical = np.median(np.unique(labels.values, return_counts=True)[1])
+    if vectors.dim > LOW_DIMS or typical < FEWEST_OF_A_LABEL:
+        far = "neighbours lie far apart in so many columns or with so few rows of a label: the value may be too low"
+        reading = replace(reading, warnings=(*reading.warnings, far))
+    return _report("ross", reading, rows, groups is not None, confidence)
 
 
 def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence: float) -> Estimate:

@@ -1,6 +1,6 @@
 """Which rows belong together: folds and intervals by groups, or by blocks of a series that moves slowly."""
 
-__all__ = ["Rows", "read_rows"]
+__all__ = ["Rows", "number_groups", "read_rows"]
 
 import math
 from dataclasses import dataclass
@@ -100,7 +100,12 @@ def read_rows(samples: int, groups: object | None, *series: Float[ndarray, "samp
         UserError: `groups` is not one label a row, or names fewer than four groups.
     """
     if groups is not None:
-        unit = _read_groups(samples, groups)
+        unit = number_groups(samples, groups)
+        if unit.max() + 1 < FEWEST_GROUPS:
+            raise UserError(
+                f"`groups` must name at least {FEWEST_GROUPS} groups, got {unit.max() + 1}: an interval resamples "
+                "whole groups; pass None for rows in the order of one series."
+            )
         return Rows(unit, dependent=int(unit.max()) + 1 < samples)
     correlation = max(correlation_length(part[:MOST_ROWS]) for part in series)
     if correlation < SLOW:
@@ -108,14 +113,13 @@ def read_rows(samples: int, groups: object | None, *series: Float[ndarray, "samp
     return Rows(merge_cells(samples, correlation), dependent=True)
 
 
-def _read_groups(samples: int, groups: object) -> Int[ndarray, "samples"]:
+def number_groups(samples: int, groups: object) -> Int[ndarray, "samples"]:
+    """The groups by number, from any labels.
+
+    Raises:
+        UserError: `groups` is not one label a row.
+    """
     labels = groups.detach().cpu().numpy() if isinstance(groups, torch.Tensor) else np.asarray(groups)
     if labels.shape != (samples,):
         raise UserError(f"`groups` must have one label for each of {samples} rows, got shape {labels.shape}.")
-    names, unit = np.unique(labels, return_inverse=True)
-    if len(names) < FEWEST_GROUPS:
-        raise UserError(
-            f"`groups` must name at least {FEWEST_GROUPS} groups, got {len(names)}: an interval resamples whole "
-            "groups; pass None for rows in the order of one series."
-        )
-    return unit.reshape(-1)
+    return np.unique(labels, return_inverse=True)[1].reshape(-1)

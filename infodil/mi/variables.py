@@ -51,8 +51,8 @@ def read_pair(x: Any, y: Any) -> tuple[Variable, Variable]:
     """Both variables, of as many rows each.
 
     Raises:
-        UserError: an argument that is neither labels nor vectors of finite numbers, lengths that differ, fewer than 16
-            rows.
+        UserError: an argument that is neither labels nor vectors of finite numbers, lengths that differ; fewer than 16
+            rows, unless both are labels.
     """
     first, second = _read("x", x), _read("y", y)
     if len(first.values) != len(second.values):
@@ -60,7 +60,7 @@ def read_pair(x: Any, y: Any) -> tuple[Variable, Variable]:
             f"`y` must have as many rows as `x`, {len(first.values)}, got {len(second.values)}: "
             "row i of both is one sample."
         )
-    if len(first.values) < FEWEST:
+    if len(first.values) < FEWEST and not (first.discrete and second.discrete):
         raise UserError(f"`x` must have at least {FEWEST} rows, got {len(first.values)}: pass more samples.")
     return first, second
 

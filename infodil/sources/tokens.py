@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class IID:
     """Token ids."""
     probabilities: Float64[np.ndarray, "vocab"]
     """Of each token id."""
+    independent: ClassVar[bool] = True
+    """Each token is drawn for itself."""
 
     @property
     def vocabulary(self) -> int:
@@ -63,6 +65,8 @@ class Markov:
     """`transition[i, j]` is the probability that `j` follows `i`."""
     stationary: Float64[np.ndarray, "vocab"]
     """Of each token id at any position: the first token of a document is drawn from it."""
+    independent: ClassVar[bool] = False
+    """A token tells of its neighbours."""
 
     @property
     def vocabulary(self) -> int:
