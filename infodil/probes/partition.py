@@ -18,7 +18,7 @@ MOST_LAGS = 62
 MOST_TOKENS = 20
 """With more open tokens than this the coefficients leave too much open for a search to be worth its time."""
 
-MOST_DIVISIONS = 1024
+MOST_DIVISIONS = 4096
 MOST_SETS = 20_000
 MOST_ALONE = 16
 PAIRS_AT_ONCE = 1 << 22
