@@ -26,7 +26,21 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    "checks cli corpus encoders estimate lm plots precision probes report resampling sources testing traces".split()
+    *(
+        "bounds",
+        "checks",
+        "cli",
+        "corpus",
+        "encoders",
+        "entropy",
+        "estimate",
+        "lm",
+        "mi",
+        "plots",
+        "precision",
+        "probes",
+    ),
+    *("processing", "report", "resampling", "roles", "sources", "testing", "traces"),
 )
 
 __all__ = [

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["recoverability_curves", "multi_curves", "save_figure", "figure_svg", "COLOURS", "lag_ticks"]
+__all__ = [
+    "recoverability_curves",
+    "multi_curves",
+    "term_bars",
+    "difference_intervals",
+    "ratio_curves",
+    "save_figure",
+    "figure_svg",
+    "COLOURS",
+    "lag_ticks",
+]
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d", "#56b4e9", "#e7298a", "#66711b", "#555555",
@@ -45,7 +55,8 @@ def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "va
 
     Args:
         frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
-            has them; with `ceiling_bits` the ceiling is drawn too.
+            has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the upper bound
+            of a site (dotted) where it is not the ceiling.
         ax: Axes to draw into; by default a new figure's.
         quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
 
@@ -206,9 +217,24 @@ def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: s
         label=_plain(label),
         zorder=3,
     )
+    if quantity == "value_bits":
+        _upper(ax, part, label, colour)
     if low in part and high in part:
         ends = [part[name].to_numpy(float) for name in (low, high)]
         ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{_plain(label)} interval")
+
+
+def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
+    """The other side of the sandwich, where it is not the ceiling: what no reader could exceed."""
+    if "upper_by" not in part or part["upper_by"].fillna("entropy").eq("entropy").all():
+        return
+    part = part.dropna(subset=["upper_bits"])
+    lag, upper = part["lag"].to_numpy(float), part["upper_bits"].to_numpy(float)
+    ax.plot(lag, upper, color=colour, linewidth=0.8, linestyle=(0, (1, 1)), label=f"_{_plain(label)} upper bound")
+    ax.fill_between(
+        lag, part["value_bits"].to_numpy(float), upper,
+        color=colour, alpha=0.08, linewidth=0, zorder=1, label=f"_{_plain(label)} sandwich",
+    )  # fmt: skip
 
 
 def _ceiling(ax: Any, frame: Any) -> None:
@@ -268,3 +294,106 @@ def _plain(text: object) -> str:
     words = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
     words = words if len(words) <= 40 else f"{words[:19]}…{words[-20:]}"
     return ("\N{ZERO WIDTH SPACE}" if words.startswith("_") else "") + words.replace("$", r"\$")
+
+
+def term_bars(frame: Any, ax: Any | None = None) -> Any:
+    """The terms of a gap in loss as bars, each beginning where the one before ends, with their intervals.
+
+    Args:
+        frame: One row a term: columns `term`, `value_bits`, `low_bits`, `high_bits`; the row `gap` is their sum, and
+            `lost_at_least` a mark in the last bar.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    rows = {row["term"]: row for row in frame.to_dict("records")}
+    names = ["gap", *(name for name in rows if name not in ("gap", "lost_at_least"))]
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        begin = 0.0
+        for place, name in enumerate(names):
+            row, left = rows[name], begin if name != "gap" else 0.0
+            ax.barh(-place, row["value_bits"], left=left, height=0.6, color=COLOURS[place % 10], label=_plain(name))
+            ends = [left + row["low_bits"], left + row["high_bits"]]
+            ax.plot(ends, [-place, -place], color=INK, linewidth=1.2, label=f"_{name} interval")
+            begin += row["value_bits"] if name != "gap" else 0.0
+        certain = rows.get("lost_at_least")
+        if certain is not None and certain["value_bits"] > 0:
+            left = begin - rows[names[-1]]["value_bits"]
+            ax.plot([left + certain["value_bits"]] * 2, [0.4 - place, -place - 0.4], color=INK, linestyle=":")
+        ax.axvline(0, color=INK, linewidth=0.6)
+        ax.set_yticks([-place for place in range(len(names))], [_plain(name).replace("_", " ") for name in names])
+        ax.set_xlabel("bits a token")
+        ax.margins(x=0.08)
+    return ax
+
+
+def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
+    """Loss differences with their intervals and the margin of equivalence, one line a predictor.
+
+    Args:
+        frame: Columns `predictor`, `way`, `difference_nats`, `low_nats`, `high_nats` and `margin_nats`; rows without a
+            difference, such as the baseline's, are left out.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    frame = frame.dropna(subset=["difference_nats"])
+    names, ways = _order(frame, "predictor"), _order(frame, "way")
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        margin = float(frame["margin_nats"].iloc[0])
+        ax.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0, label="margin")
+        ax.axvline(0, color=INK, linewidth=0.6)
+        for place, way in enumerate(ways):
+            part = frame[frame["way"] == way]
+            height = [-names.index(name) - 0.25 * (place - (len(ways) - 1) / 2) for name in part["predictor"]]
+            value = part["difference_nats"].to_numpy(float)
+            ends = [value - part["low_nats"].to_numpy(float), part["high_nats"].to_numpy(float) - value]
+            ax.errorbar(
+                value, height, xerr=ends, fmt=MARKERS[place], color=COLOURS[place], markersize=4, linewidth=1.2,
+                label=_plain(way),
+            )  # fmt: skip
+        ax.set_yticks([-place for place in range(len(names))], [_plain(name).replace("_", " ") for name in names])
+        ax.set_xlabel("loss less that of the linear predictor (nats a token)")
+        ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def ratio_curves(frame: Any, ax: Any | None = None) -> Any:
+    """A ratio of perplexities against training tokens, one curve with intervals for each size; one is no difference.
+
+    Args:
+        frame: Columns `size`, `tokens`, `ratio`, `low` and `high`.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        ax.axhline(1, color=INK, linewidth=0.6)
+        for place, size in enumerate(_order(frame, "size")):
+            part = frame[frame["size"] == size].sort_values("tokens")
+            ratio = part["ratio"].to_numpy(float)
+            ends = [ratio - part["low"].to_numpy(float), part["high"].to_numpy(float) - ratio]
+            ax.errorbar(
+                part["tokens"].to_numpy(float), ratio, yerr=ends, color=COLOURS[place], marker=MARKERS[place],
+                markersize=4, linewidth=1.2, linestyle=DASHES[place % len(DASHES)], label=_plain(size),
+            )  # fmt: skip
+        ax.set_xscale("log", base=2)
+        tokens = sorted(set(frame["tokens"]))
+        ax.set_xticks(tokens, [f"{number / 1e3:.0f}k" for number in tokens])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("training tokens")
+        ax.set_ylabel("perplexity over attention's")
+        ax.legend(frameon=False, fontsize=8)
+    return ax

@@ -185,7 +185,10 @@ def python(*arguments, cwd):
     )
 
 
-@pytest.mark.parametrize("words", ["['--help']", "['recoverability', '--help']", "['demo', '--help']", "['--version']"])
+@pytest.mark.parametrize(
+    "words",
+    ["['--help']", "['recoverability', '--help']", "['demo', '--help']", "['lm', 'train', '--help']", "['--version']"],
+)
 def test_help_does_not_wait_for_torch(tmp_path, words):
     code = f"""
 import sys

@@ -14,9 +14,11 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots"},
-    {"corpus", "estimate", "precision", "resampling", "sources", "traces"},
+    {"corpus", "estimate", "precision", "resampling", "traces"},
+    {"entropy", "sources"},
     {"encoders", "lm", "probes", "report"},
-    {"measure"},
+    {"bounds", "mi"},
+    {"measure", "processing", "roles"},
     {"testing"},
     {"cli"},
     {"__init__", "__main__"},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from infodil import __version__
 from infodil.checks import UserError
+from infodil.cli.lm import add_lm
 
 PRECISIONS = (
     "how states are observed: float64, float32, float16, bfloat16, float8_e4m3, float8_e5m2, int8, or with noise, "
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_recoverability(commands)
     add_demo(commands)
     add_compare(commands)
+    add_lm(commands)
     return whole
 
 
@@ -51,7 +53,9 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     """`infodil recoverability`."""
     words = "how many bits about the token k steps back each state holds"
     command = commands.add_parser("recoverability", help=words, description=words.capitalize() + ".")
-    command.add_argument("--model", required=True, help="built-in name (ema, ema_bank, ...), Hugging Face id or folder")
+    command.add_argument(
+        "--model", required=True, help="built-in name (ema, ...), Hugging Face id or folder, or folder of `lm train`"
+    )
     command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
     command.add_argument("--out", required=True, metavar="FOLDER", help="where report.json, .html and .png go")
     model = command.add_argument_group("model")
@@ -69,6 +73,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     corpus.add_argument("--vocabulary", type=int, help="types of a 'bpe' tokenizer (default 4096)")
     corpus.add_argument("--max-length", type=int, default=512, help="tokens of a sequence (default %(default)s)")
     corpus.add_argument("--pack", action="store_true", help="lay documents end to end in windows of max-length")
+    corpus.add_argument("--independent", action="store_true", help="declare that each token was drawn for itself")
     corpus.add_argument("--max-tokens", type=int, default=500_000, help="read at most so many (default %(default)s)")
     probe = command.add_argument_group("measurement")
     probe.add_argument("--lags", default="0-16", help="such as 0-16 or 0,1,2,4,8 (default %(default)s)")
@@ -120,9 +125,10 @@ def run_recoverability(options: argparse.Namespace) -> None:
         vocabulary=options.vocabulary,
         max_length=options.max_length,
         pack=options.pack,
+        independent=options.independent,
     )
     report = recoverability(
-        options.model,
+        trained_here(options.model, options.device),
         corpus,
         lags=lags,
         sites=options.sites,
@@ -140,6 +146,17 @@ def run_recoverability(options: argparse.Namespace) -> None:
         **given,
     )
     write_report(report, options.out)
+
+
+def trained_here(model: str, device: str | None) -> object:
+    """The language model in a folder of `infodil lm train`; any other name as it is."""
+    from pathlib import Path
+
+    if not (Path(model) / "checkpoint.safetensors").is_file():
+        return model
+    from infodil.lm import load_language_model
+
+    return load_language_model(model, device=device)
 
 
 def run_demo(options: argparse.Namespace) -> None:

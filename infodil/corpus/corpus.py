@@ -47,6 +47,8 @@ class Corpus:
     """Tokens of the longest sequence."""
     pack: bool = False
     """Whether sequences are windows of exactly `max_length` over documents laid end to end."""
+    independent: bool = False
+    """Whether each token was drawn for itself, knowing nothing of the others: declared, never found."""
     warnings: tuple[str, ...] = ()
     """Sentences a reader of the results should see."""
     origin: dict[str, Any] = field(default_factory=dict)
@@ -57,8 +59,9 @@ class Corpus:
         check_whole("max_length", self.max_length, 2, "a sequence needs a past and a present: pass 2 or more")
         if self.vocabulary is not None:
             check_whole("vocabulary", self.vocabulary, 1, "pass the number of token ids")
-        if not isinstance(self.pack, bool):
-            raise UserError(f"`pack` must be True or False, got {self.pack!r}: pass one of them.")
+        for name in ("pack", "independent"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"`{name}` must be True or False, got {getattr(self, name)!r}: pass one of them.")
 
     def tokenize(
         self,
@@ -117,6 +120,7 @@ class Corpus:
             tokenizer=reader,
             warnings=self.warnings,
             origin=self.origin,
+            independent=self.independent,
         )
 
     def _tokenizer(self, tokenizer: Any) -> Tokenizer | None:
@@ -142,14 +146,15 @@ def load_corpus(
     vocabulary: int | None = None,
     max_length: int = 512,
     pack: bool = False,
+    independent: bool = False,
 ) -> Corpus:
     """A corpus from a file, a folder, a dataset, texts or token ids. Nothing is tokenized yet.
 
     Args:
         source: A `Corpus`; the built-in name `"sample"`; the path of a text file, of JSON lines (one document a
             line), of a parquet, arrow, csv or json table, or of a folder of them, .gz included; a dataset id;
-            a list of texts; a list of token arrays or a 2-D integer array with one document a row; a
-            `datasets.Dataset` or `IterableDataset`.
+            a list of texts; a list of token arrays or a 2-D integer array with one document a row; a source of tokens
+            of `infodil.sources`; a `datasets.Dataset` or `IterableDataset`.
         name: The configuration of a dataset id; otherwise what a report calls the corpus.
         split: The split of a dataset; `"train"` by default.
         text_column: The column or JSON key that holds the texts, or lists of token ids.
@@ -159,11 +164,19 @@ def load_corpus(
         vocabulary: The number of token ids, for a corpus of token ids or a function as tokenizer.
         max_length: Tokens of the longest sequence.
         pack: Lay the documents end to end and cut windows of exactly `max_length`.
+        independent: Declare that each token was drawn for itself, as no language does: some upper bounds hold for such
+            tokens only. A source of `infodil.sources` declares it itself.
 
     Raises:
         UserError: The source is not there, is of no known kind, or does not have the column asked for.
     """
-    options = dict(tokenizer=tokenizer, vocabulary=vocabulary, max_length=max_length, pack=pack)
+    if is_token_source(source):
+        vocabulary = source.vocabulary if vocabulary is None else vocabulary
+        independent, name = independent or bool(source.independent), name or type(source).__name__.lower()
+        source = source.tokens
+    options = dict(
+        tokenizer=tokenizer, vocabulary=vocabulary, max_length=max_length, pack=pack, independent=independent
+    )
     if isinstance(source, Corpus):
         _refuse_options(name=name, split=split, text_column=text_column, separator=separator, **options)
         return source
@@ -189,8 +202,13 @@ def load_corpus(
     return Corpus(title, reading.kind, reading.documents, origin=origin, **options)
 
 
+def is_token_source(source: Any) -> bool:
+    """Whether this is drawn by a synthetic source: tokens, their vocabulary, and whether they are independent."""
+    return all(hasattr(source, name) for name in ("tokens", "vocabulary", "independent", "entropy_bits"))
+
+
 def _refuse_options(**options: Any) -> None:
-    default = dict(text_column="text", max_length=512, pack=False)
+    default = dict(text_column="text", max_length=512, pack=False, independent=False)
     given = [option for option, value in options.items() if value != default.get(option)]
     if given:
         raise UserError(f"`{given[0]}` cannot change a Corpus already made: pass it where the source is first loaded.")

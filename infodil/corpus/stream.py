@@ -196,6 +196,7 @@ def split_stream(
     tokenizer: Any,
     warnings: tuple[str, ...],
     origin: dict[str, Any],
+    independent: bool = False,
 ) -> Tokens:
     """Three splits of what was read, each in a file of its own; the file of the whole goes."""
     try:
@@ -236,6 +237,7 @@ def split_stream(
         max_length=max_length,
         pack=pack,
         tokenizer=tokenizer,
+        independent=independent,
         warnings=(*warnings, *raw.warnings),
         origin=origin,
     )

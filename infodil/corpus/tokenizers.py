@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Int64
+
 from infodil.checks import UserError, check_whole
 
-__all__ = ["Tokenizer", "as_tokenizer", "train_bpe"]
+__all__ = ["Tokenizer", "as_tokenizer", "token_bytes", "train_bpe"]
 
 BPE_CHARACTERS = 20_000_000
 """Merges are learned from about this many characters, the first ones."""
@@ -124,7 +128,16 @@ class FastTokenizer:
 
     def texts(self, ids: list[int]) -> list[str]:
         """The pieces, their markers undone."""
-        return _readable([self.backend.id_to_token(number) for number in ids], ids, _is_byte_level(self.backend))
+        return _readable(self.pieces(ids), ids, self.byte_level)
+
+    def pieces(self, ids: list[int]) -> list[str | None]:
+        """The symbols as the tokenizer spells them; None where there is none."""
+        return [self.backend.id_to_token(number) for number in ids]
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether each character of a symbol stands for a byte."""
+        return _is_byte_level(self.backend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +154,18 @@ class HuggingFaceTokenizer:
 
     def texts(self, ids: list[int]) -> list[str]:
         """The pieces, their markers undone."""
+        return _readable(self.pieces(ids), ids, self.byte_level)
+
+    def pieces(self, ids: list[int]) -> list[str | None]:
+        """The symbols as the tokenizer spells them; None where there is none."""
+        return [self.backend.convert_ids_to_tokens(number) if number < self.vocabulary else None for number in ids]
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether each character of a symbol stands for a byte."""
         fast = getattr(self.backend, "backend_tokenizer", None)
         # Slow byte-level tokenizers keep the table that maps bytes to printable characters.
-        byte_level = _is_byte_level(fast) if fast is not None else hasattr(self.backend, "byte_encoder")
-        pieces = [self.backend.convert_ids_to_tokens(number) if number < self.vocabulary else None for number in ids]
-        return _readable(pieces, ids, byte_level)
+        return _is_byte_level(fast) if fast is not None else hasattr(self.backend, "byte_encoder")
 
 
 def as_tokenizer(
@@ -183,6 +203,37 @@ def as_tokenizer(
         f"`tokenizer` must be a tokenizer, a tokenizer.json, 'bytes', 'characters', 'bpe' or a function, "
         f"got {type(source).__name__}: pass one of these."
     )
+
+
+def token_bytes(tokenizer: Tokenizer) -> Int64[np.ndarray, "vocabulary"] | None:
+    """How many UTF-8 bytes each id stands for, so that bits per byte do not depend on the tokenizer.
+
+    None where a tokenizer does not spell its symbols. A symbol that is not of a byte-level table, such as an
+    end-of-text mark, counts as the text it is written as; a sentence-piece `<0x0A>` is one byte.
+
+    Example:
+        >>> token_bytes(CharacterTokenizer("aé")).tolist()
+        [1, 2]
+    """
+    ids = list(range(tokenizer.vocabulary))
+    if isinstance(tokenizer, ByteTokenizer):
+        return np.ones(len(ids), dtype=np.int64)
+    if isinstance(tokenizer, CharacterTokenizer):
+        return np.array([len(letter.encode("utf-8")) for letter in tokenizer.alphabet], dtype=np.int64)
+    if not hasattr(tokenizer, "pieces"):
+        return None
+    table = _bytes_by_character() if tokenizer.byte_level else {}
+    sizes = []
+    for piece in tokenizer.pieces(ids):
+        if piece is None:
+            sizes.append(0)
+        elif table and all(character in table for character in piece):
+            sizes.append(len(piece))
+        elif re.fullmatch(r"<0x[0-9A-F]{2}>", piece):
+            sizes.append(1)
+        else:
+            sizes.append(len(piece.replace("\u2581", " ").encode("utf-8", "replace")))
+    return np.array(sizes, dtype=np.int64)
 
 
 def train_bpe(texts: Iterable[str], vocabulary: int = 4096) -> FastTokenizer:

@@ -137,6 +137,8 @@ class Tokens:
     """Whether sequences are windows over documents laid end to end."""
     tokenizer: Any = None
     """What made the ids, where it is known."""
+    independent: bool = False
+    """Whether each token was drawn for itself: declared, never found."""
     warnings: tuple[str, ...] = ()
     """Sentences a reader of the results should see."""
     origin: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -180,6 +182,7 @@ class Tokens:
             },
             "max_length": self.max_length,
             "pack": self.pack,
+            "independent": self.independent,
             "tokenizer": None if self.tokenizer is None else self.tokenizer.name,
         }
 

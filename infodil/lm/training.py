@@ -3,7 +3,11 @@
 __all__ = ["Training", "train_language_model"]
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +16,14 @@ from numpy import ndarray
 from torch import nn
 from tqdm.auto import tqdm
 
-from infodil.checks import check_whole
+from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
+from infodil.lm.parallel import Processes
 
 WARM_SHARE = 0.05
+SHOWN_EVERY = 20
+RISE_NATS = 1.0
+"""A loss this far above the lowest so far was rising before it was lost."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,44 @@ class Training:
     """Mean next-token loss on the held-out tokens."""
 
 
+@dataclass(frozen=True)
+class Budget:
+    """The numbers of a run: all that decides its weights, beside the model and the text."""
+
+    tokens: int
+    window: int
+    batch_size: int
+    peak_rate: float | int
+    weight_decay: float | int
+    clip: float | int
+    seed: int
+    precision: str
+
+    def __post_init__(self) -> None:
+        check_whole("tokens", self.tokens, 1, "pass how many tokens to train on")
+        check_whole("batch_size", self.batch_size, 1, "pass 1 or more")
+        check_whole("window", self.window, 2, "a next token needs one before it")
+        check_between("peak_rate", self.peak_rate, 0.0, math.inf, open_low=True)
+        check_between("weight_decay", self.weight_decay, 0.0, math.inf)
+        check_between("clip", self.clip, 0.0, math.inf, open_low=True)
+        check_whole("seed", self.seed, 0, "pass 0 or more")
+        check_one_of("precision", self.precision, ("float32", "bfloat16"))
+
+    @property
+    def steps(self) -> int:
+        """Whole batches in the budget, at least one."""
+        return max(1, self.tokens // (self.window * self.batch_size))
+
+    def rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to zero."""
+        warm = min(1.0, (step + 1) / max(1.0, WARM_SHARE * self.steps))
+        return self.peak_rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+
+    def begins(self, step: int, tokens: int) -> Integer[ndarray, "rows"]:
+        """Where the windows of a step begin: a function of seed and step alone, the same in a resumed run."""
+        return np.random.default_rng([self.seed, 0x7EA, step]).integers(0, tokens - self.window, self.batch_size)
+
+
 def train_language_model(
     model: nn.Module,
     train: Integer[ndarray, "tokens"],
@@ -36,12 +83,23 @@ def train_language_model(
     tokens: int,
     window: int = 128,
     batch_size: int = 8,
-    peak_rate: float = 4e-3,
+    rows_at_once: int | None = None,
+    peak_rate: float | int = 4e-3,
+    weight_decay: float | int = 0.1,
+    clip: float | int = 1.0,
+    precision: str = "float32",
     seed: int = 0,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 500,
+    record: dict[str, Any] | None = None,
+    note: Callable[[int, float], None] | None = None,
+    among: Processes | None = None,
     progress: bool = True,
     words: str = "training",
 ) -> Training:
     """AdamW with warm-up, cosine decay and clipped gradients on random windows of the training tokens.
+
+    Several processes (`among`) each take their share of every batch, so that their number changes rounding alone.
 
     Args:
         model: Gives next-token logits `[documents, tokens, vocabulary]` for ids `[documents, tokens]`; changed in
@@ -50,44 +108,157 @@ def train_language_model(
         held_out: Likewise, of other documents.
         tokens: How many training tokens to see.
         window: Tokens in a row.
-        batch_size: Rows in a step.
+        batch_size: Rows in a step, over all processes.
+        rows_at_once: Rows in memory at once, in each process; gradients of a step's parts are added up.
         peak_rate: Of learning.
+        weight_decay: Of matrices; biases, gains and decays are left alone.
+        clip: The longest a gradient may be.
+        precision: `bfloat16` runs matrix products in it (autocast); weights and sums stay float32.
         seed: Of the windows drawn.
-        progress: Show a bar with the loss.
+        checkpoint: A file to write every `checkpoint_every` steps and at the end. Where it is there already, the run
+            goes on from it; on a CPU to the same bits as if it had never stopped.
+        checkpoint_every: Steps.
+        record: Kept in the checkpoint beside the run's own numbers.
+        note: Called after each step with its number, from 1, and its mean loss.
+        among: The processes of the run.
+        progress: Show a bar with the loss, tokens a second and the time left.
         words: Beside the bar.
 
     Raises:
-        UserError: The text is shorter than a window.
+        UserError: The text is shorter than a window, a number is out of range, the checkpoint is damaged or of another
+            run, or the loss is no longer finite.
+
+    Reference:
+        Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, arXiv 1711.05101; the settings are those
+        of nanoGPT but for the rate.
     """
-    check_whole("tokens", tokens, 1, "pass how many tokens to train on")
-    check_whole("batch_size", batch_size, 1, "pass 1 or more")
-    check_whole("window", window, 2, "a next token needs one before it")
+    among = Processes() if among is None else among
+    budget = Budget(tokens, window, batch_size, peak_rate, weight_decay, clip, seed, precision)
+    share, remainder = divmod(batch_size, among.count)
+    if remainder:
+        raise UserError(f"`batch_size` must be a multiple of the {among.count} processes, got {batch_size}.")
+    rows_at_once = share if rows_at_once is None else rows_at_once
+    check_whole("rows_at_once", rows_at_once, 1, "pass 1 or more")
+    check_whole("checkpoint_every", checkpoint_every, 1, "pass 1 or more")
     for name, text in (("train", train), ("held_out", held_out)):
         check_whole(f"len({name})", len(text), window + 1, "pass more text or a smaller window")
-    generator = np.random.default_rng([seed, 0x7EA])
-    steps = max(1, tokens // (window * batch_size))
+    record = {"budget": vars(budget), **(record or {})}
+    optimizer = make_optimizer(model, budget)
+    first = 0 if checkpoint is None else resume(checkpoint, model, optimizer, record)
+    shared = among.wrap(model)
     device = next(model.parameters()).device
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=peak_rate, betas=(0.9, 0.95))
+    watch = Watch(budget, checkpoint)
     model.train()
-    with tqdm(range(steps), words, disable=not progress, leave=False, unit="step") as bar:
-        for step in bar:
-            warm = min(1.0, (step + 1) / max(1.0, WARM_SHARE * steps))
+    with tqdm(total=budget.steps * window * batch_size, initial=first * window * batch_size, desc=words, leave=False,
+              disable=not (progress and among.first), unit="token", unit_scale=True) as bar:  # fmt: skip
+        for step in range(first, budget.steps):
             for group in optimizer.param_groups:
-                group["lr"] = peak_rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-            begins = generator.integers(0, len(train) - window, batch_size)
-            loss = next_token_loss(model, rows_of(train, begins, window, device))
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                group["lr"] = budget.rate(step)
+            mine = budget.begins(step, len(train))[among.rank :: among.count]
+            loss = gradients(shared, train, mine, rows_at_once, budget, device)
+            loss = float(among.total(loss)) / among.count
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+            watch.check(step, loss, float(norm), model)
             optimizer.step()
-            if step % 20 == 0:
-                bar.set_postfix_str(f"{loss.item():.2f} nats a token")
+            done = step + 1
+            if note is not None:
+                note(done, loss)
+            bar.update(window * batch_size)
+            if step % SHOWN_EVERY == 0:
+                bar.set_postfix_str(f"{loss:.2f} nats a token")
+            if checkpoint is not None and among.first and (done % checkpoint_every == 0 or done == budget.steps):
+                save_checkpoint(checkpoint, model, optimizer, done, record)
     model.eval()
     count = sum(parameter.numel() for parameter in model.parameters())
-    return Training(count, steps * window * batch_size, held_out_loss(model, held_out, window, batch_size, device))
+    held_out_nats = held_out_loss(model, held_out, window, rows_at_once, device)
+    return Training(count, budget.steps * window * batch_size, held_out_nats)
+
+
+def make_optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
+    """AdamW; only matrices decay."""
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
+    others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": budget.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=budget.peak_rate, betas=(0.9, 0.95))
+
+
+def resume(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, record: dict[str, Any]) -> int:
+    """The step to go on from: that of the checkpoint, once it is restored, or zero where there is none."""
+    if not Path(path).exists():
+        return 0
+    found = load_checkpoint(path)
+    differing = [name for name, value in record["budget"].items() if found.record.get("budget", {}).get(name) != value]
+    if differing:
+        name = differing[0]
+        raise UserError(
+            f"`{name}` is {record['budget'][name]!r}, and the checkpoint {Path(path).name!r} is of a run with "
+            f"{found.record.get('budget', {}).get(name)!r}: pass that, or another folder."
+        )
+    found.restore(model, optimizer)
+    return found.step
+
+
+def gradients(
+    model: nn.Module,
+    text: Integer[ndarray, "tokens"],
+    begins: Integer[ndarray, "rows"],
+    rows_at_once: int,
+    budget: Budget,
+    device: torch.device,
+) -> torch.Tensor:
+    """Leave the gradient of the mean loss over the rows in the parameters; the loss comes back."""
+    model.zero_grad()
+    total = torch.zeros((), device=device)
+    for part, synchronised in parts(begins, rows_at_once):
+        # Processes talk once a step, at its last part.
+        quiet = nullcontext() if synchronised or not hasattr(model, "no_sync") else model.no_sync()
+        with quiet, torch.autocast(device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
+            loss = next_token_loss(model, rows_of(text, part, budget.window, device)) * (len(part) / len(begins))
+            loss.backward()
+        total += loss.detach()
+    return total
+
+
+def parts(begins: Integer[ndarray, "rows"], rows_at_once: int) -> Iterator[tuple[Integer[ndarray, "rows"], bool]]:
+    """A step's rows in parts, and whether each is the last."""
+    for first in range(0, len(begins), rows_at_once):
+        yield begins[first : first + rows_at_once], first + rows_at_once >= len(begins)
+
+
+class Watch:
+    """Stops a run whose loss is no longer finite, before the step that would spoil the weights."""
+
+    def __init__(self, budget: Budget, checkpoint: str | Path | None) -> None:
+        self.budget, self.checkpoint = budget, checkpoint
+        self.lowest, self.last = math.inf, math.inf
+
+    def check(self, step: int, loss: float, norm: float, model: nn.Module) -> None:
+        """Raise `UserError` with the step, the last good checkpoint and the likely cause."""
+        if math.isfinite(loss) and math.isfinite(norm):
+            self.lowest, self.last = min(self.lowest, loss), loss
+            return
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient is {norm}"
+        if self.checkpoint is not None and Path(self.checkpoint).exists():
+            saved = load_checkpoint(self.checkpoint).step
+            kept = f"the last good checkpoint is {Path(self.checkpoint).name} (step {saved})"
+        else:
+            kept = "there is no checkpoint yet"
+        raise UserError(f"training stopped at step {step + 1}: {what}; {kept}; likely cause: {self.cause(model)}.")
+
+    def cause(self, model: nn.Module) -> str:
+        """The first sign of trouble, and what to do about it."""
+        rate = self.budget.peak_rate
+        if self.last > self.lowest + RISE_NATS:
+            return (
+                f"the loss had risen from {self.lowest:.2f} to {self.last:.2f} nats, so `peak_rate` = {rate} is too "
+                "high: lower it"
+            )
+        bad = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+        if bad:
+            return f"the weights {bad[0]!r} are not finite: start from weights that are, or lower `peak_rate` = {rate}"
+        if self.budget.precision == "bfloat16":
+            return f"overflow in bfloat16, or `peak_rate` = {rate} too high: train in float32, or lower it"
+        return f"`peak_rate` = {rate} too high: lower it"
 
 
 def rows_of(text: Integer[ndarray, "tokens"], begins: ndarray, window: int, device: torch.device) -> torch.Tensor:
@@ -95,9 +266,9 @@ def rows_of(text: Integer[ndarray, "tokens"], begins: ndarray, window: int, devi
     return torch.from_numpy(text[begins[:, None] + np.arange(window + 1)].astype(np.int64)).to(device)
 
 
-def next_token_loss(model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+def next_token_loss(model: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy of each next token, nats."""
-    return nn.functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+    return nn.functional.cross_entropy(model(rows[:, :-1]).float().flatten(0, 1), rows[:, 1:].flatten())
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ from infodil.measure.fitting import CURVED, Fitting, fit_context, pick_calibrati
 from infodil.measure.ladder import climb
 from infodil.measure.passage import read_passage
 from infodil.measure.provenance import describe, provenance, warn
+from infodil.measure.sandwich import bound_sites, whole_state, with_upper_bounds
 from infodil.measure.states import StateStream, open_store
 from infodil.measure.summary import make_rows
 from infodil.measure.sums import Units
@@ -79,13 +80,22 @@ def recoverability(
     from the same encoder with its weights drawn anew. Rows of the Gaussian reader have the length of its online code
     (Voita and Titov 2020) and the bits `extrapolated` to ever more training rows; `report.controls` has the curves.
 
+    Each value stands below `upper_bits`, and `width_bits` is what is left open between the two. The upper bound is the
+    least of those that hold for any reader (`infodil.bounds`), and `upper_by` says which: the entropy of the token; the
+    budget of the whole state; the number of states of a format; and, where the encoder says how its states sum token
+    vectors, the genie's bound, which is for independent tokens and so is used only if the corpus declares them (a
+    source of `infodil.sources.iid`, or `load_corpus(..., independent=True)`). For other tokens `genie_bits` bounds what
+    the state tells beyond all other tokens. Rounding enters as uniform noise of one step of each number's last
+    rounding: exact for dithered rounding, a model otherwise (`upper_assumes`). A width may be negative by no more than
+    the intervals allow: both sides are measured.
+
     Memory does not grow with the corpus: states are read once, batch by batch, for each rung of the ladder.
 
     Args:
         model: A built-in name, an `Encoder`, a `torch.nn.Module` (with `sites`), or a Hugging Face id or folder.
         corpus: A `Corpus`, or whatever `load_corpus` takes: a built-in name, a file or folder, a dataset id, a dataset,
-            a list of texts or of token arrays. Text is tokenised by the corpus's tokenizer, else by the model's, else
-            by a byte-pair tokenizer of 4,096 types learned from the text.
+            a list of texts or of token arrays, a source of tokens. Text is tokenised by the corpus's tokenizer, else by
+            the model's, else by a byte-pair tokenizer of 4,096 types learned from the text.
         lags: How many steps back; positions with fewer predecessors in their sequence are left out for that lag, and
             `samples` in the report is what remains.
         sites: Which states, by name, shell pattern or number; all that the model offers by default (for a Hugging
@@ -217,7 +227,9 @@ def measure(
     sums, whole = read_test_split(streams["test"], targets["test"], units, climbed, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
     rows, summary, resampled = make_rows(sums, whole, units, climbed, lags, train_samples, config["confidence"], seed)
-    summary = [{**row, "dim": dims[row["site"]]} for row in summary]
+    above = bound_sites(fitting, counts["test"][0], held_out.index(wanted), lags, config["confidence"], seed)
+    rows = with_upper_bounds(rows, above, lags, counts["test"][0], tokens.independent)
+    summary = [{**row, "dim": dims[row["site"]], **whole_state(above[row["site"]])} for row in summary]
     passage, shown = read_passage(streams["test"], targets["test"], climbed, classes)
     modelled = float(counts["train"][0][classes.of_type.cpu().numpy() < classes.modelled].sum() / train_samples[0])
     curves = learning_curves(climbed, lags)

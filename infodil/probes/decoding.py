@@ -1,14 +1,11 @@
 """What a decoder that knows the code answers: a posterior over all types, for each state and lag."""
 
-__all__ = ["Code", "Decoding", "log_prior_of"]
+__all__ = ["Code", "Decoding"]
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
@@ -81,22 +78,3 @@ class Decoding:
         """Probability of every type at the lag `lags[column]`."""
         dense = self.rest[:, column, None] * self.log_prior.exp()
         return dense.scatter_add(1, self.candidates[:, column].clamp(min=0), self.mass[:, column])
-
-
-def log_prior_of(prior: Tensor | ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
-    """Log of a distribution over types, float64; uniform where none is given.
-
-    Raises:
-        UserError: `prior` of another length, negative somewhere, or zero everywhere.
-    """
-    if prior is None:
-        return torch.full((vocabulary,), -math.log(vocabulary), dtype=torch.float64)
-    prior = torch.as_tensor(prior, dtype=torch.float64)
-    if prior.shape != (vocabulary,):
-        raise UserError(f"`prior` must have shape [{vocabulary}], got {list(prior.shape)}: pass one weight a type.")
-    if not torch.isfinite(prior).all() or (prior < 0).any() or prior.sum() <= 0:
-        raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
-    # A type of no probability could never be read, whatever the state says: half of the least there is instead.
-    floor = prior[prior > 0].min() / 2
-    prior = prior.clamp(min=float(floor))
-    return (prior / prior.sum()).log()

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.probes.channel import Channel, longest_window, rounding
 from infodil.probes.decoding import Decoding
 from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
+from infodil.sources.posterior import Channel, longest_window, rounding
 
 READER_SEQUENCES = 2**14
 """Sequences enumerated for each of the many states of a split."""

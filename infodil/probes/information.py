@@ -12,9 +12,9 @@ from torch import Tensor
 
 from infodil.checks import check_between, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.probes.channel import Channel
 from infodil.probes.exact import Transition, check_lags, check_sigma
-from infodil.sources import entropy_bits, markov
+from infodil.sources.posterior import Channel, draw_posteriors
+from infodil.sources.tokens import entropy_bits
 
 
 @torch.no_grad()
@@ -74,19 +74,10 @@ def channel_information(
     check_between("confidence", confidence, 0, 1, open_low=True)
     weights = weights[None] if weights.dim() == 1 else weights
     channel = Channel(embedding, weights, sigma, prior=prior, transition=transition, window=window, device=device)
-    drawn = markov(
-        channel.follow.cpu().numpy(), documents=samples, tokens=max(channel.reach, *lags) + 1, seed=seed
-    ).tokens.flip(1)
-    vectors = embedding.to(channel.weights)
-    states = torch.randn(
-        samples, len(weights), embedding.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    ).to(vectors)
-    states *= channel.sigma
-    for lag in range(channel.reach):
-        states += channel.weights[:, lag, None] * vectors[drawn[:, lag].to(vectors.device)][:, None]
-    posterior, _ = channel.log_posterior(states, lags)
-    true = posterior.gather(2, drawn[:, list(lags), None].to(posterior.device)).squeeze(2)
-    bits = entropy_bits(channel.prior.cpu().numpy()) + true.cpu() * BITS_PER_NAT
+    posterior, sent = draw_posteriors(channel, embedding, lags, samples, seed)
+    # At the token that was sent, and not averaged over the posterior: wrong where that is, it only makes the mean low.
+    true = posterior.gather(2, sent[..., None]).squeeze(2).cpu()
+    bits = entropy_bits(channel.prior.cpu().numpy()) + true * BITS_PER_NAT
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) / math.sqrt(samples)
     kind, warnings = "estimate", ()
     if not channel.is_exact:

@@ -10,7 +10,7 @@ from typing import Any
 from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
 from infodil.report.page import render_page
 from infodil.report.report import RecoverabilityReport
-from infodil.report.sentences import control_sentences, meaning_sentences
+from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
 from infodil.report.table import fill, headline, short_names, terminal_width
 
 __all__ = ["ReportComparison", "compare"]
@@ -99,7 +99,11 @@ class ReportComparison:
                 for part in ("model", "corpus", "config", "provenance")
             },
             report=together,
-            sentences=[*meaning_sentences(self._settings()), *control_sentences(together["rows"], None)],
+            sentences=[
+                *meaning_sentences(self._settings()),
+                *upper_sentences(together["rows"]),
+                *control_sentences(together["rows"], None),
+            ],
             figure=figure_svg(self.plot()) if any(row["chosen"] for row in together["rows"]) else b"",
         )
         return write_whole(path, page)

@@ -37,7 +37,8 @@
 
   // ------------------------------------------------------------------------------------------------ the curves
   const QUANTITIES = {
-    value: { name: "bits recovered", value: "value_bits", low: "low_bits", high: "high_bits", ceiling: true },
+    value: { name: "bits recovered", value: "value_bits", low: "low_bits", high: "high_bits", ceiling: true, upper: "upper_bits" },
+    width: { name: "bits left open (upper bound less bits recovered)", value: "width_bits" },
     beyond: { name: "bits beyond context", value: "beyond_context_bits", low: "beyond_context_low_bits", high: "beyond_context_high_bits" },
     top1: { name: "top-1 accuracy", value: "top1" },
     top5: { name: "top-5 accuracy", value: "top5" },
@@ -48,6 +49,8 @@
   function curves(home) {
     const state = { quantity: "value", probe: "chosen", axis: null, lag: null, hidden: new Set() };
     const lags = unique(rows.map((row) => row.lag)).sort((a, b) => a - b);
+    // Where the upper bound is the entropy at every lag of a site, the ceiling says it already.
+    const bounded = new Set(rows.filter((row) => row.upper_by && row.upper_by !== "entropy").map((row) => row.site));
     if (!lags.length) return home.append(el("p", {}, "No row was measured."));
     state.axis = lags[lags.length - 1] >= 24 ? "log" : "linear";
     state.lag = lags[0];
@@ -126,6 +129,10 @@
       sites.forEach((site, place) => {
         const part = shown.filter((row) => row.site === site).sort((a, b) => a.lag - b.lag);
         if (!part.length) return;
+        if (q.upper && bounded.has(site)) {
+          svg.append(draw("path", { class: "sandwich", fill: colour(place), d: band(part, q.value, q.upper) }),
+            draw("path", { class: "upper", stroke: colour(place), d: line(part, q.upper) }));
+        }
         if (q.low) svg.append(draw("path", { class: "band", fill: colour(place), d: band(part, q.low, q.high) }));
         svg.append(draw("path", { class: "curve", stroke: colour(place), "stroke-dasharray": DASHES[place % 4], d: line(part, q.value) }));
         if (part.length <= 24) part.forEach((row) => known(row[q.value]) && svg.append(draw("path", { d: MARKS[place % 5], fill: colour(place), transform: `translate(${x(row.lag)} ${y(row[q.value])})` })));
@@ -140,7 +147,7 @@
         el("p", {}, `Lag ${state.lag}: ${q.name}`),
         el("table", {}, el("tbody", {}, ...here.map((row) => el("tr", {},
           el("td", { title: row.site }, swatch(sites.indexOf(row.site)), data.names[row.site]),
-          el("td", {}, share ? percent(row[q.value]) : num(row[q.value]), el("small", {}, q.low ? range(row[q.low], row[q.high]) : ""), el("small", {}, row.probe)))))),
+          el("td", {}, share ? percent(row[q.value]) : num(row[q.value]), el("small", {}, q.low ? range(row[q.low], row[q.high]) : ""), q.upper && bounded.has(row.site) ? el("small", {}, `at most ${num(row[q.upper])} (${row.upper_by})`) : null, el("small", {}, row.probe)))))),
         q.ceiling ? el("span", { class: "note" }, ...unique(here.filter((row) => known(row.ceiling_bits))
           .map((row) => `ceiling ${num(row.ceiling_bits)} ${range(row.ceiling_low_bits, row.ceiling_high_bits)} `))) : "");
     }
@@ -261,6 +268,9 @@
     ["value_bits", "bits", (row) => withRange(row, "value_bits", "low_bits", "high_bits")],
     ["beyond_context_bits", "beyond context", (row) => withRange(row, "beyond_context_bits", "beyond_context_low_bits", "beyond_context_high_bits")],
     ["ceiling_bits", "ceiling", (row) => [num(row.ceiling_bits)]],
+    ["upper_bits", "upper bound", (row) => [...withRange(row, "upper_bits", "upper_low_bits", "upper_high_bits"), " ", el("small", {}, row.upper_by || "")]],
+    ["width_bits", "width", (row) => [num(row.width_bits)]],
+    ["genie_bits", "genie", (row) => [num(row.genie_bits)]],
     ["usable_bits", "usable", (row) => [num(row.usable_bits)]],
     ["top1", "top-1", (row) => [percent(row.top1)]],
     ["top5", "top-5", (row) => [percent(row.top5)]],

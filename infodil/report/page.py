@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from infodil.report.sentences import control_sentences, meaning_sentences, printable
+from infodil.report.sentences import control_sentences, meaning_sentences, printable, upper_sentences
 from infodil.report.table import number, short_names
 
 __all__ = ["render_page", "report_page"]
@@ -38,7 +38,11 @@ def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
         facts=facts,
         provenance={name: report[name] for name in ("model", "corpus", "config", "provenance")},
         report=report,
-        sentences=[*meaning_sentences(config), *control_sentences(report["rows"], report.get("controls"))],
+        sentences=[
+            *meaning_sentences(config),
+            *upper_sentences(report["rows"]),
+            *control_sentences(report["rows"], report.get("controls")),
+        ],
         figure=figure,
     )
 

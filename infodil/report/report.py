@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 COLUMNS = (
     "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits ceiling_low_bits ceiling_high_bits "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits usable_bits "
+    "upper_bits upper_low_bits upper_high_bits upper_by upper_assumes width_bits "
+    "genie_bits genie_low_bits genie_high_bits "
     "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
     "random_weights_bits random_weights_low_bits random_weights_high_bits "
     "extrapolated_bits online_code_bits compression_bits answered_by samples train_samples chosen"
@@ -31,7 +33,8 @@ COLUMNS = (
 SUMMARY_COLUMNS = (
     "site dim lags recoverable_bits recoverable_low_bits recoverable_high_bits share_of_ceiling share_low share_high "
     "half_life_tokens half_life_low_tokens half_life_high_tokens "
-    "beyond_context_bits beyond_context_low_bits beyond_context_high_bits"
+    "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "
+    "budget_bits budget_low_bits budget_high_bits"
 ).split()
 """The columns of the summary; the sums run over the measured lags and are not a joint quantity."""
 

@@ -1,9 +1,19 @@
 """What the figures of a report are, what they are not, and what their controls say: one sentence each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
-__all__ = ["control_sentence", "control_sentences", "meaning_sentences", "printable"]
+__all__ = ["control_sentence", "control_sentences", "meaning_sentences", "printable", "upper_sentences"]
+
+UPPER_NAMES = {
+    "entropy": "the entropy of a token",
+    "genie": "the genie's bound",
+    "posterior": "the exact posterior",
+    "budget": "the budget of the state",
+    "levels": "the number of states",
+}
 
 
 def meaning_sentences(config: dict[str, Any]) -> list[str]:
@@ -16,6 +26,40 @@ def meaning_sentences(config: dict[str, Any]) -> list[str]:
         "lags, not joint quantities.",
         f"Intervals are pointwise at {level} confidence, not simultaneous.",
     ]
+
+
+def upper_sentences(rows: Sequence[dict]) -> list[str]:
+    """What bounds the bits from above, how much it leaves open, and what it takes for granted."""
+    measured = [row for row in rows if row["chosen"] and row.get("width_bits") is not None]
+    if not measured:
+        return []
+    places = Counter(row["upper_by"] for row in measured)
+    named = ", ".join(f"{UPPER_NAMES.get(name, name)} at {places[name]}" for name in sorted(places, key=_upper_rank))
+    widest = max(measured, key=lambda row: row["width_bits"])
+    middle = median(row["width_bits"] for row in measured)
+    said = [
+        f"Upper bounds, for any reader: {named} of {len(measured)} sites and lags. They lie above the bits of the "
+        f"chosen probe by {middle:.2f} bits in the median, by {widest['width_bits']:.2f} at most "
+        f"({printable(widest['site'])}, lag {widest['lag']})."
+    ]
+    assumed = {part for row in measured for part in (row["upper_assumes"] or "").split(", ")}
+    if "dithered rounding" in assumed:
+        said.append(
+            "Rounding enters upper bounds as uniform noise of one step of the last rounding: exact for dithered "
+            "rounding, a model for the rounding that was done."
+        )
+    if "independent tokens" in assumed:
+        said.append("The tokens were declared independent; for others the genie's bound would not hold.")
+    elif any(row.get("genie_bits") is not None for row in measured):
+        said.append(
+            "genie_bits bounds what a state tells of a token beyond all other tokens; as the tokens were not declared "
+            "independent, it does not bound the bits."
+        )
+    return said
+
+
+def _upper_rank(name: str) -> int:
+    return list(UPPER_NAMES).index(name) if name in UPPER_NAMES else len(UPPER_NAMES)
 
 
 def control_sentence(rows: Sequence[dict]) -> str:

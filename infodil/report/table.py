@@ -6,7 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from infodil.report.sentences import control_sentence, control_sentences, meaning_sentences, printable
+from infodil.report.sentences import (
+    control_sentence,
+    control_sentences,
+    meaning_sentences,
+    printable,
+    upper_sentences,
+)
 
 __all__ = [
     "report_table",
@@ -131,22 +137,32 @@ def _blocks(chosen: list[dict], sites: list[str], width: int) -> list[str]:
     for site in sites:
         rows = [row for row in chosen if row["site"] == site]
         lags = lag_subset([row["lag"] for row in rows])
-        head = ["lag", "bits", "interval", "ceiling H(X)", "beyond context", "top-1", "probe"]
-        cells = [
-            [
-                str(row["lag"]),
-                number(row["value_bits"], 2),
-                interval([row["low_bits"], row["high_bits"]], 2),
-                number(row["ceiling_bits"], 2),
-                number(row["beyond_context_bits"], 2),
-                percent(row["top1"]),
-                printable(row["probe"]),
-            ]
-            for row in rows
-            if row["lag"] in lags
-        ]
-        parts.append(f"{_cut(printable(site), width)}\n{_grid(head, cells, width)}" + _left_out(len(rows), len(lags)))
+        columns = {
+            "lag": lambda row: str(row["lag"]),
+            "bits": lambda row: number(row["value_bits"], 2),
+            "interval": lambda row: interval([row["low_bits"], row["high_bits"]], 2),
+            "upper bound": _upper,
+            "ceiling H(X)": lambda row: number(row["ceiling_bits"], 2),
+            "beyond context": lambda row: number(row["beyond_context_bits"], 2),
+            "top-1": lambda row: percent(row["top1"]),
+            "probe": lambda row: printable(row["probe"]),
+        }
+        if all(row.get("upper_by") in (None, "entropy") for row in rows):
+            del columns["upper bound"]  # it is the ceiling
+        grid = ""
+        for spare in (None, "ceiling H(X)"):
+            columns.pop(spare, None)
+            cells = [[cell(row) for cell in columns.values()] for row in rows if row["lag"] in lags]
+            grid = _grid(list(columns), cells, width)
+            if max(map(len, grid.splitlines())) <= width or "upper bound" not in columns:
+                break
+        parts.append(f"{_cut(printable(site), width)}\n{grid}" + _left_out(len(rows), len(lags)))
     return parts
+
+
+def _upper(row: dict) -> str:
+    """The upper bound and which one it is."""
+    return "-" if row.get("upper_bits") is None else f"{number(row['upper_bits'], 2)} {printable(row['upper_by'])}"
 
 
 def _matrices(chosen: list[dict], names: dict[str, str], width: int) -> list[str]:
@@ -182,7 +198,10 @@ def _left_out(lags: int, shown: int) -> str:
 
 
 def _footer(report: dict[str, Any], width: int) -> str:
-    said = [*meaning_sentences(report["config"]), *control_sentences(report["rows"], report.get("controls"))]
+    rows = report["rows"]
+    said = [
+        *meaning_sentences(report["config"]), *upper_sentences(rows), *control_sentences(rows, report.get("controls"))
+    ]  # fmt: skip
     lines = [fill(sentence, width) for sentence in said]
     lines += [fill(f"Warning: {sentence}", width, indent="  ") for sentence in report["warnings"]]
     return "\n".join(lines)

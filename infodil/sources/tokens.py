@@ -1,7 +1,9 @@
-"""Synthetic token sources whose entropy and mutual information are known exactly. All values are in bits."""
+"""Synthetic token sequences whose entropy and mutual information are known exactly. All values are in bits."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -9,8 +11,12 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from infodil.checks import UserError, check_one_of, check_whole
+from infodil.sources.pairs import Pair
 
-__all__ = ["iid", "markov", "IID", "Markov", "entropy_bits"]
+__all__ = ["iid", "markov", "IID", "Markov", "entropy_bits", "log_prior_of", "probabilities_of", "zipf"]
+
+Prior = Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence[float]
+"""Probabilities or weights of token ids."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +27,17 @@ class IID:
     """Token ids."""
     probabilities: Float64[np.ndarray, "vocab"]
     """Of each token id."""
+    independent: ClassVar[bool] = True
+    """Each token is drawn for itself."""
 
     @property
     def vocabulary(self) -> int:
         """The number of token ids."""
         return len(self.probabilities)
+
+    def pair(self, lag: int) -> Pair:
+        """Every token that has one `lag` steps back, as `y` beside that one as `x`; documents are the groups."""
+        return _lagged(self.tokens, lag, self.mutual_information_bits(lag))
 
     @property
     def entropy_bits(self) -> float:
@@ -53,11 +65,25 @@ class Markov:
     """`transition[i, j]` is the probability that `j` follows `i`."""
     stationary: Float64[np.ndarray, "vocab"]
     """Of each token id at any position: the first token of a document is drawn from it."""
+    independent: ClassVar[bool] = False
+    """A token tells of its neighbours."""
 
     @property
     def vocabulary(self) -> int:
         """The number of token ids."""
         return len(self.stationary)
+
+    def pair(self, lag: int) -> Pair:
+        """Every token that has one `lag` steps back, as `y` beside that one as `x`; documents are the groups.
+
+        Raises:
+            UserError: `lag` is below 0, or no document is as long.
+
+        Example:
+            >>> markov([[0.0, 1.0], [1.0, 0.0]], documents=2, tokens=3).pair(1).groups.tolist()
+            [0, 0, 1, 1]
+        """
+        return _lagged(self.tokens, lag, self.mutual_information_bits(lag))
 
     @property
     def entropy_bits(self) -> float:
@@ -110,6 +136,10 @@ def iid(
 ) -> IID:
     r"""Draw tokens independently, all from one distribution.
 
+    ::
+
+        p --> x_1    p --> x_2    p --> x_3   ...
+
     .. math:: H = -\sum_i p_i \log_2 p_i, \qquad p_i = 1/V \text{ or } p_i \propto (i + 1)^{-s}
 
     Args:
@@ -133,11 +163,7 @@ def iid(
     """
     _check_counts(vocabulary=vocabulary, documents=documents, tokens=tokens, seed=seed)
     check_one_of("distribution", distribution, ("uniform", "zipf"))
-    if not 0 <= exponent < float("inf"):
-        raise UserError(f"`exponent` must be finite and at least 0, got {exponent}: pass a value such as 1.0.")
-    power = exponent if distribution == "zipf" else 0.0
-    weights = np.arange(1, vocabulary + 1, dtype=np.float64) ** -power
-    probabilities = weights / weights.sum()
+    probabilities = zipf(vocabulary, exponent if distribution == "zipf" else 0.0)
     drawn = np.random.default_rng(seed).choice(vocabulary, size=(documents, tokens), p=probabilities)
     return IID(torch.from_numpy(drawn.astype(np.int64)), probabilities)
 
@@ -152,6 +178,10 @@ def markov(
     seed: int = 0,
 ) -> Markov:
     r"""Draw a stationary Markov chain of order 1: each token depends on the one before it alone.
+
+    ::
+
+        mu --> x_1 --P--> x_2 --P--> x_3 --P--> ...
 
     The stationary distribution solves :math:`\mu P = \mu`; each document starts in it, so every position has it.
 
@@ -208,6 +238,64 @@ def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
     """
     seen = probabilities[probabilities > 0]
     return float(-np.sum(seen * np.log2(seen))) + 0.0
+
+
+def log_prior_of(prior: Tensor | np.ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
+    """Log of a distribution over types, float64; uniform where none is given.
+
+    Raises:
+        UserError: `prior` of another length, negative somewhere, or zero everywhere.
+    """
+    if prior is None:
+        return torch.full((vocabulary,), -math.log(vocabulary), dtype=torch.float64)
+    prior = torch.as_tensor(prior, dtype=torch.float64)
+    if prior.shape != (vocabulary,):
+        raise UserError(f"`prior` must have shape [{vocabulary}], got {list(prior.shape)}: pass one weight a type.")
+    if not torch.isfinite(prior).all() or (prior < 0).any() or prior.sum() <= 0:
+        raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
+    # A type of no probability could never be read, whatever the state says: half of the least there is instead.
+    floor = prior[prior > 0].min() / 2
+    prior = prior.clamp(min=float(floor))
+    return (prior / prior.sum()).log()
+
+
+def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "vocabulary"]:
+    """The distribution given, as a tensor whose sum is 1; uniform where none is.
+
+    Raises:
+        UserError: `prior` of another length, or not above 0 everywhere.
+
+    Example:
+        >>> probabilities_of([3.0, 1.0], 2).tolist()
+        [0.75, 0.25]
+    """
+    if prior is None:
+        return torch.full((vocabulary,), 1 / vocabulary, dtype=torch.float64)
+    given = torch.as_tensor(prior, dtype=torch.float64).cpu()
+    if tuple(given.shape) != (vocabulary,) or not ((given > 0) & torch.isfinite(given)).all():
+        raise UserError(f"`prior` must be {vocabulary} probabilities above 0: leave out tokens that never occur.")
+    return given / given.sum()
+
+
+def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "vocab"]:
+    r"""Zipf's law: :math:`p_i \propto (i + 1)^{-s}`; exponent 0 is uniform.
+
+    Example:
+        >>> zipf(3).round(4).tolist()
+        [0.5455, 0.2727, 0.1818]
+    """
+    if not 0 <= exponent < float("inf"):
+        raise UserError(f"`exponent` must be finite and at least 0, got {exponent}: pass a value such as 1.0.")
+    weights = np.arange(1, vocabulary + 1, dtype=np.float64) ** -exponent
+    return weights / weights.sum()
+
+
+def _lagged(tokens: Int64[Tensor, "documents tokens"], lag: int, truth_bits: float) -> Pair:
+    documents, length = tokens.shape
+    if lag >= length:
+        raise UserError(f"`lag` must be below the {length} tokens of a document, got {lag}: draw longer documents.")
+    groups = torch.arange(documents).repeat_interleave(length - lag)
+    return Pair(tokens[:, : length - lag].flatten(), tokens[:, lag:].flatten(), groups, truth_bits)
 
 
 def _pick(cumulative: Float64[np.ndarray, "rows vocab"], draws: Float64[np.ndarray, "documents"]) -> np.ndarray:

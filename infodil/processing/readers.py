@@ -1,0 +1,130 @@
+"""Readers of frozen states: next-token models whose only trained part comes after the states of another model."""
+
+__all__ = ["StateReader", "TraceReader", "keep_better"]
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from infodil.checks import UserError, check_whole
+from infodil.encoders import Encoder
+from infodil.lm import LanguageModel, TextLoss, make_predictor, train_language_model
+
+HIDDEN = 512
+"""Units of the stronger reader."""
+
+
+class StateReader(nn.Module):
+    """A model's own logits, corrected from its frozen states.
+
+    The correction is linear in the last state (`hidden=0`: the family of softmax heads, refitted) or that and a
+    multilayer perceptron of all of them. It begins at zero, so that each reader contains the model itself, and the
+    stronger one the weaker. Every state is at one position: nothing is read of earlier ones.
+
+    Args:
+        logits: The model's own, from ids.
+        encoder: Gives its states.
+        sites: Which; the last is the one that the model's head reads.
+        dims: Width of each.
+        vocabulary: Types of token.
+        hidden: Units of the perceptron; none by default.
+        seed: Of its weights.
+    """
+
+    def __init__(
+        self,
+        logits: Callable[[Tensor], Tensor],
+        encoder: Encoder,
+        sites: Sequence[str],
+        dims: Sequence[int],
+        vocabulary: int,
+        *,
+        hidden: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        # In a tuple, so that torch does not see parameters in them: they stay as they are.
+        self.frozen = (logits, encoder)
+        self.sites = tuple(sites)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim, elementwise_affine=False) for dim in dims)
+        self.linear = nn.Linear(dims[-1], vocabulary)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.perceptron = None
+        if hidden:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self.perceptron = nn.Sequential(nn.Linear(sum(dims), hidden), nn.GELU(), nn.Linear(hidden, vocabulary))
+            nn.init.zeros_(self.perceptron[2].weight)
+            nn.init.zeros_(self.perceptron[2].bias)
+
+    def forward(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens vocabulary"]:
+        """Next-token logits."""
+        logits, encoder = self.frozen
+        device = self.linear.weight.device
+        with torch.no_grad():
+            own = logits(tokens).to(device).float()
+            states = encoder.encode(tokens)
+            normed = [norm(states[site].to(device).float()) for site, norm in zip(self.sites, self.norms, strict=True)]
+        corrected = own + self.linear(normed[-1])
+        return corrected if self.perceptron is None else corrected + self.perceptron(torch.cat(normed, 2))
+
+
+class TraceReader(nn.Module):
+    """A predictor of the next token from the frozen traces of one block of a trained model.
+
+    Traces, the newest token included -> predictor -> mix of the scales -> logits by a matrix that begins as the
+    model's token vectors. Only what follows the traces is trained.
+
+    Args:
+        model: Of the family `spen` or `gated_ema`.
+        predictor: One of `PREDICTORS`.
+        layer: Whose traces, from 1. Those of the first are sums of token vectors alone, whatever the predictors are.
+        seed: Of the weights.
+    """
+
+    def __init__(self, model: LanguageModel, predictor: str, *, layer: int = 1, seed: int = 0) -> None:
+        super().__init__()
+        check_whole("layer", layer, 1, "pass 1 for the first block")
+        if f"block.{layer}.traces" not in model.sites:
+            raise UserError(f"`layer` {layer} of this {model.config.family!r} has no traces: pass a model with them.")
+        config = dataclasses.replace(model.config, predictor=predictor)
+        front = copy.deepcopy(model).eval()
+        front.blocks = front.blocks[:layer]
+        self.frozen = (front,)  # in a tuple: not trained
+        self.layer, self.scales = layer, len(config.alphas)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.predictor = make_predictor(config)
+            self.mix = nn.Linear(self.scales * config.dim, config.dim)
+            self.norm = nn.LayerNorm(config.dim)
+            self.out = nn.Linear(config.dim, config.vocabulary, bias=False)
+        with torch.no_grad():
+            self.out.weight.copy_(model.embedding.weight)
+        self.to(model.embedding.weight.device)
+
+    def forward(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens vocabulary"]:
+        """Next-token logits."""
+        (front,) = self.frozen
+        with torch.no_grad():
+            keep: dict[str, Tensor] = {}
+            front.streams(tokens, keep)
+            below = keep["embedding" if self.layer == 1 else f"block.{self.layer - 1}"]
+            vectors = front.blocks[-1].before(below)
+            traces = keep[f"block.{self.layer}.traces"].unflatten(2, (self.scales, -1))
+        return self.out(self.norm(self.mix(self.predictor(traces, vectors).flatten(2))))
+
+
+def keep_better(reader: nn.Module, score: Callable[[nn.Module], TextLoss], train: np.ndarray, **options: Any) -> None:
+    """Train a reader, and put it back as it was if that made it worse by `score`, which reads the calibration text."""
+    before, begun = copy.deepcopy(reader.state_dict()), score(reader).loss_nats
+    few = train[: 2 * options["window"] + 1]  # the loss that is told at the end is not used
+    train_language_model(reader, train, few, **options)
+    if not score(reader).loss_nats < begun:
+        reader.load_state_dict(before)
