@@ -116,31 +116,36 @@ def calibrate(cell, config):
                 x, y, method=method, groups=groups if grouped else None, seed=seed, confidence=config.confidence
             )
             found[method, grouped].append((estimate, truth))
-    rows = []
-    for (method, grouped), estimates in found.items():
-        truth = np.array([truth for _, truth in estimates])
-        value, low, high = (
-            np.array([getattr(estimate, end) for estimate, _ in estimates])
-            for end in ("value_bits", "low_bits", "high_bits")
-        )
-        rows.append(
-            {
-                "source": source,
-                "samples": samples,
-                "method": method,
-                "groups": {True: "documents", False: "ignored"}[grouped] if source in SERIES else "none",
-                "seeds": config.seeds,
-                "truth_bits": truth.mean(),
-                "bias_bits": (value - truth).mean(),
-                "spread_bits": value.std(ddof=1),
-                "coverage": ((low <= truth) & (truth <= high)).mean(),
-                "above_interval": (truth > high).mean(),
-                "below_interval": (truth < low).mean(),
-                "width_bits": (high - low).mean(),
-                "bounds_share": np.mean([estimate.kind == "lower bound" for estimate, _ in estimates]),
-            }
-        )
-    return rows
+    return [
+        {
+            "source": source,
+            "samples": samples,
+            "method": method,
+            "groups": {True: "documents", False: "ignored"}[grouped] if source in SERIES else "none",
+        }
+        | score(estimates)
+        for (method, grouped), estimates in found.items()
+    ]
+
+
+def score(estimates):
+    """Bias, spread, coverage and width of the estimates of one cell, each paired with its truth in bits."""
+    truth = np.array([truth for _, truth in estimates])
+    value, low, high = (
+        np.array([getattr(estimate, end) for estimate, _ in estimates])
+        for end in ("value_bits", "low_bits", "high_bits")
+    )
+    return {
+        "seeds": len(estimates),
+        "truth_bits": truth.mean(),
+        "bias_bits": (value - truth).mean(),
+        "spread_bits": value.std(ddof=1),
+        "coverage": ((low <= truth) & (truth <= high)).mean(),
+        "above_interval": (truth > high).mean(),
+        "below_interval": (truth < low).mean(),
+        "width_bits": (high - low).mean(),
+        "bounds_share": np.mean([estimate.kind == "lower bound" for estimate, _ in estimates]),
+    }
 
 
 def main():
