@@ -9,11 +9,13 @@ import pytest
 import torch
 
 import infodil
+from infodil.bounds import exact_posterior
 from infodil.checks import UserError
 from infodil.encoders import ShiftRegisterEncoder, TraceEncoder
 from infodil.measure.sandwich import noise_of
 from infodil.plots import recoverability_curves
 from infodil.precision import Observer
+from infodil.probes.channel import longest_window
 from infodil.probes.information import channel_information
 from infodil.report.sentences import upper_sentences
 from infodil.sources import iid, markov
@@ -219,3 +221,28 @@ def test_a_report_of_an_older_version_says_nothing_of_upper_bounds(small):
     old = [{name: value for name, value in row.items() if name not in UPPER} for row in report.rows]
     assert upper_sentences(old) == []
     assert "Upper bounds" not in str(dataclasses.replace(report, rows=tuple(old)))
+
+
+# ---------------------------------------------------------------------------------------------------------- the gate
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("types", "dim", "alpha", "noise"), [(2, 1, 0.5, 0.05), (3, 2, 0.4, 0.05), (4, 4, 0.5, 0.1), (8, 8, 0.6, 0.02)]
+)
+def test_small_traces_are_measured_to_a_twentieth_of_a_bit(types, dim, alpha, noise):
+    source = iid(types, documents=400, tokens=500, seed=7)
+    embedding = torch.randn(types, dim, generator=torch.Generator().manual_seed(7))
+    encoder = TraceEncoder(types, (alpha,), dim=dim, embedding=embedding)
+    spread = float(encoder.encode(source.tokens)["ema"].flatten(0, 1).var(0, correction=0).mean().sqrt())
+    precision = f"snr={20 * math.log10(spread / noise):.4f}dB"
+    report = measure(encoder, source, lags=range(8), probes="auto", precision=precision)
+    sigma = report.model["errors"]["ema"]
+    options = {"lags": range(8), "window": longest_window(types, 2**14), "samples": 8000, "seed": 1}
+    told = channel_information(embedding, weights(alpha, 60), sigma, **options)
+    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, **options)
+    for lag, below, above in zip(range(8), told, revealed, strict=True):
+        row = chosen(report)[lag]
+        assert row["low_bits"] <= above.high_bits and below.low_bits <= row["upper_high_bits"]
+        # The truth is known to its own standard error only: half of its interval comes on top.
+        assert row["value_bits"] >= below.value_bits - 0.05 - (below.high_bits - below.low_bits) / 2
