@@ -6,9 +6,8 @@ the same text for the same tokens; losses are kept for each held-out document of
 130M parameters on 8 billion tokens of FineWeb: these runs are at 0.3M and 1M parameters and at most 0.2 million tokens,
 40,000 times fewer, and say nothing of its scale beyond the trend they show.
 
-About 25 minutes of one idle core. What has been run is not run again, each part in a folder of `--out`; all of one seed
-comes before any of the next, so that a run that is stopped has whole seeds. `--collect` only writes the tables of what
-is there.
+About 25 minutes of one idle core. What has been run is not run again, each part in a folder of `--out`. `--collect`
+only writes the tables of what is there.
 
     python -m analyses.ema_language_model --data ../shared/data --out out/lm
 """
@@ -44,6 +43,8 @@ from infodil.processing import ablate_predictor, compare_losses, decompose_gap
 
 TITLES = r"(?m)^ = [^=].*[^=] = $"
 """Where an article of wikitext begins."""
+PARTS = ("pair", "ablation", "gap", "families", "trend")
+"""In this order, each for every seed: a run that is stopped has what matters most."""
 HELD_OUT = {"c4-sample": "c4-documents.jsonl.gz", "wikitext-2": "test.txt.gz"}
 
 
@@ -87,16 +88,23 @@ class Cell:
         return f"{self.family}-linear-{self.size}-{self.steps}-{self.seed}"
 
 
-def cells(config, seed):
-    """All families at the largest size and budget; traces and attention at every size and budget."""
-    wanted = [Cell(family, config.sizes[-1], config.steps, seed) for family in FAMILIES]
-    wanted += [
-        Cell(family, size, round(share * config.steps), seed)
-        for size in config.sizes
-        for share in reversed(config.shares)
-        for family in ("spen", "attention")
-    ]
-    return list(dict.fromkeys(wanted))
+def cells(config, seed, part=None):
+    """The models of a part of the study, or of all of it."""
+    wanted = {
+        # What is compared in every table, then all families, at the largest size and budget.
+        "pair": [
+            Cell(family, config.sizes[-1], config.steps, seed) for family in ("spen", "attention", config.gap_reference)
+        ],
+        "families": [Cell(family, config.sizes[-1], config.steps, seed) for family in FAMILIES],
+        "trend": [
+            Cell(family, size, round(share * config.steps), seed)
+            for size in config.sizes
+            for share in reversed(config.shares)
+            for family in ("spen", "attention")
+        ],
+    }
+    chosen = [wanted.get(part, [])] if part else wanted.values()
+    return list(dict.fromkeys(cell for some in chosen for cell in some))
 
 
 def texts(data, out, config):
@@ -202,10 +210,9 @@ def run_gap(config, text, test, out, seed):
         progress=False,
     )
     print(found, flush=True)
+    losses = {f"{name}_loss_nats": nats for name, nats in found.losses_nats.items()}
     told = {"documents": found.documents, "tokens": found.tokens, "sites": " ".join(found.sites)}
-    rows = [
-        {"seed": seed, "reference": config.gap_reference, **row, **told, **found.losses_nats} for row in found.rows()
-    ]
+    rows = [{"seed": seed, "reference": config.gap_reference, **row, **told, **losses} for row in found.rows()]
     write_whole(place, json.dumps(rows, indent=2))
 
 
@@ -357,12 +364,14 @@ def main():
     made_by = {name: provenance()[name] for name in ("commit", "dirty", "date")}
     text, held_out = texts(options.data, options.out, config)
     test = next(iter(held_out.values()))
-    for seed in () if options.collect else config.seeds:
-        for cell in cells(config, seed):
+    for part, seed in () if options.collect else ((part, seed) for part in PARTS for seed in config.seeds):
+        if part == "ablation":
+            ablation(config, text, test, options.out, [seed])
+        elif part == "gap":
+            run_gap(config, text, test, options.out, seed)
+        for cell in cells(config, seed, part):
             run_cell(cell, config, text, held_out, options.out, made_by)
-        run_gap(config, text, test, options.out, seed)
-        ablation(config, text, test, options.out, [seed])
-        print(f"seed {seed} is done", flush=True)
+        print(f"{part} of seed {seed} is done", flush=True)
     if not options.smoke:
         collect(config, options, text, held_out)
 

@@ -26,8 +26,21 @@ _HOME = {
     "Estimate": "infodil.estimate",
 }
 _MODULES = (
-    *("bounds", "checks", "cli", "corpus", "encoders", "entropy", "estimate", "lm", "plots", "precision", "probes"),
-    *("processing", "report", "resampling", "sources", "testing", "traces"),
+    *(
+        "bounds",
+        "checks",
+        "cli",
+        "corpus",
+        "encoders",
+        "entropy",
+        "estimate",
+        "lm",
+        "mi",
+        "plots",
+        "precision",
+        "probes",
+    ),
+    *("processing", "report", "resampling", "roles", "sources", "testing", "traces"),
 )
 
 __all__ = [

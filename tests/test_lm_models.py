@@ -182,6 +182,19 @@ def test_a_selective_trace_is_its_recurrence():
         torch.testing.assert_close(selective_bank(x, logits)[:, place], state, rtol=1e-4, atol=1e-5)
 
 
+def test_traces_keep_their_precision_under_autocast():
+    x = torch.randn(1, 60, 4)
+    logits = torch.logit(torch.tensor([0.5, 0.02])).expand(1, 60, 2)
+    exact = ema_bank(x, (0.5, 0.02))
+    with torch.autocast("cpu", torch.bfloat16):
+        for traces in (
+            ema_bank(x, (0.5, 0.02)),
+            learnable_bank(x, torch.tensor([0.5, 0.02])),
+            selective_bank(x, logits),
+        ):
+            torch.testing.assert_close(traces, exact, rtol=1e-5, atol=1e-5)  # bfloat16 would be off by 1e-2
+
+
 @pytest.mark.parametrize("tokens", [1, 2, 7, 16, 33])
 def test_a_gated_scan_is_its_recurrence(tokens):
     decay, x = torch.rand(2, tokens, 5), torch.randn(2, tokens, 5)

@@ -224,6 +224,27 @@ def test_a_run_leaves_a_model_that_is_an_encoder_with_its_tokenizer(config, tmp_
     }  # fmt: skip
 
 
+def test_a_dataset_id_is_streamed_no_further_than_needed(config, texts, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    read = []
+
+    def rows():
+        for place, text in enumerate(texts * 50):
+            read.append(place)
+            yield {"text": text}
+
+    def load_dataset(path, name, **options):
+        assert (path, name, options) == ("owner/web", "en", {"split": "train", "streaming": True})
+        return datasets.IterableDataset.from_generator(rows)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    corpus = {"source": "owner/web", "name": "en", "tokenizer": "bytes"}
+    result = train_run(config | {"corpus": corpus, "max_tokens": 8_000}, tmp_path / "run", progress=False)
+    assert result["text"]["tokens"] == 8_000
+    assert len(read) < 2 * 256 + 40  # texts are encoded 256 at once
+    assert result["text"]["origin"]["id"] == "owner/web"
+
+
 def test_the_text_is_made_once(config, tmp_path, monkeypatch):
     corpus = load_corpus(config["corpus"]["source"], tokenizer="bytes")
     first = prepare_text(corpus, tmp_path / "text", progress=False)
@@ -341,6 +362,8 @@ class Unstable(nn.Module):
         ({"training": {"token": 5}}, "`training` must be one of .*, got 'token': did you mean 'tokens'"),
         ({"corpus": {"name": "en"}}, "`corpus` must have 'source', got"),
         ({"corpus": {"source": "sample", "tokeniser": "bpe"}}, "`corpus` must be one of .*did you mean 'tokenizer'"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0"),
+        ({"device": "nowhere"}, "`device` 'nowhere' is not there: pass 'cpu'"),
         ({"trainig": {}}, "`config` must be one of .*did you mean 'training'"),
         ({"training": {"tokens": 500, "peak_rate": 0.0}}, "`peak_rate` must be above 0.0"),
         ({"training": {"tokens": 500, "precision": "float16"}}, "`precision` must be one of 'float32' or 'bfloat16'"),

@@ -220,6 +220,19 @@ def test_a_gap_between_language_models(sums):
     assert all(torch.equal(weight, old) for weight, old in zip(models[0].parameters(), before, strict=True))
 
 
+def test_a_transformer_of_hugging_face_is_taken_apart():
+    transformers = pytest.importorskip("transformers")
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=300, n_positions=32, n_embd=8, n_layer=2,
+                                                                 n_head=2))  # fmt: skip
+    reference = LanguageModel(LanguageModelConfig("spen", 256, **TINY))
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abc"), 70)) for _ in range(40)]
+    corpus = load_corpus(texts, tokenizer="bytes")  # the ids of the transformer are padded beyond the bytes
+    found = decompose_gap(model, reference, corpus, sites=[-1], tokens=400, window=24, progress=False)
+    assert found.sites == ("layer.2",)
+    assert found.documents > 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

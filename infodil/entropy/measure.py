@@ -1,13 +1,12 @@
 """Entropy of a discrete variable from samples: an estimate, and bounds on both sides. All values are in bits."""
 
-__all__ = ["entropy", "entropy_bounds", "upper_entropy_nats"]
+__all__ = ["entropy", "entropy_bounds", "most_categories", "upper_entropy_nats"]
 
 import math
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
-from scipy.special import stdtrit
+from jaxtyping import Float64, Int
 
 from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.entropy.bounds import (
@@ -20,6 +19,7 @@ from infodil.entropy.bounds import (
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
 from infodil.entropy.labels import Labels, codes_of, design_effect, units_of
 from infodil.estimate import BITS_PER_NAT, Estimate
+from infodil.resampling import mean_reach
 
 
 def entropy(
@@ -63,7 +63,7 @@ def entropy(
     if (counts == 1).sum() > len(codes) / 2:
         warnings.append("more than half of the samples were seen once: the value leans on what was not seen.")
     value = float(entropy_nats(counts, method, alphabet=alphabet))
-    reach = _reach(-np.log(counts / len(codes))[codes], units, confidence)
+    reach = mean_reach(-np.log(counts / len(codes))[codes], units, confidence)
     return _bits(value, value - reach, value + reach, "estimate", confidence, len(codes), method, tuple(warnings))
 
 
@@ -76,9 +76,9 @@ def entropy_bounds(
     deviation (its mean is never above the truth); above, the least of the logarithm of the alphabet, plug-in entropy
     plus the most that its mean can fall short plus its deviation, and the largest entropy within the relative entropy
     that frequencies stray from probabilities. No upper bound exists without the size of the alphabet: an endless tail
-    that was never seen could hold any number of bits. Where it is not named, Chao's estimate of it is used, which is
-    itself a lower estimate, and a warning says so. With groups, the samples count for as many as the groups are worth
-    by the spread of their frequencies, which is estimated.
+    that was never seen could hold any number of bits. Where it is not named, one more than the upper end of Chao's
+    estimate of it is used, which is itself low where many were seen once, and a warning says so. With groups, the
+    samples count for as many as the groups are worth by the spread of their frequencies, which is estimated.
 
     Args:
         labels: One a sample, whole numbers.
@@ -113,13 +113,13 @@ def entropy_bounds(
     rest = ("lower bound", confidence, len(codes), "plug-in less its deviation", ())
     lower = _bits(plugin, plugin - drop, plugin, *rest)
     high = upper_entropy_nats(counts, alphabet, worth, failure)
-    size = alphabet if alphabet is not None else _guess_alphabet(counts)
+    size = alphabet if alphabet is not None else most_categories(counts)
     value = min(plugin + plugin_bias_nats(worth, size), high)
     warnings = ()
     if alphabet is None:
         warnings = (
-            f"`alphabet` was not named: the bound holds if there are no more than {size} categories, as Chao's "
-            "estimate has it.",
+            f"`alphabet` was not named: the bound holds if there are no more than {size} categories, the upper "
+            "end of Chao's estimate.",
         )
     rest = ("upper bound", confidence, len(codes), "largest entropy allowed", warnings)
     return lower, _bits(value, value, high, *rest)
@@ -134,7 +134,7 @@ def upper_entropy_nats(
         >>> bool(upper_entropy_nats(np.array([50.0, 50.0]), 2, 100.0, 0.05) == np.log(2))
         True
     """
-    size = alphabet if alphabet is not None else _guess_alphabet(counts)
+    size = alphabet if alphabet is not None else most_categories(counts)
     if size == 1:
         return 0.0
     plugin = float(entropy_nats(counts, "plug-in"))
@@ -147,16 +147,23 @@ def upper_entropy_nats(
     return min(plugin + near, widest, math.log(size))
 
 
-def _guess_alphabet(counts: Float64[np.ndarray, "categories"]) -> int:
-    return math.ceil(float(chao1(counts)))
+def most_categories(counts: Int[np.ndarray, "categories"] | Float64[np.ndarray, "categories"]) -> int:
+    """How many categories there may be: one more than the upper end of the interval of Chao's estimate.
 
+    Reference:
+        Chao (1987), Biometrics 43, equations 8 and 12: the number unseen is taken as log-normal.
 
-def _reach(terms: Float64[np.ndarray, "samples"], units: np.ndarray | None, confidence: float) -> float:
-    """Half the width of Student's interval for the mean of terms, or of their sums by group."""
-    centred = terms - terms.mean()
-    sums = centred if units is None else np.bincount(units, centred)
-    error = math.sqrt(float(np.sum(sums**2)) * len(sums) / (len(sums) - 1)) / len(terms)
-    return float(stdtrit(len(sums) - 1, 0.5 + confidence / 2)) * error
+    Example:
+        >>> most_categories(np.array([50.0, 50.0]))  # none seen once: one more may have been missed
+        3
+    """
+    seen, once, twice = (int(part.sum()) for part in (counts > 0, counts == 1, counts == 2))
+    unseen = float(chao1(counts)) - seen
+    if unseen <= 0:
+        return seen + 1
+    ratio = once / (twice + 1)
+    variance = (twice + 1) * (ratio**2 / 2 + ratio**3 + ratio**4 / 4)
+    return seen + 1 + math.ceil(unseen * math.exp(1.96 * math.sqrt(math.log1p(variance / unseen**2))))
 
 
 def _prepare(

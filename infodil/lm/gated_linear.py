@@ -50,7 +50,7 @@ class GatedLinearBlock(nn.Module):
     ) -> Float[Tensor, "documents tokens dim"]:
         """The stream that the block leaves; its own states are put into `keep`."""
         x = self.before_recurrence(stream)
-        decay = self.decay(x).sigmoid()
-        state = keep["state"] = gated_scan(decay, (1 - decay) * self.value(x))  # [documents, tokens, dim]
+        decay = self.decay(x).float().sigmoid()  # near one, half precision has few values
+        state = keep["state"] = gated_scan(decay, (1 - decay) * self.value(x).float())  # [documents, tokens, dim]
         stream = stream + self.out(state * nn.functional.silu(self.gate(x)))
         return stream + self.feed_forward(self.before_feed_forward(stream))

@@ -1,6 +1,6 @@
 """Processes that share a training run: `torchrun` starts them, gradients are averaged, the first one writes."""
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "own_device", "processes"]
 
 import datetime
 import os
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+
+from infodil.checks import UserError
 
 PATIENCE = datetime.timedelta(hours=6)
 """How long the others wait while the first one makes the tokens."""
@@ -42,6 +44,22 @@ class Processes:
         if self.count > 1:
             dist.all_reduce(values)
         return values
+
+
+def own_device(device: str) -> torch.device:
+    """The device of this process: with several GPUs, the one that `torchrun` numbers.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    try:
+        if device == "cuda" and "LOCAL_RANK" in os.environ:
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+            torch.cuda.set_device(device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"`device` {device!r} is not there: pass 'cpu' or another device of this machine.") from None
+    return torch.device(device)
 
 
 @contextmanager

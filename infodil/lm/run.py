@@ -5,7 +5,6 @@ __all__ = ["RunConfig", "load_language_model", "named_run", "read_run", "train_r
 import dataclasses
 import inspect
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from infodil.corpus import Corpus, as_tokenizer, load_corpus
 from infodil.lm.checkpoint import load_checkpoint
 from infodil.lm.config import FAMILIES, SIZES, LanguageModelConfig
 from infodil.lm.model import LanguageModel, count_parameters, named_config
-from infodil.lm.parallel import Processes, processes
+from infodil.lm.parallel import Processes, own_device, processes
 from infodil.lm.scoring import score_text
 from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import train_language_model
@@ -133,10 +132,7 @@ def train_run(
     """
     config = config if isinstance(config, RunConfig) else read_run(config)
     out = Path(out)
-    device = config.device
-    if device == "cuda" and "LOCAL_RANK" in os.environ:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
+    device = own_device(config.device)
     with processes(device) as among:
         size = SIZES[config.model["size"]]
         tokens = config.training.get("tokens", TOKENS_PER_PARAMETER * size.parameters)

@@ -66,7 +66,9 @@ def selective_bank(
     past = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
     # Both orders of a sum are far from zero where it is small: the difference is taken before the exponential.
     weights = (kept[..., :, None] + written[..., None, :]).masked_fill(~past, -torch.inf).exp()
-    return torch.einsum("bsij,bjd->bisd", weights, x.float()).to(x.dtype)
+    # Autocast would round the weights of old tokens away, which `ema_bank` does not.
+    with torch.autocast(x.device.type if x.device.type != "meta" else "cpu", enabled=False):
+        return torch.einsum("bsij,bjd->bisd", weights, x.float()).to(x.dtype)
 
 
 def gated_scan(

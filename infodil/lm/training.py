@@ -57,6 +57,7 @@ class Budget:
         check_between("peak_rate", self.peak_rate, 0.0, math.inf, open_low=True)
         check_between("weight_decay", self.weight_decay, 0.0, math.inf)
         check_between("clip", self.clip, 0.0, math.inf, open_low=True)
+        check_whole("seed", self.seed, 0, "pass 0 or more")
         check_one_of("precision", self.precision, ("float32", "bfloat16"))
 
     @property

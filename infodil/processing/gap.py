@@ -16,7 +16,7 @@ from infodil.checks import UserError, check_between, check_whole
 from infodil.corpus import Split, load_corpus
 from infodil.encoders import Encoder, choose_sites, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.lm import TextLoss, score_text
+from infodil.lm import TextLoss, next_token_windows, score_text
 from infodil.processing.differences import ratio_replicates
 from infodil.processing.readers import HIDDEN, StateReader, keep_better
 from infodil.resampling import MOST_UNITS, interval
@@ -147,12 +147,11 @@ def decompose_gap(
     for name, value in (("tokens", tokens), ("window", window), ("batch_size", batch_size), ("hidden", hidden)):
         check_whole(name, value, 1, "pass 1 or more")
     check_between("confidence", confidence, 0.5, 1.0, open_low=True)
-    splits, vocabulary = splits_of(text, model)
-    for name, one in (("model", model), ("reference", reference)):
-        known = getattr(one, "vocabulary", None)
-        if known is not None and known != vocabulary:
-            raise UserError(f"`{name}` has {known} types and `text` {vocabulary}: tokenise for both models alike.")
+    text = text if hasattr(text, "splits") else load_corpus(text).tokenize(getattr(model, "tokenizer", None))
+    splits = text.splits
     own, other = logits_of(model), logits_of(reference)
+    width = check_types("model", model, own, text.vocabulary)
+    check_types("reference", reference, other, text.vocabulary)
     encoder = encoder if encoder is not None else states_of(model, sites)
     chosen, dims = read_sites(encoder, sites)
     device = device_of(model)
@@ -166,14 +165,14 @@ def decompose_gap(
     options = {"tokens": tokens, "window": window, "batch_size": batch_size, "peak_rate": peak_rate, "seed": seed,
                "weight_decay": 0.0, "progress": progress}  # fmt: skip
     train = splits["train"].tokens
-    refitted = StateReader(own, encoder, chosen, dims, vocabulary).to(device)
+    refitted = StateReader(own, encoder, chosen, dims, width).to(device)
     keep_better(refitted, choose, train, words="refitting", **options)
-    stronger = StateReader(own, encoder, chosen, dims, vocabulary, hidden=hidden, seed=seed).to(device)
+    stronger = StateReader(own, encoder, chosen, dims, width, hidden=hidden, seed=seed).to(device)
     stronger.linear.load_state_dict(refitted.linear.state_dict())
     keep_better(stronger, choose, train, words="reading", **options)
     readers = {"model": own, "refitted": refitted, "stronger": stronger, "reference": other}
     losses = {name: score(one, splits["test"], f"scoring {name}") for name, one in readers.items()}
-    return split_gap(losses, chosen, bound, entropy_nats(splits["test"], vocabulary), confidence, seed)
+    return split_gap(losses, chosen, bound, entropy_nats(splits["test"]), confidence, seed)
 
 
 def split_gap(
@@ -221,12 +220,14 @@ def split_gap(
     )
 
 
-def splits_of(text: Any, model: Any) -> tuple[dict[str, Split], int]:
-    """Train, calibration and test, and the number of types."""
-    if hasattr(text, "splits"):
-        return text.splits, text.vocabulary
-    tokens = load_corpus(text).tokenize(getattr(model, "tokenizer", None))
-    return tokens.splits, tokens.vocabulary
+def check_types(name: str, model: Any, logits: Callable[[Tensor], Tensor], vocabulary: int) -> int:
+    """The width of a model's logits; `UserError` where its ids are not those of the text."""
+    width = logits(torch.zeros(1, 2, dtype=torch.long)).shape[2]
+    known = getattr(model, "vocabulary", vocabulary)
+    if known != vocabulary or width < vocabulary:  # wider logits are padded: no id of the text is missing
+        had = known if known != vocabulary else width
+        raise UserError(f"`{name}` has {had} types and `text` {vocabulary}: tokenise for both models alike.")
+    return width
 
 
 def logits_of(model: Any) -> Callable[[Tensor], Tensor]:
@@ -238,16 +239,18 @@ def logits_of(model: Any) -> Callable[[Tensor], Tensor]:
     if isinstance(model, nn.Module):
         model.eval()
 
+    device = device_of(model)
+
     @torch.no_grad()
     def logits(tokens: Tensor) -> Tensor:
-        found = model(tokens)
+        found = model(tokens.to(device))
         found = getattr(found, "logits", found)
         if not isinstance(found, Tensor) or found.dim() != 3 or tuple(found.shape[:2]) != tuple(tokens.shape):
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise UserError(
                 f"`model` must give logits [documents, tokens, vocabulary] for ids {tuple(tokens.shape)}, got {got}."
             )
-        return found
+        return found.to(tokens.device)
 
     return logits
 
@@ -259,8 +262,7 @@ def states_of(model: Any, sites: Any) -> Encoder:
 
 def read_sites(encoder: Encoder, sites: Any) -> tuple[tuple[str, ...], list[int]]:
     """Names and widths of the states to read."""
-    with torch.no_grad():
-        states = encoder.encode(torch.zeros(1, 2, dtype=torch.long))
+    states = encoder.encode(torch.zeros(1, 2, dtype=torch.long))
     chosen = tuple(choose_sites(sites, list(states)))
     return chosen, [states[site].shape[2] for site in chosen]
 
@@ -271,7 +273,12 @@ def device_of(model: Any) -> torch.device:
     return torch.device("cpu") if parameter is None else parameter.device
 
 
-def entropy_nats(split: Split, vocabulary: int) -> float:
-    """Plug-in entropy of the tokens of a split: biased low, so that a bound that rests on it errs to the safe side."""
-    shares = np.bincount(split.tokens, minlength=vocabulary) / len(split.tokens)
-    return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+def entropy_nats(split: Split) -> float:
+    """Plug-in entropy of the predicted tokens: biased low, so that a bound that rests on it errs to the safe side."""
+    counts = np.zeros(0)
+    for rows, _ in next_token_windows(split, 512, 64):
+        more = np.bincount(rows[:, 1:][rows[:, 1:] >= 0].numpy(), minlength=len(counts)).astype(float)
+        more[: len(counts)] += counts
+        counts = more
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
