@@ -16,7 +16,7 @@ from infodil.mi.choosing import LOW_DIMS, choose, neighbour_coordinates
 from infodil.mi.contrastive import CONTRASTIVE, contrastive
 from infodil.mi.discrete import discrete_information
 from infodil.mi.elliptical import student_copula
-from infodil.mi.gaussian import Reading, canonical, check_no_copy, gaussian, normal_scores
+from infodil.mi.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
 from infodil.mi.learned import learned
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
 from infodil.mi.rows import Rows, number_groups, read_rows
@@ -137,11 +137,11 @@ def estimate(
         )
     if options is LABELS:
         return _labels_and_vectors(first, second, groups, seed, confidence)
+    check_enough(len(first.values), first.dim + second.dim)
     scores = normal_scores(first.values), normal_scores(second.values)
     rows = read_rows(len(first.values), groups, *scores)
-    if len(first.values) > first.dim + second.dim:
-        for pair in ((first.values, second.values), scores):
-            check_no_copy(*canonical(*pair))
+    for pair in ((first.values, second.values), scores):
+        check_no_copy(*canonical(*pair))
     if method == "auto":
         method, reading = choose(first, second, rows, seed)
     else:
@@ -151,6 +151,7 @@ def estimate(
 
 def _labels_and_vectors(first: Variable, second: Variable, groups: object, seed: int, confidence: float) -> Estimate:
     labels, vectors = (first, second) if first.discrete else (second, first)
+    check_enough(len(labels.values), vectors.dim)
     rows = read_rows(len(labels.values), groups, normal_scores(vectors.values))
     reading = ross(labels.values, neighbour_coordinates(vectors), rows, seed=seed)
     typical = np.median(np.unique(labels.values, return_counts=True)[1])
