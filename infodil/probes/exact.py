@@ -114,6 +114,7 @@ class ExactReader:
 
     name = "exact"
     raw = True
+    knows_the_code = True
     passes = 1
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:

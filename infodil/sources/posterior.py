@@ -1,6 +1,6 @@
 """A linear code with declared noise: the posterior over its tokens, by enumerating the sequences that it could hold."""
 
-__all__ = ["MOST_SEQUENCES", "Channel", "information_density_bits", "longest_window", "rounding"]
+__all__ = ["MOST_SEQUENCES", "Channel", "draw_posteriors", "information_bits_drawn", "longest_window", "rounding"]
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 from infodil.checks import UserError, check_whole
 from infodil.estimate import BITS_PER_NAT
 from infodil.sources.enumeration import log_joint, marginals, sequence_prior, superpose
-from infodil.sources.tokens import entropy_bits, log_prior_of, markov
+from infodil.sources.tokens import log_prior_of, markov
 
 MOST_SEQUENCES = 2**20
 """Sequences enumerated for one state at most: the answer costs time in proportion."""
@@ -218,13 +218,12 @@ class Channel:
 
 
 @torch.no_grad()
-def information_density_bits(
+def draw_posteriors(
     channel: Channel, embedding: Float[Tensor, "vocabulary dim"], lags: Sequence[int], samples: int, seed: int
-) -> Float[Tensor, "samples lags"]:
-    r"""Draws of :math:`\log_2 p(x_{t-k} \mid h_t) + H(X)`, whose mean at each lag is the mutual information, in bits.
+) -> tuple[Float[Tensor, "samples lags vocabulary"], Int[Tensor, "samples lags"]]:
+    """Log-posteriors, nats, of states drawn from the model, and the tokens that were sent.
 
-    States are drawn from the model, all with every token that the weights reach behind them. Where some tokens could
-    not be enumerated (`channel.is_exact`) the posterior is not quite Bayes' and the mean is a lower bound.
+    All states have every token that the weights reach behind them.
     """
     drawn = markov(
         channel.follow.cpu().numpy(), documents=samples, tokens=max(channel.reach, *lags) + 1, seed=seed
@@ -241,8 +240,21 @@ def information_density_bits(
     for lag in range(channel.reach):
         states += channel.weights[:, lag, None] * vectors[drawn[:, lag].to(vectors.device)][:, None]
     posterior, _ = channel.log_posterior(states, lags)
-    true = posterior.gather(2, drawn[:, list(lags), None].to(posterior.device)).squeeze(2)
-    return entropy_bits(channel.prior.cpu().numpy()) + true.cpu() * BITS_PER_NAT
+    return posterior, drawn[:, list(lags)].to(posterior.device)
+
+
+def information_bits_drawn(
+    channel: Channel, embedding: Float[Tensor, "vocabulary dim"], lags: Sequence[int], samples: int, seed: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    r"""Mutual information at each lag, and its standard error: the mean of :math:`D(p(\cdot \mid h) \| p)` over states.
+
+    The posterior's divergence from the prior has the mean of the log of their ratio at the token that was sent, and
+    less spread, for what was sent is averaged over.
+    """
+    posterior, _ = draw_posteriors(channel, embedding, lags, samples, seed)
+    gain = torch.where(posterior > -math.inf, posterior.exp() * (posterior - channel.prior.log()), 0.0)
+    bits = gain.sum(2) * BITS_PER_NAT
+    return tuple(bits.mean(0).tolist()), tuple((bits.std(0) / math.sqrt(samples)).tolist())
 
 
 def singular(

@@ -136,6 +136,10 @@ def iid(
 ) -> IID:
     r"""Draw tokens independently, all from one distribution.
 
+    ::
+
+        p --> x_1    p --> x_2    p --> x_3   ...
+
     .. math:: H = -\sum_i p_i \log_2 p_i, \qquad p_i = 1/V \text{ or } p_i \propto (i + 1)^{-s}
 
     Args:
@@ -174,6 +178,10 @@ def markov(
     seed: int = 0,
 ) -> Markov:
     r"""Draw a stationary Markov chain of order 1: each token depends on the one before it alone.
+
+    ::
+
+        mu --> x_1 --P--> x_2 --P--> x_3 --P--> ...
 
     The stationary distribution solves :math:`\mu P = \mu`; each document starts in it, so every position has it.
 
