@@ -5,9 +5,9 @@ structure-dependent roles; 61.8 after transfer to another grammar, 84 on deeper 
 grammar A, its held-out nouns, its structure-dependent roles, and deeper embedding; `sizes` of the training text;
 `transfer` to the verb-final grammar B through universal parts of speech; `rivals`, what else was tried on the same
 traces and states. One row for each condition, seed, text, group of tokens and way of naming the units. A cell that was
-run is not run again.
+run is not run again. `picture` draws one sentence and the confusion of roles.
 
-    python -m analyses.grammatical_roles headline sizes transfer rivals
+    python -m analyses.grammatical_roles headline sizes transfer rivals picture
 """
 
 import argparse
@@ -108,6 +108,38 @@ def transferred(cell, config, tuning):
     return [{**row, **extra} for row in run_trial(condition, trial, texts, groups)]
 
 
+def picture(seed, config):
+    """Which roles the units take for which on test text, and one sentence of it."""
+    torch.set_num_threads(1)
+    of = grammar("A")
+    train, validation = texts_of(of, seed, config.sentences, config)
+    test = of.sample(config.test, seed=10 * seed + 3)
+    trial = Trial(train, validation, seed, config.architecture)
+    predicted = CONDITIONS["Hebbian"](trial)[0]["many_to_one"](test)
+    names = test.role_names
+    counts = torch.zeros(len(names), len(names), dtype=torch.long)
+    named = test.present & (predicted >= 0)
+    counts.index_put_((test.roles[named], predicted[named]), torch.tensor(1), accumulate=True)
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    confusion = [
+        {"role": role, "predicted": other, "tokens": int(counts[row, column]), "share": float(shares[row, column])}
+        for row, role in enumerate(names)
+        for column, other in enumerate(names)
+    ]
+    # The first sentence of some length with a relative clause: not the best one.
+    lengths = test.present.sum(1)
+    fits = (test.depth.max(1).values == 1) & (lengths >= 12) & (lengths <= 15)
+    chosen = int(fits.nonzero()[0])
+    sentence = [
+        {"place": place, "word": test.vocabulary[word], "role": names[role], "predicted": names[guess]}
+        for place, (word, role, guess) in enumerate(
+            zip(test.words[chosen].tolist(), test.roles[chosen].tolist(), predicted[chosen].tolist(), strict=True)
+        )
+        if word >= 0
+    ]
+    return [[confusion, sentence]]
+
+
 def cells_of(part, config):
     """What is run for a part, and how."""
     whole, few = config.sentences, config.few_seeds
@@ -147,7 +179,7 @@ def show(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=("headline", "sizes", "transfer", "rivals"))
+    parser.add_argument("parts", nargs="+", choices=("headline", "sizes", "transfer", "rivals", "picture"))
     parser.add_argument("--out", type=Path, default=Path("out/roles"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--smoke", action="store_true")
@@ -156,6 +188,12 @@ def main():
     out = options.out / ("smoke" if options.smoke else "whole")
     tuned = run_cells([config.seeds[0]], partial(tune, config=config), ["tuning"], out, 1)[0]
     for part in options.parts:
+        if part == "picture":
+            ((confusion, sentence),) = run_cells([config.seeds[0]], partial(picture, config=config), [part], out, 1)
+            if not options.smoke:
+                write_results("roles_confusion", confusion, asdict(config))
+                write_results("roles_sentence", sentence, asdict(config))
+            continue
         work, cells = cells_of(part, config)
         names = ["-".join(map(str, (part, *cell))).replace(" ", "_") for cell in cells]
         rows = run_cells(cells, partial(work, config=config, tuning=Tuning(**tuned)), names, out, options.workers)
