@@ -20,7 +20,7 @@ TOGETHER = 128
 MOST_KNOWN = 500
 """So many of the most frequent words are known one by one: as company of others, and as what is expected."""
 
-LEADING = 64
+LEADING = 32
 """Directions of expectation in which units compete: beyond these there is nothing but noise."""
 
 LEAST_SPREAD = 1e-4
@@ -47,7 +47,7 @@ class Architecture:
     """Inhibition of a hidden unit by itself, as a share of the mean squared activity."""
     passes: int = 8
     """Of each competition over the text."""
-    restarts: int = 10
+    restarts: int = 16
     """Competitions from different first units; the one that represents its inputs best stays."""
 
     def __post_init__(self) -> None:
