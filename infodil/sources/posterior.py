@@ -167,11 +167,16 @@ class Channel:
             factor, mean = self.older_chain(first, seen)
             spread, axes = singular(factor)
         else:
-            over_scales, scale_axes = singular(self.weights[:, first:seen].T)
-            over_types, type_axes = singular(self.prior.sqrt()[:, None] * self.vectors)
-            spread, axes = torch.outer(over_scales, over_types).flatten(), torch.kron(scale_axes, type_axes)
-            mean = spread.new_zeros(1, numbers)
+            axes, scale = self.whiten_older(first, seen)
+            return axes, scale, scale.new_zeros(1, numbers)
         return axes, (spread**2 + self.sigma**2).rsqrt(), mean
+
+    def whiten_older(self, first: int, seen: int) -> tuple[Tensor, Tensor]:
+        """Axes and scales that make the noise and the independent tokens from lag `first` on white."""
+        over_scales, scale_axes = singular(self.weights[:, first:seen].T)
+        over_types, type_axes = singular(self.prior.sqrt()[:, None] * self.vectors)
+        spread, axes = torch.outer(over_scales, over_types).flatten(), torch.kron(scale_axes, type_axes)
+        return axes, (spread**2 + self.sigma**2).rsqrt()
 
     def left_out(self) -> float:
         """The largest standard deviation of the tokens that are not enumerated, in any direction, in units of sigma."""
