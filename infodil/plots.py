@@ -191,6 +191,7 @@ def role_sentence(frame: Any, ax: Any) -> Any:
     colours = {role: COLOURS[place % 10] for place, role in enumerate(roles)}
     with mpl.rc_context(STYLE):
         ax.set(xlim=(-0.6, len(frame) - 0.4), ylim=(-1.2, 1.2))
+        ax.set_title("above: named by units; below: true role", fontsize=8, loc="left", color=INK)
         ax.axis("off")
         for place, (word, role, predicted) in enumerate(
             zip(frame["word"], frame["role"], frame["predicted"], strict=True)
