@@ -86,6 +86,8 @@ def ema_channel(
     alphas = (alpha,) if isinstance(alpha, int | float) else tuple(alpha)
     check_not_empty("alpha", alphas, "pass at least one smoothing weight")
     vectors = embedding.detach().to("cpu", torch.float64)
+    if len(vectors) < 2:
+        raise UserError("`embedding` must have at least 2 types, got 1: one alone tells nothing.")
     if not sigma:
         raise UserError("`sigma` must be above 0, got 0: without noise a state tells every token that it can resolve.")
 
