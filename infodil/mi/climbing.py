@@ -79,6 +79,7 @@ def climb(
     frame = Frame.of(states[train].double())
     held = Calibration(frame.apply(states[calibration].double()).float(), labels[None, calibration])
 
+    doubt = 1.0 / (len(calibration) + 2.0)
     best: Reader | None = None
     most, weaker, left_out = 0.0, None, []
     for rung in OFFERED if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
@@ -93,11 +94,14 @@ def climb(
                 reader.update(frame.apply(states[rows].double()).float(), labels[None, rows])
             reader.end_pass(held)
         weaker = reader
-        gain = gains(reader, classes, held.states, held.labels[0])
+        gain = gains(reader, classes, held.states, held.labels[0], doubt)
         mean = float(gain.mean()) if certain(gain.numpy()) else 0.0
         if best is None or mean > most:
             best, most = reader, mean
-    gain = [gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows]) for rows in test.split(ROWS)]
+    gain = [
+        gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows], doubt)
+        for rows in test.split(ROWS)
+    ]
     log_prior = classes.log_prior[torch.from_numpy(tokens)[test]]
     return Answer(torch.cat(gain).numpy(), log_prior.double().numpy(), best.name, tuple(left_out))
 
@@ -128,11 +132,13 @@ def in_random_order(rows: Int[Tensor, "rows"], seed: int) -> Iterator[Int[Tensor
 
 
 def gains(
-    reader: Reader, classes: Classes, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]
+    reader: Reader, classes: Classes, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], doubt: float
 ) -> Float[Tensor, "rows"]:
     """Log-probability of each row's class under a reader beyond that under the prior, nats.
 
-    Within its class a type has the prior's probability, so this is the gain of the type, too.
+    Within its class a type has the prior's probability, so this is the gain of the type, too. The answer is the prior's
+    for one part in as many as there were calibration rows (Laplace's rule of succession): a reader that never erred on
+    them may err on the next row, and must not lose hundreds of bits there.
     """
     temperature, parts = reader.temperatures[0], []
     if temperature == 0.0:
@@ -141,4 +147,4 @@ def gains(
         logits = classes.class_log_prior + temperature * reader.scores(reader.prepare(some), 0)
         log = -torch.nn.functional.cross_entropy(logits, label, reduction="none")
         parts.append(log - classes.class_log_prior[label])
-    return torch.cat(parts).double()
+    return torch.logaddexp(torch.cat(parts).double() + np.log1p(-doubt), torch.tensor(np.log(doubt)))

@@ -142,9 +142,9 @@ def check_chain(
 
     A correct chain with sound bounds is accused with probability `1 - confidence` at most, whatever the number of
     links: each interval has the level `1 - (1 - confidence) / links`, and each of the two ends that a link rests on
-    fails with half of what is left. The paired difference of an estimator is taken with the delete-a-part jackknife
-    and Student's t: of an estimator whose bias differs between stages by more than this interval, it is the bias that
-    is accused.
+    fails with half of what is left. (Of an estimator of your own four ends are looked at, each with a quarter.) Its
+    paired difference is taken with the delete-a-part jackknife and Student's t: where its bias differs between stages
+    by more than this interval, it is the bias that is accused.
 
     Args:
         source: Integer tokens, `[samples]`.
@@ -181,7 +181,7 @@ def check_chain(
     group = None if groups is None else check_groups(groups, len(tokens))
     bounds = check_upper(upper, names)
 
-    level = 1.0 - (1.0 - confidence) / (len(stages) - 1)
+    level = 1.0 - (1.0 - confidence) / (len(stages) - 1) / (1 if estimator is None else 2)
     held = hold_out(tokens, first_numbers(states), group, seed)
     labels = pool_rare(tokens, held)
     with torch.no_grad():

@@ -26,12 +26,14 @@ FEWEST_PER_VALUE = 4
 def known_upper(
     tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut, seed: int, confidence: float
 ) -> Estimate:
-    """The least upper bound that samples give: of few different states, or else the entropy of the source."""
-    unit = held.resampled()
+    """The least upper bound that samples give: the entropy of the source, or what few different states can tell."""
+    # The least of two bounds fails where either does: each may with half the odds.
+    options = {"groups": held.resampled(), "seed": seed, "confidence": 0.5 + confidence / 2}
+    bounds = [entropy(tokens, **options)]
     values, number = torch.unique(states, dim=0, return_inverse=True)
-    if len(values) * FEWEST_PER_VALUE > len(tokens):
-        return entropy(tokens, groups=unit, seed=seed, confidence=confidence)
-    return discrete_bounds(tokens, number.numpy(), groups=unit, seed=seed, confidence=confidence)[1]
+    if len(values) * FEWEST_PER_VALUE <= len(tokens):
+        bounds.append(discrete_bounds(tokens, number.numpy(), **options)[1])
+    return min(bounds, key=lambda bound: bound.high_bits)
 
 
 def jackknife_change(
