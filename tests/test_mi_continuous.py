@@ -196,6 +196,18 @@ def test_labels_may_come_first_or_second_and_by_any_name():
     assert values[0] == values[1] == values[2]
 
 
+def test_labels_and_many_columns_go_to_the_readers():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 600)
+    y = 6.0 * labels[:, None] + generator.standard_normal((600, 5))
+    groups = np.repeat(np.arange(30), 20).astype(str)
+    bits = estimate(y, labels, groups=groups)
+    assert bits.kind == "lower bound"
+    assert bits.value_bits == pytest.approx(1.0, abs=0.05)
+    near = estimate(labels, y, "ross", groups=groups)
+    assert near.method == "ross" and "too low" in near.warnings[0]
+
+
 def test_columns_that_say_nothing_more_change_nothing():
     pair = normal_pair(0.75, 1, 1000, seed=0)
     x, y = pair.x.numpy(), pair.y.numpy()

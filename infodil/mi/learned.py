@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.special import logsumexp, ndtri
+from scipy.special import ndtri
 
 from infodil.checks import UserError
 from infodil.mi.critics import train_critic
@@ -70,8 +71,9 @@ def held_out_terms(scores: Float[ndarray, "rows rows"]) -> Float[ndarray, "rows"
     drawn pair is among the `m` it holds on average at every `m`, and is at most `log m` (Poole et al. 2019, "On
     Variational Bounds of Mutual Information", section 2.3).
     """
-    normal = (logsumexp(scores, axis=0) + logsumexp(scores, axis=1)) / 2.0 - math.log(len(scores))
-    return np.diag(scores) - normal
+    pairs = torch.from_numpy(scores)
+    normal = (torch.logsumexp(pairs, 0) + torch.logsumexp(pairs, 1)) / 2.0 - math.log(len(pairs))
+    return (pairs.diagonal() - normal).numpy()
 
 
 def cross_fit(
