@@ -50,9 +50,9 @@ class Config:
     lags: tuple[int, ...] = tuple(range(8))
     documents: int = 400
     tokens: int = 500
-    seeds: tuple[int, ...] = (0, 1, 2)
-    sequences: int = 2**14
-    truth_samples: int = 8000
+    seeds: tuple[int, ...] = (0,)
+    sequences: int = 2**16
+    truth_samples: int = 4000
     precisions: tuple[str, ...] = ("float32", "bfloat16", "snr=20dB")
     large_seed: int = 0
     large_every: int = 4

@@ -148,6 +148,17 @@ def test_a_model_without_a_code_has_no_genie():
         assert row["genie_bits"] is None and row["upper_by"] == "entropy"
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_numbers_that_are_exactly_zero_hide_nothing(precision):
+    # One-hot vectors: a type that has not occurred yet leaves a zero, and any trace of it is seen.
+    source = iid(5, documents=60, tokens=40, seed=1)
+    encoder = TraceEncoder(5, (0.3,), dim=5, embedding=torch.eye(5, dtype=torch.float64))
+    report = measure(encoder, source, precision=precision, lags=[0, 30], probes="gaussian")
+    for row in report.rows:
+        assert row["upper_bits"] == pytest.approx(row["ceiling_bits"], abs=1e-6)
+        assert math.isfinite(report.summary[0]["budget_bits"])
+
+
 def test_the_noise_of_a_format_is_that_of_its_smallest_numbers():
     states = torch.tensor([[1.5, 1.5], [1.5, 0.01]])
     sigma, law = noise_of(Observer.of("bfloat16", states), states)

@@ -22,10 +22,14 @@ from infodil.probes.channel import longest_window
 from infodil.probes.decoding import Code
 from infodil.sources import entropy_bits
 
+MOST_ROWS = 2048
 MOST_DIMS = 1024
-"""Wider states are seen through as many of their rows: the smaller side of a matrix decides what it costs."""
+"""Of wider states so many rows are looked at: the smaller side of a matrix decides what it costs."""
 
 FEWEST_ROWS = 8
+LEAST_ERROR = 1e-60
+"""Of an exact zero: its square must not vanish beside the states'."""
+
 LOG_LIKELIHOODS = 2**25
 DRAWS = (512, 4096)
 """The genie's draws of token and noise: fewest and most, fewer where types are many."""
@@ -108,7 +112,7 @@ def noise_of(observer: Observer, states: Float[Tensor, "rows dim"]) -> tuple[Flo
     """
     if observer.name not in PRECISIONS:
         return observer.unit, "gaussian"
-    errors = observer.errors(states).clamp(min=torch.finfo(torch.float64).tiny)
+    errors = observer.errors(states).clamp(min=LEAST_ERROR)
     return 1.0 / (1.0 / errors).mean(0), "uniform"
 
 
@@ -191,9 +195,8 @@ def budget_of(
     confidence: float,
 ) -> Estimate | None:
     """The budget from observed states; None where they are too few."""
-    rows = np.arange(len(states))
-    if states.shape[1] > MOST_DIMS:
-        rows = np.unique(np.linspace(0, len(states) - 1, MOST_DIMS).astype(int))
+    most = min(len(states), MOST_ROWS if states.shape[1] <= MOST_DIMS else MOST_DIMS)
+    rows = np.linspace(0, len(states) - 1, most).astype(int)
     if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
         return None
     return budget(states[rows], sigma, groups=group[rows], observed=True, noise=noise, confidence=confidence)
