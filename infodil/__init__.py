@@ -40,7 +40,7 @@ _MODULES = (
         "precision",
         "probes",
     ),
-    *("processing", "report", "resampling", "sources", "testing", "traces"),
+    *("processing", "report", "resampling", "roles", "sources", "testing", "traces"),
 )
 
 __all__ = [

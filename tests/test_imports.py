@@ -18,7 +18,7 @@ FLOORS = [
     {"entropy", "sources"},
     {"encoders", "lm", "probes", "report"},
     {"bounds", "mi"},
-    {"measure", "processing"},
+    {"measure", "processing", "roles"},
     {"testing"},
     {"cli"},
     {"__init__", "__main__"},

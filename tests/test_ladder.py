@@ -10,6 +10,7 @@ from torch import nn
 from infodil import load_corpus, load_report, recoverability
 from infodil.checks import UserError
 from infodil.encoders import (
+    BUILT_IN,
     AttentionEncoder,
     CombinedEncoder,
     GRUEncoder,
@@ -52,6 +53,13 @@ def module_encoder():
     return ModuleEncoder(Recurrent(), "")
 
 
+def transformer_encoder():
+    transformers = pytest.importorskip("transformers", reason="infodil[hf] is not installed")
+    torch.manual_seed(7)
+    shape = {"vocab_size": TYPES, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 64}
+    return HuggingFaceEncoder(transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape)))
+
+
 ENCODERS = {
     "ema": lambda: TraceEncoder(TYPES, (0.3,), dim=4),
     "ema_bank": lambda: TraceEncoder(TYPES, (0.5, 0.1), dim=4),
@@ -59,6 +67,8 @@ ENCODERS = {
     "gru": lambda: GRUEncoder(TYPES, dim=8),
     "attention": lambda: AttentionEncoder(TYPES, dim=8, layers=1, heads=2),
     "module": module_encoder,
+    "combined": lambda: CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()}),
+    "huggingface": transformer_encoder,
 }
 
 
@@ -89,10 +99,16 @@ def by_place(report):
 # ---------------------------------------------------------------------------------------------------- the rungs
 
 
+def test_every_built_in_encoder_is_here():
+    assert set(BUILT_IN) <= set(ENCODERS)
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_no_rung_falls_below_a_weaker_one(name, tokens):
-    known = [probe for probe in LADDER if knows_the_code(probe)] if name.startswith("ema") else []
-    report = measure(ENCODERS[name](), tokens, probes=[*known, *TRAINED])
+    encoder = ENCODERS[name]()
+    told = any(superposition(encoder, site) for site in encoder.sites)
+    known = [probe for probe in LADDER if told and knows_the_code(probe)]
+    report = measure(encoder, tokens, probes=[*known, *TRAINED])
     assert list(report.probes) == [*TRAINED, *known]
     for rungs in by_place(report).values():
         weaker = []

@@ -1,6 +1,6 @@
 """Entropy of a discrete variable from how often each of its values was seen. Counts in, nats out."""
 
-__all__ = ["METHODS", "Method", "chao1", "entropy_nats"]
+__all__ = ["METHODS", "Method", "chao1", "entropy_nats", "unseen_nats"]
 
 from typing import Literal
 
@@ -117,10 +117,10 @@ def _chao_wang_jost(n: Counts) -> Entropies:
     none = np.where(twice > 0, 2 * twice, 2.0)
     rest = np.where(twice > 0, (total - 1) * once, (total - 1) * (once - 1))
     share = np.where(once > 0, none / np.maximum(none + rest, 1.0), 1.0)
-    return seen + once / total * _unseen(share, total)
+    return seen + once / total * unseen_nats(share, total)
 
 
-def _unseen(share: Entropies, total: Entropies) -> Entropies:
+def unseen_nats(share: Entropies, total: Entropies) -> Entropies:
     r"""The bracket of equation 7, :math:`(1-A)^{1-N} \{-\log A - \sum_{r=1}^{N-1} (1-A)^r / r\}`, without cancellation.
 
     It is the rest of the logarithm's series, :math:`\sum_{j \ge 0} (1-A)^{j+1} / (N+j)`, hence

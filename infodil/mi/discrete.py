@@ -6,10 +6,9 @@ from typing import Literal
 
 from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.entropy import METHODS, Method
-from infodil.entropy.bounds import plugin_bias_nats
 from infodil.entropy.labels import Labels
-from infodil.entropy.measure import most_categories, upper_entropy_nats
 from infodil.estimate import BITS_PER_NAT, Estimate, Kind
+from infodil.mi.ceiling import ceiling_nats
 from infodil.mi.held_out import held_out_gains_nats
 from infodil.mi.intervals import interval_reaches
 from infodil.mi.joint import Joint, count_pairs
@@ -94,11 +93,9 @@ def discrete_bounds(
 ) -> tuple[Estimate, Estimate]:
     r"""A lower and an upper bound on the mutual information of two discrete variables, at any sampling.
 
-    Below: how much better than by its frequency one variable is predicted from the other, on held-out samples. Above:
-    plug-in information plus the most that the plug-in entropies of x and y fall short of the truth,
-    :math:`\log(1 + (V - 1) / N)` each. (That of the pair falls short too, which only makes the bound higher; where most
-    pairs are seen once it is high.) Never above the upper bounds of H(X) and H(Y). The number of labels, V, is the
-    upper end of Chao's estimate of it from labels seen once and twice.
+    Below: how much better than by its frequency one variable is predicted from the other, on held-out samples
+    (`infodil.mi.held_out`). Above: entropies of x and y from above, less that of the pair from below, and no more than
+    either of them (`infodil.mi.ceiling`).
 
     Args:
         x: Labels, whole numbers in one row: an array, a tensor or a list.
@@ -114,7 +111,7 @@ def discrete_bounds(
         UserError: As `discrete_information`.
 
     Reference:
-        `infodil.mi.held_out`; Paninski (2003), Neural Computation 15, proposition 1, for what plug-in entropies lack.
+        Barber & Agakov (NIPS 2003) below; Paninski (2003) and Chao, Wang & Jost (2013) above.
 
     Example:
         >>> lower, upper = discrete_bounds([0, 1, 2, 3] * 50, [0, 1, 2, 3] * 50)
@@ -132,25 +129,17 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estim
     value, reach = float(gains.mean()), mean_reach(gains, joint.units, confidence)
     lower = _bits(joint, value, value - reach, value + reach, "lower bound", confidence, "held-out prediction", ())
 
-    worths = [len(joint) / effect for effect in joint.design_effects[:2]]
-    sizes = [most_categories(counts) for counts in joint.counts[:2]]
-    lacking = sum(plugin_bias_nats(worth, size) for worth, size in zip(worths, sizes, strict=True))
-    # The interval's two ends fail with half the odds each, and the two entropies share a half of that.
-    failure = (1 - confidence) / 4
-    most = min(
-        upper_entropy_nats(counts.astype(float), size, worth, failure)
-        for counts, size, worth in zip(joint.counts[:2], sizes, worths, strict=True)
-    )
-    value, reach = joint.plugin_nats + lacking, mean_reach(joint.pointwise_nats, joint.units, 1 - failure)
-    warnings = (f"the upper bound holds for no more than {sizes[0]} and {sizes[1]} labels: Chao's upper estimates.",)
-    ends = (min(value, most), min(value - reach, most), min(value + reach, most))
-    return lower, _bits(joint, *ends, "upper bound", confidence, "corrected plug-in", warnings)
+    top = ceiling_nats(joint, confidence)
+    most = " and ".join(f"{labels:,}" for labels in top.labels)
+    warnings = (f"the upper bound holds for no more than {most} labels, the upper ends of Chao's estimates.",)
+    upper = _bits(joint, top.value, top.low, top.high, "upper bound", confidence, "unseen pairs", warnings)
+    return lower, upper
 
 
 def _poorly_sampled(joint: Joint) -> str:
     """Why no estimate is to be trusted, or nothing."""
     cells = joint.counts[2]
-    worth, singles = len(joint) / joint.design_effects[2], (cells == 1).mean() * len(cells) / len(joint)
+    worth, singles = len(joint) / joint.design_effects[2], int((cells == 1).sum()) / len(joint)
     if worth < SAMPLES_A_CELL * len(cells) or singles > MOST_SINGLES:
         return f"{len(joint)} samples are few for the {len(cells)} pairs of labels seen"
     return ""

@@ -11,9 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infodil.checks import check_between, check_whole
-from infodil.estimate import Estimate
+from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.probes.exact import Transition, check_lags, check_sigma
-from infodil.sources.posterior import Channel, information_density_bits
+from infodil.sources.draws import draw_posteriors
+from infodil.sources.posterior import Channel
+from infodil.sources.probabilities import entropy_bits
 
 
 @torch.no_grad()
@@ -73,7 +75,10 @@ def channel_information(
     check_between("confidence", confidence, 0, 1, open_low=True)
     weights = weights[None] if weights.dim() == 1 else weights
     channel = Channel(embedding, weights, sigma, prior=prior, transition=transition, window=window, device=device)
-    bits = information_density_bits(channel, embedding, lags, samples, seed)
+    posterior, sent = draw_posteriors(channel, embedding, lags, samples, seed)
+    # At the token that was sent, and not averaged over the posterior: wrong where that is, it only makes the mean low.
+    true = posterior.gather(2, sent[..., None]).squeeze(2).cpu()
+    bits = entropy_bits(channel.prior.cpu().numpy()) + true * BITS_PER_NAT
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) / math.sqrt(samples)
     kind, warnings = "estimate", ()
     if not channel.is_exact:

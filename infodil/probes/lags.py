@@ -1,15 +1,15 @@
 """Which lag each found token has: sets of lags whose weights add up to its coefficient, weighed against each other."""
 
-__all__ = ["LagBeliefs", "Tail", "tail_of"]
+__all__ = ["LagBeliefs"]
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from infodil.probes.subsets import expand_ranges
+from infodil.probes.tails import Tail, tail_of
 
 WINDOW = 5.0
 """Standard errors by which a sum may miss a coefficient."""
@@ -24,31 +24,6 @@ LARGEST = 3
 ROUNDS = 12
 DAMPING = 0.5
 HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
-
-
-@dataclass(frozen=True)
-class Tail:
-    """What a token may add to its coefficient from lags that are not enumerated."""
-
-    log_none: Float[Tensor, "nodes"]
-    """Log-probability that it is at none of them."""
-    reach: Float[Tensor, "nodes scales"]
-    """The most it plausibly adds."""
-
-
-def tail_of(
-    weights: Float[Tensor, "scales tokens"],
-    cut: int,
-    probability: Float[Tensor, "nodes"],
-    error: Float[Tensor, "nodes scales"],
-) -> Tail:
-    """The tail beyond the first `cut` lags for tokens of these prior probabilities."""
-    deep = weights[:, cut:].abs()
-    if deep.shape[1] == 0:
-        return Tail(torch.zeros_like(probability), torch.zeros_like(error))
-    noticed = (deep > 1e-3 * error.median(0).values[:, None]).any(0).sum()
-    spread = (probability[:, None] * deep.pow(2).sum(1)).sqrt()
-    return Tail(-probability * noticed, deep.amax(1) + probability[:, None] * deep.sum(1) + 3.0 * spread)
 
 
 class LagBeliefs:
@@ -69,6 +44,7 @@ class LagBeliefs:
         sharp: Lags told apart from their neighbours by this error.
         seen: Lags that show at all.
         past: How many tokens each state has seen.
+        taken: Lags whose token is known: they are no one's here.
 
     Reference:
         Pearl (1988), Probabilistic Reasoning in Intelligent Systems, chapter 4; Kschischang, Frey and Loeliger (2001),
@@ -86,59 +62,77 @@ class LagBeliefs:
         sharp: int,
         seen: int,
         past: Int[Tensor, "samples"],
+        taken: Bool[Tensor, "samples seen"],
     ) -> None:
         self.sample, self.coefficient, self.error, self.log_prior = sample, coefficient, error, log_prior
-        self.all_weights, self.relative, self.sharp, self.seen = weights, relative, sharp, seen
-        self.weights = weights[:, :seen]
+        self.all_weights, self.relative, self.sharp, self.seen, self.past = weights, relative, sharp, seen, past
+        self.weights, self.taken = weights[:, :seen], taken
         self.nodes, self.samples = len(sample), len(past)
         device, probability = sample.device, log_prior.exp()
         typical = error.median(0).values
-        # The scale whose lags stand highest above its errors is searched; the others only have to agree.
-        self.key = int((self.weights.abs() / typical[:, None]).clamp(min=1.0).log().sum(1).argmax())
+        # The slowest scale is searched, the last; faster ones have had their say and only have to agree.
+        self.key = len(weights) - 1
         self.rare = probability * (seen - sharp) < RARE
-        shallow, deep = (tail_of(weights, cut, probability, error) for cut in (sharp, seen))
-        self.tail = Tail(
-            torch.where(self.rare, deep.log_none, shallow.log_none),
-            torch.where(self.rare[:, None], deep.reach, shallow.reach),
-        )
+        everyone = torch.arange(self.nodes, device=device)
+        self.tail = self.tail_beyond(torch.where(self.rare, seen, sharp), everyone, probability[:, None])
         self.log_odds = torch.zeros(self.nodes, seen, dtype=torch.float64, device=device)
         self.listed = torch.full((self.nodes,), LARGEST, device=device)
         present = torch.zeros(self.samples, dtype=torch.float64, device=device).index_add_(0, sample, probability)
         # A token that was not found: the likelier the smaller its weight against the noise; sure before the beginning.
         strength = (self.weights / typical[:, None]).pow(2).sum(0).sqrt()
         self.elsewhere = (1.0 - present.clamp(max=1.0 - 1e-9)).log()[:, None] + torch.special.log_ndtr(4.0 - strength)
-        self.elsewhere = torch.where(torch.arange(seen, device=device) >= past[:, None], 50.0, self.elsewhere)
+        beyond = torch.arange(seen, device=device) >= past[:, None]
+        self.elsewhere = torch.where(beyond | taken, 50.0, self.elsewhere)
         self.list_sets()
+
+    def full_error(self, node: Int[Tensor, "some"]) -> Float[Tensor, "some scales"]:
+        """Standard error of coefficients, what the weights err by included."""
+        return (self.error[node].pow(2) + (self.relative * self.coefficient[node]).pow(2)).sqrt()
+
+    def tail_beyond(
+        self, cut: Int[Tensor, "some"], node: Int[Tensor, "some"], chance: Float[Tensor, "some #tokens"]
+    ) -> Tail:
+        """What some tokens may add from lags beyond the first `cut`, given their chance to be at each."""
+        lag = torch.arange(self.all_weights.shape[1], device=node.device)
+        deep = (lag >= cut[:, None]) & (lag < self.past[self.sample[node], None])
+        return tail_of(self.all_weights, torch.where(deep, chance, 0.0), self.full_error(node), self.key)
+
+    def chances(self, node: Int[Tensor, "some"]) -> Float[Tensor, "some tokens"]:
+        """That each lag is a token's: by the prior and what others claim, as far as lags show; by the prior beyond."""
+        chance = self.log_prior[node].exp()[:, None].repeat(1, self.all_weights.shape[1])
+        chance[:, : self.seen] = torch.sigmoid(self.free()[node])
+        return chance
 
     def log_density(
         self,
         node: Int[Tensor, "sets"],
         sums: Float[Tensor, "sets scales"],
-        squares: Float[Tensor, "sets scales"],
         tail: Tail,
+        row: Int[Tensor, "sets"],
     ) -> Float[Tensor, "sets"]:
         """Log-likelihood of each token's coefficient if the enumerated lags add up to `sums`; -inf where it cannot be.
 
-        What is left is either error, or one to a few deep lags, log-uniform up to their reach. The key scale gives a
-        density; the others only how well they agree, for a token's scales are one event.
+        What is left is error and deep lags. The key scale gives a density; the others only how well they agree, for a
+        token's scales are one event: there what is left is error, or one to a few deep lags, log-uniform up to their
+        reach. `row` is the place of each token in the tail.
         """
-        error = (self.error[node].pow(2) + self.relative**2 * squares).sqrt()
         left = self.coefficient[node] - sums
-        none, reach = tail.log_none[node][:, None], torch.maximum(tail.reach[node], 2.0 * error)
+        own = tail.log_density(row, left[:, self.key])
+        if left.shape[1] == 1:
+            return own
+        error = self.full_error(node)
+        none, reach = tail.log_none[row][:, None], torch.maximum(tail.reach[row], 2.0 * error)
         exact = none - 0.5 * (left / error).pow(2) - error.log() - HALF_LOG_TWO_PI
         some = torch.log((-torch.expm1(none)).clamp(min=1e-300))
         some = some - torch.maximum(left, error).log() - (1.0 + (reach / error).log()).log()
         some = torch.where((left > -2.0 * error) & (left < reach), some, -1e3)
-        each = torch.logaddexp(exact, some)
-        best = none - error.log() - HALF_LOG_TWO_PI
-        fits = (each > best - 25.0).all(1)
-        agree = (each - best).sum(1) - (each - best)[:, self.key]
-        return torch.where(fits, each[:, self.key] + agree, -torch.inf)
+        agree = torch.logaddexp(exact, some) - (none - error.log() - HALF_LOG_TWO_PI)
+        fits = (agree > -25.0).all(1)
+        return torch.where(fits, own + agree.sum(1) - agree[:, self.key], -torch.inf)
 
     def window(self, node: Int[Tensor, "some"]) -> tuple[Float[Tensor, "some"], Float[Tensor, "some"]]:
         """Least and greatest sum that may be a token's coefficient in the key scale."""
-        coefficient = self.coefficient[node, self.key]
-        error = (self.error[node, self.key].pow(2) + (self.relative * coefficient).pow(2)).sqrt()
+        coefficient, error = self.coefficient[node, self.key], self.full_error(node)[:, self.key]
         return coefficient - torch.maximum(
             self.tail.reach[node, self.key], WINDOW * error
         ), coefficient + WINDOW * error
@@ -148,8 +142,8 @@ class LagBeliefs:
         found: list[tuple[Tensor, Tensor]] = []
         for rare in (True, False):
             nodes = (self.rare == rare).nonzero().squeeze(1)
-            lags = self.seen if rare else self.sharp
-            weight = self.weights[self.key, :lags]
+            free = (~self.taken[:, : self.seen if rare else self.sharp]).any(0).nonzero().squeeze(1)
+            lags, weight = len(free), self.weights[self.key, free]
             first, second = torch.triu_indices(lags, lags, 1, device=weight.device)
             pair, order = (weight[first] + weight[second]).sort()
             first, second = first[order], second[order]
@@ -157,19 +151,19 @@ class LagBeliefs:
             for some in nodes.split(2048):
                 low, high = self.window(some)
                 which, place = self.between(some, single, low[:, None], high[:, None], 1)
-                found.append((some[which], torch.nn.functional.pad(order[place][:, None], (0, 2), value=-1)))
+                found.append((some[which], torch.nn.functional.pad(free[order[place]][:, None], (0, 2), value=-1)))
                 which, place = self.between(some, pair, low[:, None], high[:, None], 2)
-                two = torch.stack([first[place], second[place], torch.full_like(place, -1)], 1)
+                two = torch.stack([free[first[place]], free[second[place]], torch.full_like(place, -1)], 1)
                 found.append((some[which], two))
                 which, place = self.between(some, pair, low[:, None] - weight, high[:, None] - weight, 3)
                 third = which % lags
                 once = third < first[place]
-                three = torch.stack([third, first[place], second[place]], 1)[once]
+                three = free[torch.stack([third, first[place], second[place]], 1)[once]]
                 found.append((some[which[once] // lags], three))
         self.node, self.sets = (torch.cat(part) for part in zip(*found, strict=True))
         use = self.sets >= 0
         weight = self.weights[:, self.sets.clamp(min=0)] * use
-        self.density = self.log_density(self.node, weight.sum(2).T, weight.pow(2).sum(2).T, self.tail)
+        self.density = self.log_density(self.node, weight.sum(2).T, self.tail, self.node)
         self.keep(torch.isfinite(self.density) & (self.size() <= self.listed[self.node]))
 
     def between(

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from infodil.probes.lags import WINDOW, LagBeliefs, tail_of
+from infodil.probes.lags import WINDOW, LagBeliefs
 from infodil.probes.subsets import MOST_IN_A_HALF, matching_subsets
 
 MOST_LAGS = 62
@@ -18,7 +18,7 @@ MOST_LAGS = 62
 MOST_TOKENS = 20
 """With more open tokens than this the coefficients leave too much open for a search to be worth its time."""
 
-MOST_DIVISIONS = 1024
+MOST_DIVISIONS = 4096
 MOST_SETS = 20_000
 MOST_ALONE = 16
 PAIRS_AT_ONCE = 1 << 22
@@ -73,11 +73,10 @@ class Division:
         weights = beliefs.weights[:, free].cpu().numpy()
         self.weights, self.key = weights, weights[beliefs.key]
         index = torch.from_numpy(order).to(beliefs.sample.device)
-        tail = tail_of(beliefs.all_weights, cut, beliefs.log_prior.exp(), beliefs.error)
-        self.tail = tail
+        self.tail = tail = beliefs.tail_beyond(torch.full_like(index, cut), index, beliefs.chances(index))
         coefficient = beliefs.coefficient[index, beliefs.key]
-        error = (beliefs.error[index, beliefs.key].pow(2) + (beliefs.relative * coefficient).pow(2)).sqrt()
-        low = coefficient - torch.maximum(tail.reach[index, beliefs.key], WINDOW * error)
+        error = beliefs.full_error(index)[:, beliefs.key]
+        low = coefficient - torch.maximum(tail.reach[:, beliefs.key], WINDOW * error)
         self.low, self.high = low.cpu().numpy(), (coefficient + WINDOW * error).cpu().numpy()
         self.bits = np.uint64(1) << np.arange(len(free), dtype=np.uint64)
         self.used = np.zeros(1, dtype=np.uint64)
@@ -89,8 +88,8 @@ class Division:
         device = self.beliefs.sample.device
         members = sets.astype(np.float64)  # a product with truth values would not be a fast one
         node = torch.full((len(sets),), int(self.order[token]), device=device)
-        sums, squares = (torch.from_numpy(members @ part.T).to(device) for part in (self.weights, self.weights**2))
-        return self.beliefs.log_density(node, sums, squares, self.tail).cpu().numpy()
+        sums = torch.from_numpy(members @ self.weights.T).to(device)
+        return self.beliefs.log_density(node, sums, self.tail, torch.full_like(node, token)).cpu().numpy()
 
     def sets_for(
         self, step: int, open_lags: Int[ndarray, "open"], typical: float

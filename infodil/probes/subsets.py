@@ -78,23 +78,27 @@ def matching_subsets(
         >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, mean=2.0)
         array([[False,  True, False,  True]])
     """
-    places = len(weights)
-    left, right = np.arange(0, places, 2), np.arange(1, places, 2)  # both halves reach from heavy to light
+    usable = np.flatnonzero(weights <= high) if (weights >= 0).all() else np.arange(len(weights))
+    halves = usable[0::2], usable[1::2]  # both reach from heavy to light
     sets = [
-        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, places), MOST_IN_A_HALF))
-        for half in (left, right)
+        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, len(usable)), MOST_IN_A_HALF))
+        for half in halves
     ]
-    sums = [chosen @ weights[half] for chosen, half in zip(sets, (left, right), strict=True)]
-    order = np.argsort(sums[1], kind="stable")
-    ordered = sums[1][order]
-    begin = np.searchsorted(ordered, low - sums[0], side="left")
-    end = np.searchsorted(ordered, high - sums[0], side="right")
+    sums = [chosen @ weights[half] for chosen, half in zip(sets, halves, strict=True)]
+    # What neither half can bring to a match is not sorted.
+    fits = [(low - other.max() <= own) & (own <= high - other.min()) for own, other in (sums, sums[::-1])]
+    place = [np.flatnonzero(fit) for fit in fits]
+    left, right = (own[where] for own, where in zip(sums, place, strict=True))
+    order = np.argsort(right, kind="stable")
+    ordered = right[order]
+    begin = np.searchsorted(ordered, low - left, side="left")
+    end = np.searchsorted(ordered, high - left, side="right")
     number = np.maximum(end - begin, 0)
     if number.sum() > MOST_MATCHES:
         return None
     who = np.repeat(np.arange(len(number)), number)
     other = order[np.arange(len(who)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(begin, number)]
-    found = np.zeros((len(who), places), dtype=bool)
-    found[:, left] = sets[0][who] > 0
-    found[:, right] = sets[1][other] > 0
+    found = np.zeros((len(who), len(weights)), dtype=bool)
+    found[:, halves[0]] = sets[0][place[0][who]] > 0
+    found[:, halves[1]] = sets[1][place[1][other]] > 0
     return found

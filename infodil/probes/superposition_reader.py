@@ -9,7 +9,8 @@ from torch import Tensor
 from infodil.checks import UserError
 from infodil.probes.decoding import Decoding
 from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
-from infodil.probes.superposition import pursuit
+from infodil.probes.superposition import SuperpositionDecoder
+from infodil.sources.probabilities import log_prior_of
 
 
 class PursuitReader:
@@ -21,6 +22,7 @@ class PursuitReader:
 
     name = "pursuit"
     raw = True
+    knows_the_code = True
     most_rows = 512
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
@@ -31,6 +33,7 @@ class PursuitReader:
                 "give the encoder a method superposition(site) -> (embedding, weights)."
             )
         self.setting = setting
+        self.decoder: SuperpositionDecoder | None = None
         self.passes = 1
         self.temperatures: list[float] = []
 
@@ -60,11 +63,11 @@ class PursuitReader:
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Decoding:
         """All lags decoded."""
         setting, code = self.setting, self.setting.code
-        embedding = code.embedding[: len(setting.classes.of_type)].to(setting.device)
-        prior = setting.classes.log_prior.double().exp()
-        return pursuit(
-            states.unflatten(1, (len(code.weights), -1)), embedding, code.weights, lags=setting.lags, prior=prior
-        )
+        if self.decoder is None:
+            embedding = code.embedding[: len(setting.classes.of_type)]
+            log_prior = log_prior_of(setting.classes.log_prior.double().exp(), len(embedding))
+            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, setting.device)
+        return self.decoder.decode(states.unflatten(1, (len(code.weights), -1)), tuple(setting.lags))
 
     def scores(self, prepared: Decoding, target: int) -> Float[Tensor, "rows classes"]:
         """Log of posterior over prior of each class, nats; none for the control."""

@@ -30,6 +30,10 @@ Task = Callable[[int, int], Pair]
 def beyond_normal(task: str, samples: int = 10_000, *, seed: int = 0) -> Pair:
     """One task of the benchmark of Czyz et al. (2023), as in version 1 of its list.
 
+    ::
+
+        (u, v) ~ normal, Student-t or uniform --> (f(u), g(v)) = (x, y),  f and g invertible
+
     Args:
         task: One of `BEYOND_NORMAL`, such as `"normal 1x1"`, `"spiral 25x25 2-pair"` or `"student 5x5 df 2"`.
         samples: Pairs drawn.

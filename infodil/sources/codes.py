@@ -12,10 +12,11 @@ from scipy.special import gammaln
 from torch import Tensor
 
 from infodil.checks import UserError, check_whole
+from infodil.sources.draws import information_bits_drawn
 from infodil.sources.pairs import Pair, separate
-from infodil.sources.posterior import Channel, information_density_bits
+from infodil.sources.posterior import Channel
+from infodil.sources.probabilities import Prior, probabilities_of
 from infodil.sources.quadrature import scalar_information_bits
-from infodil.sources.tokens import Prior, probabilities_of
 
 
 def gaussian_codebook(
@@ -70,9 +71,8 @@ def gaussian_codebook(
         (truth,) = scalar_information_bits(vectors[:, 0], one, sigma, [0], probability, probability[None])
         return Pair(x, y, separate(samples), truth)
     channel = Channel(vectors, one[None], sigma, prior=probability)
-    density = information_density_bits(channel, vectors, [0], truth_samples, seed + 1)[:, 0]
-    error = float(density.std()) / math.sqrt(truth_samples)
-    return Pair(x, y, separate(samples), float(density.mean()), error)
+    (truth,), (error,) = information_bits_drawn(channel, vectors, [0], truth_samples, seed + 1)
+    return Pair(x, y, separate(samples), truth, error)
 
 
 def xor_code(
