@@ -4,7 +4,7 @@ Sources whose information is known exactly (`infodil.sources`), a hundred seeds 
 channels, rare labels, copies, vocabularies of Zipf's law, a sparse table, and slowly varying tokens in documents.
 Coverage is the share of seeds in which truth lies in the interval; a method by name is also asked where it is known to
 be biased, which is what the table is to show. It could refute that `method="auto"` covers at 95% everywhere, and that
-its lower bound is never above the truth by more than its interval. Ten minutes on one idle core.
+its lower bound is never above the truth by more than its interval. Four minutes on one idle core.
 
     python -m analyses.calibration_discrete
 """

@@ -1,6 +1,14 @@
 """Intervals by resampling whole documents, or blocks of one long document; never single positions."""
 
-__all__ = ["MOST_UNITS", "correlation_length", "interval", "mean_reach", "merge_cells", "resample_weights"]
+__all__ = [
+    "MOST_UNITS",
+    "correlation_length",
+    "cut_cells",
+    "interval",
+    "mean_reach",
+    "merge_cells",
+    "resample_weights",
+]
 
 import math
 
@@ -11,6 +19,10 @@ from scipy.special import ndtr, stdtrit
 
 MOST_UNITS = 1024
 """More resampling units than this add nothing to an interval; documents are grouped so that memory stays constant."""
+
+CELL_ROWS = 64
+FEWEST_CELLS = 32
+MOST_CELLS = 4 * MOST_UNITS
 
 FEWEST_BLOCKS = 16
 """Blocks are not made longer than leaves this many: an interval from fewer would say little."""
@@ -74,6 +86,16 @@ def correlation_length(series: Float[ndarray, "cells values"]) -> float:
     correlation = correlation[1:, moving] / correlation[0, moving]
     positive = np.cumprod(correlation > 0, axis=0)
     return 0.5 + float((correlation * positive).sum(axis=0).max())
+
+
+def cut_cells(rows: int) -> Int[ndarray, "cells"]:
+    """Where each cell of one long series begins: 64 rows each, fewer where the series is short, more where it is long.
+
+    Example:
+        >>> cut_cells(320)[:3], len(cut_cells(320)), cut_cells(10**6)[:3]
+        (array([ 0, 10, 20]), 32, array([  0, 245, 490]))
+    """
+    return np.arange(0, rows, max(1, min(CELL_ROWS, rows // FEWEST_CELLS), -(-rows // MOST_CELLS)))
 
 
 def merge_cells(cells: int, correlation: float) -> ndarray:

@@ -14,7 +14,7 @@ from infodil.entropy import METHODS
 from infodil.estimate import BITS_PER_NAT
 from infodil.mi import discrete_bounds, discrete_information
 from infodil.mi.ceiling import pair_terms_nats
-from infodil.mi.held_out import _gain, held_out_gains_nats
+from infodil.mi.held_out import Predictor, held_out_gains_nats
 from infodil.mi.intervals import _meet, _table_nats, _tilt
 from infodil.mi.joint import count_pairs
 from infodil.sources import (
@@ -202,7 +202,8 @@ def test_predictions_are_distributions(seed, discount, strength):
     x, y = (grid.ravel() for grid in np.meshgrid(np.arange(4), np.arange(3), indexing="ij"))
     joint = count_pairs(x, y, None)
     counts = np.random.default_rng(seed).integers(0, 3, size=12)
-    predicted = np.exp(_gain(joint, counts, discount, strength)) * (joint.counts[0] / 12)[joint.cell_x]
+    predictor = Predictor.fit(joint, counts)
+    predicted = np.exp(predictor.gains(discount, strength, np.arange(12))) * predictor.marginal
     assert np.bincount(joint.cell_y, predicted) == pytest.approx(np.ones(3))
 
 

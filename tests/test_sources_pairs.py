@@ -177,6 +177,16 @@ def test_one_number_of_a_trace_by_enumeration(chain):
         assert bits == pytest.approx(enumerate_information(values, weight, sigma, lag, prior, follow), abs=1e-5)
 
 
+def test_a_type_that_never_stays_does_not_spoil_the_others():
+    """Type 2 is left for good: its stationary probability is 0, and the two others are as without it."""
+    values = torch.tensor([[-1.0], [1.0], [5.0]])
+    both = [
+        ema_channel(values[: len(follow)], 0.9, 0.3, transition=follow, lags=[0, 1], documents=1, tokens=1).truth_bits
+        for follow in ([[0.9, 0.1], [0.3, 0.7]], [[0.9, 0.1, 0.0], [0.3, 0.7, 0.0], [0.5, 0.5, 0.0]])
+    ]
+    assert both[0] == pytest.approx(both[1], abs=1e-9)
+
+
 def test_states_in_more_dimensions_have_the_information_of_their_line():
     """Vectors on a line in the plane, and noise across it that says nothing: one number, exactly known."""
     line = torch.tensor([[-1.0], [1.0], [0.3]])
@@ -293,6 +303,7 @@ SIGNS = torch.tensor([[-1.0], [1.0]])
         (lambda: ema_channel(SIGNS, 0.5, 0.0), "`sigma` must be above 0, got 0"),
         (lambda: ema_channel(SIGNS, 1.5, 0.1), "`alpha` must be above 0.0 and at most 1.0, got 1.5"),
         (lambda: ema_channel(SIGNS, 0.5, 0.1, lags=[]), "`lags` must not be empty"),
+        (lambda: ema_channel(SIGNS[:1], 0.5, 0.1), "`embedding` must have at least 2 types, got 1"),
         (lambda: ema_channel(SIGNS * float("nan"), 0.5, 0.1), "`embedding` must be finite"),
         (lambda: ema_channel(torch.eye(8), 0.1, 0.01), "`sigma` must be at least .* to be enumerated, got 0.01"),
         (

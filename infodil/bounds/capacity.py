@@ -169,9 +169,7 @@ def effective_freedom(
         for side in (first[group], ~first[group]):
             if side.sum() < 2:
                 continue
-            part = rows[side] - rows[side].mean(0)
-            # In proportion to its rows, so that the halves of one split have the whole's covariance as their mean.
-            halves.append((decompose(part)[0], side.mean()))
+            halves.append((spectrum(rows[side] - rows[side].mean(0)), side.mean()))
 
     def grows(freedom: float) -> bool:
         whole, parts = correct(eigenvalues, freedom, floor), [correct(part, freedom * s, floor) for part, s in halves]
@@ -202,6 +200,15 @@ def decompose(rows: Float[np.ndarray, "rows dim"]) -> tuple[Float[np.ndarray, "d
     left = np.zeros((samples, dim))
     left[:, kept] = rows @ axes[:, kept] / np.sqrt((samples - 1) * values[kept])
     return values, left
+
+
+def spectrum(rows: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "dim"]:
+    """All eigenvalues of the covariance of centred rows, from the smaller of its two Gram matrices."""
+    samples, dim = rows.shape
+    gram = rows @ rows.T if samples < dim else rows.T @ rows
+    values = np.linalg.eigvalsh(gram / (samples - 1)).clip(min=0.0)
+    values[values < 1e-12 * values[-1]] = 0.0
+    return np.concatenate([values, np.zeros(dim - len(values))])
 
 
 def spread_ratio(

@@ -35,6 +35,8 @@ def entropy(
     for every law q. Here q is learned from nine tenths of the documents and held against the rest, ten times over: the
     mean is never below the entropy in expectation, where a plug-in entropy is never above. q is the shares of the
     types, discounted, the rest spread over the whole vocabulary (Ney, Essen and Kneser 1994, absolute discounting).
+    The interval is that of a mean over documents; `infodil.entropy.entropy_bounds` has one that holds for any number of
+    independent samples, and is wider: from 10,000 samples of 50,000 Zipf types with 10.9 bits, 12.5 for 11.5.
 
     Args:
         tokens: Type of each sample.

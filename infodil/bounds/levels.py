@@ -12,7 +12,8 @@ from torch import Tensor
 
 from infodil.bounds.codebook import group_rows
 from infodil.checks import UserError
-from infodil.estimate import Estimate
+from infodil.entropy import chao1, entropy_nats
+from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.precision import check_precision, detect
 from infodil.precision.formats import FORMATS
 
@@ -63,7 +64,7 @@ def distinct_states(
         UserError: an unknown precision or one with noise, states that are no matrix or not finite.
 
     Reference:
-        Good (1953), Biometrika 40, equation 9; Chao (1984), Scandinavian Journal of Statistics 11, equation 4.
+        Good (1953), Biometrika 40, equation 9; for the number of states see `infodil.entropy.chao1`.
 
     Example:
         >>> found = distinct_states(torch.tensor([[1, -1], [1, -1], [0, 1]], dtype=torch.int8))
@@ -89,16 +90,15 @@ def distinct_states(
     wide = values.double() + 0.0 if values.is_floating_point() else values.long()
     _, group = group_rows(wide.numpy().view(np.int64))
     count = np.bincount(group)
-    once, twice = int((count == 1).sum()), int((count == 2).sum())
     return DistinctStates(
         possible=Estimate(
             bits, bits, bits, kind="upper bound", samples=rows, method=f"{levels:,} levels a number", warnings=warnings
         ),
         seen=len(count),
         samples=rows,
-        richness=len(count) + (rows - 1) / rows * once * (once - 1) / (2 * (twice + 1)),
-        unseen_mass=once / rows,
-        plug_in_bits=float(-(count / rows * np.log2(count / rows)).sum()) + 0.0,
+        richness=float(chao1(count)),
+        unseen_mass=int((count == 1).sum()) / rows,
+        plug_in_bits=float(entropy_nats(count, "plug-in")) * BITS_PER_NAT,
     )
 
 

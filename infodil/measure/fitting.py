@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from infodil.checks import UserError
 from infodil.encoders import superposition
-from infodil.measure.states import Frame, StateStream, is_control
+from infodil.measure.states import StateStream, is_control
 from infodil.measure.targets import Targets, positions
-from infodil.probes import LADDER, BackwardNgram, Calibration, Classes, Reader, Setting, fit_temperature
+from infodil.probes import LADDER, BackwardNgram, Calibration, Classes, Frame, Reader, Setting, fit_temperature
 from infodil.probes.context import LONGEST
 from infodil.probes.decoding import Code
 

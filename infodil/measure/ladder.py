@@ -69,8 +69,8 @@ def climb(
 ) -> Climbed:
     """Fit the rungs that were asked for and those that they rest on; with `auto` as many as add something.
 
-    A trained rung starts from the one below it. Rungs that know the code (those with `applies`) rest on none, and are
-    tried wherever they apply.
+    A trained rung starts from the one below it. Rungs that know the code rest on none, and are tried wherever they
+    apply.
 
     Args:
         fitting: What fitting needs.
@@ -104,7 +104,7 @@ def climb(
             )
         for site, fit in found.items():
             fitted[site][probe] = fit
-        weaker = found if trained else weaker
+        weaker = weaker | found if trained else weaker
     if fitting.control_sites and not control:
         control = fitting.fit(CURVED, fitting.control_sites, {})
     climbed = [probe for probe in planned if any(probe in rungs for rungs in fitted.values())]
@@ -113,8 +113,8 @@ def climb(
 
 
 def knows_the_code(probe: str) -> bool:
-    """Whether a rung reads a known code, and so applies to some sites only and rests on no weaker rung."""
-    return hasattr(LADDER[probe], "applies")
+    """Whether a rung reads a known code, and so rests on no weaker rung."""
+    return getattr(LADDER[probe], "knows_the_code", False)
 
 
 def needed(asked: Sequence[str]) -> list[str]:

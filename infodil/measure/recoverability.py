@@ -34,7 +34,7 @@ from infodil.measure.sandwich import bound_sites, whole_state, with_upper_bounds
 from infodil.measure.states import StateStream, open_store
 from infodil.measure.summary import make_rows
 from infodil.measure.sums import Units
-from infodil.measure.targets import Targets
+from infodil.measure.targets import Targets, positions
 from infodil.probes import make_classes, most_classes
 from infodil.report import RecoverabilityReport
 
@@ -69,9 +69,10 @@ def recoverability(
     intervals resample documents, or blocks of one long text.
 
     The rungs of the ladder, weakest first: `prior`, which does not look at the state; `gaussian`, closed form; `linear`
-    softmax; `mlp`; and, where the encoder says how its states sum token vectors (`superposition`), `pursuit` and
-    `exact`, the posterior by enumeration for few types. Where a weaker rung does better on the calibration rows, it
-    answers for the stronger one, whose family contains it: `answered_by` in the rows says who did.
+    softmax; `mlp`; `neighbours`, for states of at most 8 dims and 32 types; and, where the encoder says how its states
+    sum token vectors (`superposition`), `pursuit` and `exact`, the posterior by enumeration for few types. Where a
+    weaker rung does better on the calibration rows, it answers for the stronger one, whose family contains it:
+    `answered_by` in the rows says who did.
 
     Controls stand in every row. `shuffled_bits` is what the same readers, trained alike, read of tokens of other
     documents; `selectivity_bits` is the value less that (Hewitt and Liang 2019, whose control task gives each type a
@@ -84,10 +85,11 @@ def recoverability(
     least of those that hold for any reader (`infodil.bounds`), and `upper_by` says which: the entropy of the token; the
     budget of the whole state; the number of states of a format; and, where the encoder says how its states sum token
     vectors, the genie's bound, which is for independent tokens and so is used only if the corpus declares them (a
-    source of `infodil.sources.iid`, or `load_corpus(..., independent=True)`). For other tokens `genie_bits` bounds what
-    the state tells beyond all other tokens. Rounding enters as uniform noise of one step of each number's last
-    rounding: exact for dithered rounding, a model otherwise (`upper_assumes`). A width may be negative by no more than
-    the intervals allow: both sides are measured.
+    source of `infodil.sources.iid`, or `load_corpus(..., independent=True)`). For them, where types are few and the
+    noise is Gaussian, a genie who keeps some tokens to himself bounds better (`posterior`); for other tokens
+    `genie_bits` bounds what the state tells beyond all other tokens. Rounding enters as uniform noise of one step of
+    each number's last rounding: exact for dithered rounding, a model otherwise (`upper_assumes`). A width may be
+    negative by no more than the intervals allow: both sides are measured.
 
     Memory does not grow with the corpus: states are read once, batch by batch, for each rung of the ladder.
 
@@ -227,7 +229,10 @@ def measure(
     sums, whole = read_test_split(streams["test"], targets["test"], units, climbed, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
     rows, summary, resampled = make_rows(sums, whole, units, climbed, lags, train_samples, config["confidence"], seed)
-    above = bound_sites(fitting, counts["test"][0], held_out.index(wanted), lags, config["confidence"], seed)
+    above = bound_sites(
+        fitting, counts["test"][0], held_out.index(wanted), positions(tokens.splits["test"]) + 1, lags,
+        tokens.independent, config["confidence"], seed,
+    )  # fmt: skip
     rows = with_upper_bounds(rows, above, lags, counts["test"][0], tokens.independent)
     summary = [{**row, "dim": dims[row["site"]], **whole_state(above[row["site"]])} for row in summary]
     passage, shown = read_passage(streams["test"], targets["test"], climbed, classes)
@@ -236,7 +241,13 @@ def measure(
     return RecoverabilityReport(
         rows=tuple(rows),
         summary=tuple(summary),
-        model={"name": name, "vocabulary": encoder.vocabulary, "sites": dims},
+        model={
+            "name": name,
+            "vocabulary": encoder.vocabulary,
+            "sites": dims,
+            # Root mean square error of a number at each site: what the precision means there.
+            "errors": {site: streams["train"].errors[site] for site in dims},
+        },
         corpus=tokens.provenance()
         | {"types_modelled": classes.modelled, "tokens_modelled_share": modelled}
         | {"context_reader": f"backward n-gram with back-off, up to {max(context.used)} following tokens"},

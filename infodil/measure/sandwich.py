@@ -12,22 +12,31 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.bounds import budget, genie_by_lag
+from infodil.bounds import budget, exact_posterior, genie_by_lag
 from infodil.bounds.genie import Noise
 from infodil.bounds.levels import levels_of
 from infodil.estimate import Estimate
 from infodil.measure.fitting import Fitting
 from infodil.precision import PRECISIONS, Observer
+from infodil.probes.channel import longest_window
 from infodil.probes.decoding import Code
 from infodil.sources import entropy_bits
 
+MOST_ROWS = 2048
 MOST_DIMS = 1024
-"""Wider states are seen through as many of their rows: the smaller side of a matrix decides what it costs."""
+"""Of wider states so many rows are looked at: the smaller side of a matrix decides what it costs."""
 
 FEWEST_ROWS = 8
+LEAST_ERROR = 1e-60
+"""Of an exact zero: its square must not vanish beside the states'."""
+
 LOG_LIKELIHOODS = 2**25
 DRAWS = (512, 4096)
 """The genie's draws of token and noise: fewest and most, fewer where types are many."""
+
+MOST_SEQUENCES = 2**13
+POSTERIOR_DRAWS = 4096
+"""Of the exact posterior, for each number of tokens behind a state."""
 
 LEAST_GAIN_BITS = 1e-6
 """A bound this little below the entropy is the entropy: nothing is assumed where nothing is gained."""
@@ -44,6 +53,8 @@ class SiteBounds:
     """How the precision enters: Gaussian noise as it is, or rounding as if it were dithered."""
     genie: tuple[Estimate, ...] | None
     """One a lag where the encoder tells its code; for the type frequencies of all test tokens."""
+    posterior: dict[int, Estimate]
+    """By lag: the bound of a genie who reveals all but a few tokens, where those can be enumerated."""
     whole: dict[str, Estimate]
     """Of everything in the state: `budget`, and `levels` where it is quantised."""
 
@@ -52,7 +63,9 @@ def bound_sites(
     fitting: Fitting,
     counts: Int[ndarray, "vocabulary"],
     group: Int[ndarray, "rows"],
+    seen: Int[ndarray, "positions"],
     lags: Sequence[int],
+    independent: bool,
     confidence: float,
     seed: int,
 ) -> dict[str, SiteBounds]:
@@ -62,9 +75,11 @@ def bound_sites(
         fitting: Holds the states of the calibration rows, the observers and the codes.
         counts: Of the types in the test split: the prior of the genie.
         group: The resampling unit of each calibration row.
+        seen: How many tokens lie behind each test position, its own included.
         lags: Which tokens, steps back.
+        independent: Whether the tokens were declared to be.
         confidence: Of each interval for itself.
-        seed: Of the genie's draws.
+        seed: Of the draws.
     """
     found = {}
     for site in fitting.sites:
@@ -74,6 +89,9 @@ def bound_sites(
         found[site] = SiteBounds(
             noise,
             None if code is None else genie_of(code, sigma, noise, counts, lags, confidence, seed),
+            posterior_of(code, float(sigma[0]), counts, seen, lags, confidence, seed)
+            if code is not None and independent and noise == "gaussian"
+            else {},
             {
                 "budget": budget_of(states, sigma, noise, group, confidence),
                 "levels": levels_bound(observer.name, states.shape[1]),
@@ -94,7 +112,7 @@ def noise_of(observer: Observer, states: Float[Tensor, "rows dim"]) -> tuple[Flo
     """
     if observer.name not in PRECISIONS:
         return observer.unit, "gaussian"
-    errors = observer.errors(states).clamp(min=torch.finfo(torch.float64).tiny)
+    errors = observer.errors(states).clamp(min=LEAST_ERROR)
     return 1.0 / (1.0 / errors).mean(0), "uniform"
 
 
@@ -125,6 +143,50 @@ def genie_of(
     )
 
 
+def posterior_of(
+    code: Code,
+    sigma: float,
+    counts: Int[ndarray, "vocabulary"],
+    seen: Int[ndarray, "positions"],
+    lags: Sequence[int],
+    confidence: float,
+    seed: int,
+) -> dict[int, Estimate]:
+    """The bound of a genie who keeps some tokens to himself, as many as can be enumerated; nothing if not even two.
+
+    At the newest lags those are the newest tokens. Near the start of a sequence fewer tokens lie behind a state, and
+    each is told better: the mean is over how many lie behind the test positions, which a reader may know. At older lags
+    they are the tokens just newer than the one asked for, which are most easily taken for it.
+    """
+    types = min(len(code.embedding), len(counts))
+    window = min(longest_window(types, MOST_SEQUENCES), code.weights.shape[1])
+    if window < 2:
+        return {}
+    prior = torch.from_numpy(counts[:types] / counts[:types].sum())
+
+    def ask(hidden: slice, wanted: list[int]) -> Float[ndarray, "lags ends"]:
+        kept = torch.zeros_like(code.weights)
+        kept[:, hidden] = code.weights[:, hidden]
+        options = {"samples": POSTERIOR_DRAWS, "confidence": confidence, "seed": seed}
+        found = exact_posterior(code.embedding[:types], kept, sigma, lags=wanted, prior=prior, **options)
+        return np.array([[bound.low_bits, bound.value_bits, bound.high_bits] for bound in found])
+
+    ends: dict[int, ndarray] = {lag: np.zeros(3) for lag in lags if lag < window}
+    for behind in range(1, window + 1):
+        told = [lag for lag in ends if lag < behind]
+        share = [np.mean(np.minimum(seen[seen > lag], window) == behind) for lag in told]
+        if any(share):
+            for lag, part, bits in zip(told, share, ask(slice(behind), told), strict=True):
+                ends[lag] += part * bits
+    for lag in lags:
+        if lag >= window and bool(code.weights[:, lag : lag + 1].any()):
+            ends[lag] = ask(slice(lag - window + 1, lag + 1), [lag])[0]
+    return {
+        lag: Estimate(value, low, high, confidence, "upper bound", POSTERIOR_DRAWS, "exact posterior")
+        for lag, (low, value, high) in ends.items()
+    }
+
+
 def budget_of(
     states: Float[Tensor, "rows dim"],
     sigma: Float[Tensor, "dim"],
@@ -133,9 +195,8 @@ def budget_of(
     confidence: float,
 ) -> Estimate | None:
     """The budget from observed states; None where they are too few."""
-    rows = np.arange(len(states))
-    if states.shape[1] > MOST_DIMS:
-        rows = np.unique(np.linspace(0, len(states) - 1, MOST_DIMS).astype(int))
+    most = min(len(states), MOST_ROWS if states.shape[1] <= MOST_DIMS else MOST_DIMS)
+    rows = np.linspace(0, len(states) - 1, most).astype(int)
     if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
         return None
     return budget(states[rows], sigma, groups=group[rows], observed=True, noise=noise, confidence=confidence)
@@ -154,8 +215,8 @@ def with_upper_bounds(
 ) -> list[dict]:
     """The rows with their upper bounds.
 
-    The genie's bound is for the type frequencies of all tokens; at each lag it is taken in proportion to the entropy
-    there, so that where the state leaves nothing open, bound and entropy are the same.
+    The bounds from a code are for the type frequencies of all tokens; at each lag they are taken in proportion to the
+    entropy there, so that where the state leaves nothing open, bound and entropy are the same.
     """
     entropy = entropy_bits(counts / counts.sum())
     place = {lag: number for number, lag in enumerate(lags)}
@@ -167,17 +228,16 @@ def upper_side(row: dict, bounds: SiteBounds, lag: int, entropy: float, independ
     ceiling = tuple(row[f"ceiling{end}_bits"] for end in ("_low", "", "_high"))
     dithered = [DITHERED] if bounds.noise == "uniform" else []
     options = {"entropy": (ceiling, [])}
-    known: tuple[float | None, ...] = (None, None, None)
-    if bounds.genie is not None and entropy > 0:
-        told = bounds.genie[lag]
-        ends = (told.low_bits, told.value_bits, told.high_bits)
-        known = tuple(bits * limit / entropy for bits, limit in zip(ends, ceiling, strict=True))
-        if independent:
-            options["genie"] = known, [INDEPENDENT, *dithered]
+    known = in_proportion(bounds.genie and bounds.genie[lag], ceiling, entropy)
+    if known is not None and independent:
+        options["genie"] = known, [INDEPENDENT, *dithered]
+    exact = in_proportion(bounds.posterior.get(row["lag"]), ceiling, entropy)
+    if exact is not None:
+        options["posterior"] = exact, [INDEPENDENT]
     for name, bound in bounds.whole.items():
         # The number of states needs no model of the rounding.
         options[name] = (bound.low_bits, bound.value_bits, bound.high_bits), dithered if name == "budget" else []
-    by = min(options, key=lambda name: options[name][0][1])
+    by = min(options, key=lambda name: options[name][0][2])  # by the high end: that is what holds
     if options[by][0][1] > ceiling[1] - LEAST_GAIN_BITS:
         by = "entropy"
     (low, value, high), assumes = options[by]
@@ -187,11 +247,22 @@ def upper_side(row: dict, bounds: SiteBounds, lag: int, entropy: float, independ
         "upper_high_bits": min(high, ceiling[2]),
         "upper_by": by,
         "upper_assumes": ", ".join(assumes),
-        "genie_bits": known[1],
-        "genie_low_bits": known[0],
-        "genie_high_bits": known[2],
+        "genie_bits": None if known is None else known[1],
+        "genie_low_bits": None if known is None else known[0],
+        "genie_high_bits": None if known is None else known[2],
         "width_bits": value - row["value_bits"],
     }
+
+
+def in_proportion(
+    bound: Estimate | None, ceiling: tuple[float, float, float], entropy: float
+) -> tuple[float, float, float] | None:
+    """A bound made for one entropy, at a lag with another: low end, value, high end."""
+    if bound is None or entropy <= 0:
+        return None
+    ends = (bound.low_bits, bound.value_bits, bound.high_bits)
+    low, value, high = (bits * limit / entropy for bits, limit in zip(ends, ceiling, strict=True))
+    return low, value, high
 
 
 def whole_state(bounds: SiteBounds) -> dict:

@@ -1,6 +1,6 @@
 """A stream of states: one split encoded batch by batch, checked, observed at a precision, never held whole."""
 
-__all__ = ["Chunk", "Frame", "StateStream", "control_of", "is_control", "open_store"]
+__all__ = ["Chunk", "StateStream", "control_of", "is_control", "open_store"]
 
 import hashlib
 import math
@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from infodil.corpus import Batch, Split
 from infodil.encoders import Encoder, check_states, choose_sites
 from infodil.precision import PRECISIONS, Observer, noise_generator
+from infodil.probes import Frame
 
 CONTROL = "random weights of "
 """Before the name of a site: the same site of the encoder with random weights."""
@@ -42,25 +43,6 @@ class Chunk:
     """Where each position's token stands in `Split.tokens`."""
     position: Int[ndarray, "rows"]
     """How many tokens of its sequence come before it."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A fixed shift and scale for each dim, so that float32 sums neither cancel nor overflow."""
-
-    shift: Float[Tensor, "dim"]
-    scale: Float[Tensor, "dim"]
-
-    @classmethod
-    def of(cls, states: Float[Tensor, "rows dim"]) -> "Frame":
-        """Mean and standard deviation of some states; an invertible map, so it changes no information."""
-        spread = states.std(0, correction=0)
-        largest = float(spread.max())
-        return cls(states.mean(0), spread.clamp(min=1e-5 * largest) if largest > 0 else torch.ones_like(spread))
-
-    def apply(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
-        """The states in this frame."""
-        return (states - self.shift) * self.scale.reciprocal()
 
 
 @dataclass

@@ -9,14 +9,10 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-from infodil.resampling import MOST_UNITS
+from infodil.resampling import MOST_UNITS, cut_cells
 
 FEWEST_DOCUMENTS = 20
 """With fewer test documents than this, blocks of positions are resampled instead."""
-
-CELL_TOKENS = 64
-FEWEST_CELLS = 32
-MOST_CELLS = 4 * MOST_UNITS
 
 TERMS = ("reader", "beside_context", "top1", "top5")
 SHARED = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
@@ -35,8 +31,7 @@ class Units:
     def of(cls, split: Split, few_documents: bool) -> "Units":
         """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
         if few_documents or split.documents < FEWEST_DOCUMENTS:
-            cell = max(1, min(CELL_TOKENS, len(split.tokens) // FEWEST_CELLS), -(-len(split.tokens) // MOST_CELLS))
-            return cls(np.arange(0, len(split.tokens), cell), documents=False)
+            return cls(cut_cells(len(split.tokens)), documents=False)
         first = np.flatnonzero(np.diff(split.document, prepend=-1))
         begins = split.starts[first]
         wanted = np.linspace(0, len(split.tokens), MOST_UNITS, endpoint=False)

@@ -1,6 +1,7 @@
 """Mutual information of samples, with an interval and a side of the truth."""
 
-__all__ = ["discrete_bounds", "discrete_information", "estimate"]
+__all__ = ["discrete_bounds", "discrete_information", "estimate", "lower_bound"]
 
 from infodil.mi.discrete import discrete_bounds, discrete_information
 from infodil.mi.estimating import estimate
+from infodil.mi.tokens import lower_bound

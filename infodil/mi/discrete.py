@@ -130,7 +130,8 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estim
     lower = _bits(joint, value, value - reach, value + reach, "lower bound", confidence, "held-out prediction", ())
 
     top = ceiling_nats(joint, confidence)
-    warnings = (f"the upper bound holds for no more than {top.labels[0]} and {top.labels[1]} labels, as Chao has it.",)
+    most = " and ".join(f"{labels:,}" for labels in top.labels)
+    warnings = (f"the upper bound holds for no more than {most} labels, the upper ends of Chao's estimates.",)
     upper = _bits(joint, top.value, top.low, top.high, "upper bound", confidence, "unseen pairs", warnings)
     return lower, upper
 
@@ -138,7 +139,7 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estim
 def _poorly_sampled(joint: Joint) -> str:
     """Why no estimate is to be trusted, or nothing."""
     cells = joint.counts[2]
-    worth, singles = len(joint) / joint.design_effects[2], (cells == 1).mean() * len(cells) / len(joint)
+    worth, singles = len(joint) / joint.design_effects[2], int((cells == 1).sum()) / len(joint)
     if worth < SAMPLES_A_CELL * len(cells) or singles > MOST_SINGLES:
         return f"{len(joint)} samples are few for the {len(cells)} pairs of labels seen"
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -16,10 +16,11 @@ from infodil.mi.choosing import LOW_DIMS, choose, neighbour_coordinates
 from infodil.mi.contrastive import CONTRASTIVE, contrastive
 from infodil.mi.discrete import discrete_information
 from infodil.mi.elliptical import student_copula
-from infodil.mi.gaussian import Reading, canonical, check_no_copy, gaussian, normal_scores
+from infodil.mi.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
 from infodil.mi.learned import learned
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
 from infodil.mi.rows import Rows, number_groups, read_rows
+from infodil.mi.tokens import lower_bound
 from infodil.mi.variables import Variable, read_pair
 
 Reader = Callable[[Variable, Variable, Rows, int], Reading]
@@ -44,11 +45,14 @@ CONTINUOUS: dict[str, Reader] = {
 for _name in CONTRASTIVE:
     CONTINUOUS[_name] = lambda x, y, rows, seed, name=_name: contrastive(x.values, y.values, rows, name, seed=seed)
 
-LABELS = ("ross",)
+LABELS = ("ross", "tokens")
 """Of labels and a continuous variable."""
 
-FEWEST_OF_A_LABEL = 20
-"""Rows of the median label below which its neighbours lie too far apart."""
+FEWEST_OF_A_LABEL, MOST_RARE = 20, 0.1
+"""Neighbours of a label with fewer rows lie far apart: no more than this share of rows may have such a label."""
+
+FEWEST_TO_READ = 100
+"""Rows that `lower_bound` asks for."""
 
 
 def estimate(
@@ -77,14 +81,16 @@ def estimate(
     | | `"learned"` | cross-fitted density ratio | any; a lower bound |
     | | `"infonce"`, `"mine"`, `"nwj"`, `"smile"` | neural bounds | comparison only |
     | labels and vectors | `"ross"` | nearest neighbours | up to about three columns, many rows a label |
+    | | `"tokens"` | `lower_bound` | any; a lower bound |
     | both labels | see `infodil.mi.discrete` | | |
 
     `"auto"` takes for two vectors: up to three columns in all `"ksg"`, or `"mixed-ksg"` where a column has atoms. For
-    more, the Gaussian copula, the Student copula and the learned model are fitted on three folds and read on the
-    fourth. The Student copula stands in for the Gaussian one if it reads more there by two standard errors. The closed
-    form is reported if it agrees with its own reading on the rows held out and the learned model does not exceed it by
-    two standard errors; else the learned bound is. Up to six columns `"ksg"` overrules what it exceeds by three
-    standard errors. For labels and vectors `"ross"`.
+    more, the columns are whitened first if that lets a copula read more on rows held out. Then the Gaussian copula,
+    the Student copula and the learned model are fitted on three folds and read on the fourth. The Student copula stands
+    in for the Gaussian one if it reads more there by two standard errors. The closed form is reported if it agrees with
+    its own reading on the rows held out and the learned model does not exceed it by two standard errors; else the
+    learned bound is. Up to six columns `"ksg"` overrules what it exceeds by three standard errors. For labels and
+    vectors: `"ross"` up to three columns if nine rows in ten have a label of at least twenty rows, else `"tokens"`.
 
     Args:
         x: Labels or vectors.
@@ -136,12 +142,12 @@ def estimate(
             warnings=(f"{constant} takes one value only and can tell nothing.",),
         )
     if options is LABELS:
-        return _labels_and_vectors(first, second, groups, seed, confidence)
+        return _labels_and_vectors(first, second, method, groups, seed, confidence)
+    check_enough(len(first.values), first.dim + second.dim)
     scores = normal_scores(first.values), normal_scores(second.values)
     rows = read_rows(len(first.values), groups, *scores)
-    if len(first.values) > first.dim + second.dim:
-        for pair in ((first.values, second.values), scores):
-            check_no_copy(*canonical(*pair))
+    for pair in ((first.values, second.values), scores):
+        check_no_copy(*canonical(*pair))
     if method == "auto":
         method, reading = choose(first, second, rows, seed)
     else:
@@ -149,12 +155,19 @@ def estimate(
     return _report(method, reading, rows, groups is not None, confidence)
 
 
-def _labels_and_vectors(first: Variable, second: Variable, groups: object, seed: int, confidence: float) -> Estimate:
+def _labels_and_vectors(
+    first: Variable, second: Variable, method: str, groups: Int[ndarray, "samples"] | None, seed: int, confidence: float
+) -> Estimate:
     labels, vectors = (first, second) if first.discrete else (second, first)
+    _, place, counts = np.unique(labels.values, return_inverse=True, return_counts=True)
+    rare = float((counts[place] < FEWEST_OF_A_LABEL).mean())
+    sparse = vectors.dim > LOW_DIMS or rare > MOST_RARE
+    if method == "tokens" or (method == "auto" and sparse and len(labels.values) >= FEWEST_TO_READ):
+        return lower_bound(labels.values, vectors.values, groups=groups, seed=seed, confidence=confidence)
+    check_enough(len(labels.values), vectors.dim)
     rows = read_rows(len(labels.values), groups, normal_scores(vectors.values))
     reading = ross(labels.values, neighbour_coordinates(vectors), rows, seed=seed)
-    typical = np.median(np.unique(labels.values, return_counts=True)[1])
-    if vectors.dim > LOW_DIMS or typical < FEWEST_OF_A_LABEL:
+    if sparse:
         far = "neighbours lie far apart in so many columns or with so few rows of a label: the value may be too low"
         reading = replace(reading, warnings=(*reading.warnings, far))
     return _report("ross", reading, rows, groups is not None, confidence)

@@ -1,6 +1,17 @@
 """Closed forms: mutual information of jointly Gaussian variables, and of variables with a Gaussian copula. In nats."""
 
-__all__ = ["Reading", "canonical", "gaussian", "information_bias", "normal_scores", "pair_information"]
+__all__ = [
+    "Reading",
+    "canonical",
+    "chance_nats",
+    "check_enough",
+    "check_no_copy",
+    "gaussian",
+    "information_bias",
+    "normal_scores",
+    "pair_information",
+    "whiten",
+]
 
 import math
 from dataclasses import dataclass
@@ -8,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import solve_triangular
 from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
@@ -74,28 +84,28 @@ def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_
 
     .. math:: I(X;Y) = \frac12 \log \frac{\det\Sigma_X \det\Sigma_Y}{\det\Sigma_{XY}} - \text{bias}
 
-    with the bias of `information_bias`. Where rows depend on each other the bias is larger by
-    the factor by which the covariances of the whitened variables vary more over units than over rows.
-
-    Raises:
-        UserError: no more samples than dims; a direction of `x` that is a direction of `y`.
+    with the bias of `information_bias`. Where rows depend on each other it is larger by the factor by which the
+    covariances of the whitened variables vary more over units than over rows.
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), section 8.5.
     """
-    samples, dims = len(x), x.shape[1] + y.shape[1]
-    if samples <= dims + 1:
-        raise UserError(
-            f"`x` must have more rows than `x` and `y` have columns together, {dims}, got {samples}: "
-            "pass more samples or project to fewer dims."
-        )
     u, v, correlation = canonical(x, y)
+    bias, chance = chance_nats(u, v, rows)
+    error = math.hypot(rows.standard_error(_pointwise(u, v, correlation)), chance)
+    return Reading(pair_information(correlation) - bias, error)
+
+
+def chance_nats(
+    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Rows
+) -> tuple[float, float]:
+    """The bias of a log-determinant of whitened variables, and the spread that it has where they are independent.
+
+    There the first-order error vanishes and that of a chi-squared with `dim_x dim_y` degrees of freedom remains.
+    """
+    samples, dim_x, dim_y = len(u), u.shape[1], v.shape[1]
     factor = dependence_factor(u, v, rows)
-    bias = information_bias(samples, x.shape[1], y.shape[1])
-    terms = _pointwise(u, v, correlation)
-    # Around independence the first-order error vanishes and that of a chi-squared with dim_x dim_y degrees remains.
-    second = factor * math.sqrt(x.shape[1] * y.shape[1] / 2.0) / samples
-    return Reading(pair_information(correlation) - factor * bias, math.hypot(rows.standard_error(terms), second))
+    return factor * information_bias(samples, dim_x, dim_y), factor * math.sqrt(dim_x * dim_y / 2.0) / samples
 
 
 def pair_information(correlation: Float[ndarray, "pairs"]) -> float:
@@ -118,10 +128,17 @@ def canonical(
 
 
 def whiten(x: Float[ndarray, "samples dim"]) -> Float[ndarray, "samples dim"]:
-    """Centred, with the identity as covariance."""
-    centred = x - x.mean(axis=0)
-    factor = np.linalg.cholesky(centred.T @ centred / len(x))
-    return solve_triangular(factor, centred.T, lower=True).T
+    """Centred, with the identity as covariance; by QR, which does not square the spread of the columns as that does."""
+    return np.linalg.qr(x - x.mean(axis=0))[0] * math.sqrt(len(x))
+
+
+def check_enough(samples: int, dims: int) -> None:
+    """Raise `UserError` unless a covariance of `dims` columns can be inverted."""
+    if samples <= dims + 1:
+        raise UserError(
+            f"`x` must have more rows than `x` and `y` have columns together, {dims}, got {samples}: "
+            "pass more samples or project to fewer dims."
+        )
 
 
 def check_no_copy(

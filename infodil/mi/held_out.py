@@ -2,6 +2,8 @@
 
 __all__ = ["held_out_gains_nats"]
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float64, Int64
 
@@ -48,29 +50,40 @@ def _cross_fit(joint: Joint, fold: Int64[np.ndarray, "samples"]) -> tuple[Float6
     """The gain of each sample, and the sum of the gains on which the smoothing was chosen."""
     folds, cells = int(fold.max()) + 1, len(joint.cell_x)
     table = np.bincount(fold * cells + joint.cell, minlength=folds * cells).reshape(folds, cells)
-    gains, calibrated = np.empty((folds, cells)), 0.0
+    gains, calibrated = np.zeros((folds, cells)), 0.0
     for held in range(folds):
         chosen = (held + 1) % folds
         # With two folds there is none to spare: the smoothing is chosen on what it is fitted to, and is too weak.
-        fit = table.sum(0) - table[held] - (table[chosen] if folds > 2 else 0)
-        best, smoothing = 0.0, None
-        for discount in DISCOUNTS:
-            for strength in STRENGTHS:
-                gain = float(table[chosen] @ _gain(joint, fit, discount, strength))
-                if gain > best:
-                    best, smoothing = gain, (discount, strength)
-        calibrated += best
-        rest = table.sum(0) - table[held]
-        gains[held] = 0.0 if smoothing is None else _gain(joint, rest, *smoothing)
+        fit = Predictor.fit(joint, table.sum(0) - table[held] - (table[chosen] if folds > 2 else 0))
+        seen = np.flatnonzero(table[chosen])
+        choices = [(float(table[chosen, seen] @ fit.gains(d, m, seen)), d, m) for d in DISCOUNTS for m in STRENGTHS]
+        best, discount, strength = max(choices, key=lambda choice: choice[0])
+        if best > 0:  # else the marginal itself, which gains nothing
+            calibrated += best
+            seen = np.flatnonzero(table[held])
+            gains[held, seen] = Predictor.fit(joint, table.sum(0) - table[held]).gains(discount, strength, seen)
     return gains[fold, joint.cell], calibrated
 
 
-def _gain(
-    joint: Joint, counts: Int64[np.ndarray, "cells"], discount: float, strength: float
-) -> Float64[np.ndarray, "cells"]:
-    """The log of q(x|y) / p(x) in each cell."""
-    behind = np.bincount(joint.cell_y, counts)[joint.cell_y]
-    different = np.bincount(joint.cell_y, counts > 0)[joint.cell_y]
-    marginal = (joint.counts[0] / len(joint))[joint.cell_x]
-    own = np.maximum(counts - discount, 0.0)
-    return np.log((own / marginal + strength + discount * different) / (behind + strength))
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """What is known of each cell from the samples fitted to."""
+
+    counts: Int64[np.ndarray, "cells"]
+    behind: Float64[np.ndarray, "cells"]
+    """Samples with the y of the cell."""
+    different: Float64[np.ndarray, "cells"]
+    """Different x seen with that y."""
+    marginal: Float64[np.ndarray, "cells"]
+    """Frequency of the x of the cell, in all samples."""
+
+    @staticmethod
+    def fit(joint: Joint, counts: Int64[np.ndarray, "cells"]) -> "Predictor":
+        """From the samples counted in each cell."""
+        behind, different = (np.bincount(joint.cell_y, part)[joint.cell_y] for part in (counts, counts > 0))
+        return Predictor(counts, behind, different, joint.counts[0][joint.cell_x] / len(joint))
+
+    def gains(self, discount: float, strength: float, cells: Int64[np.ndarray, "some"]) -> Float64[np.ndarray, "some"]:
+        """The log of q(x|y) / p(x) in some cells."""
+        own = np.maximum(self.counts[cells] - discount, 0.0) / self.marginal[cells]
+        return np.log((own + strength + discount * self.different[cells]) / (self.behind[cells] + strength))

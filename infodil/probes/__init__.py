@@ -5,6 +5,7 @@ __all__ = [
     "BackwardNgram",
     "Calibration",
     "Classes",
+    "Frame",
     "Reader",
     "Setting",
     "cross_entropy_nats",
@@ -18,9 +19,11 @@ __all__ = [
 from infodil.probes.classes import Classes, make_classes, most_classes
 from infodil.probes.context import BackwardNgram
 from infodil.probes.exact import ExactReader
+from infodil.probes.frame import Frame
 from infodil.probes.gaussian import GaussianReader
 from infodil.probes.linear import LinearReader
 from infodil.probes.mlp import MLPReader
+from infodil.probes.neighbours import NeighboursReader
 from infodil.probes.prior import PriorReader
 from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_nats, fit_temperature
 from infodil.probes.regression import estimate_code
@@ -28,6 +31,7 @@ from infodil.probes.superposition import pursuit
 from infodil.probes.superposition_reader import PursuitReader
 
 LADDER: dict[str, type] = {
-    reader.name: reader for reader in (PriorReader, GaussianReader, LinearReader, MLPReader, PursuitReader, ExactReader)
+    reader.name: reader
+    for reader in (PriorReader, GaussianReader, LinearReader, MLPReader, NeighboursReader, PursuitReader, ExactReader)
 }
 """Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
+from infodil.probes.beam import further_lags, search
 from infodil.probes.decoding import Decoding
 from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
 from infodil.sources.posterior import Channel, longest_window, rounding
@@ -107,6 +108,10 @@ def exact(
 class ExactReader:
     """Bayes' rule for a known code, with the unigram prior for every token and older tokens taken as Gaussian noise.
 
+    Tokens older than can be enumerated, where they still weigh against the noise, are searched for after the likeliest
+    sequences of the newer ones (`infodil.probes.beam`); each target's answer is that of whichever, with the search or
+    without, does better on the calibration rows.
+
     Nothing is learned but how far the evidence is trusted. A state is not told its position: how many tokens lie behind
     it is read off the state (`Channel.count_seen`). The rung below is taken and not used: where it reads more on the
     calibration rows, whoever holds both chooses it.
@@ -114,6 +119,7 @@ class ExactReader:
 
     name = "exact"
     raw = True
+    knows_the_code = True
     passes = 1
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
@@ -126,8 +132,14 @@ class ExactReader:
         self.setting = setting
         self.temperatures: list[float] = []
         self.channel = channel_of(setting)
-        # A lag that is not enumerated keeps the prior: it needs no room.
-        self.lags = tuple(lag for lag in setting.lags if lag in self.channel.window)
+        self.further = further_lags(self.channel)
+        # A lag that is not enumerated or searched for keeps the prior: it needs no room.
+        found = [
+            (lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in setting.lags
+        ]
+        self.lags = tuple(lag for lag, _, inside in found if inside)
+        self.searched = tuple(lag for lag, there, _ in found if there) if self.further else ()
+        self.by_search = [True] * setting.targets
 
     @staticmethod
     def applies(setting: Setting) -> bool:
@@ -145,25 +157,40 @@ class ExactReader:
 
     def end_pass(self, calibration: Calibration) -> None:
         """Choose each target's temperature."""
-        base = self.setting.classes.class_log_prior
         prepared = calibration.prepare(self)
         for target in range(self.setting.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
-            evidence = self.scores(prepared[rows], target)
-            temperature, loss = fit_temperature(base, evidence, labels[rows])
-            if temperature:
-                # Bayes' own temperature of one, unless the rows speak against it: a few without error ask for any.
-                against = (cross_entropy_nats(base + evidence, labels[rows]) - loss) * len(rows)
-                temperature = temperature if against > LEAST_GAIN_NATS else 1.0
-            self.temperatures.append(temperature)
+            ways = {}
+            for way in (False, True):
+                self.by_search[target] = way
+                ways[way] = self.trust(self.scores(prepared[rows], target), labels[rows])
+            self.by_search[target] = ways[True][1] < ways[False][1]
+            self.temperatures.append(ways[self.by_search[target]][0])
+
+    def trust(self, evidence: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> tuple[float, float]:
+        """How far to trust evidence, and the cross-entropy then, nats."""
+        base = self.setting.classes.class_log_prior
+        temperature, loss = fit_temperature(base, evidence, labels)
+        if temperature:
+            # Bayes' own temperature of one, unless the rows speak against it: a few without error ask for any.
+            plain = cross_entropy_nats(base + evidence, labels)
+            if (plain - loss) * len(labels) <= LEAST_GAIN_NATS:
+                return 1.0, plain
+        return temperature, loss
 
     @torch.no_grad()
-    def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows lags classes"]:
-        """Evidence at each lag that is enumerated: log of posterior over prior for each class, nats, best at zero."""
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows answers classes"]:
+        """Evidence at each lag that is enumerated, then at each with the search: log of posterior over prior, nats.
+
+        One column a lag for each way; the best class is at zero.
+        """
         classes, channel = self.setting.classes, self.channel
-        states = states.unflatten(1, (len(channel.weights), -1))
-        posterior, _ = channel.log_posterior(states, self.lags, channel.count_seen(states))
+        states = states.unflatten(1, (len(channel.weights), -1)).to(channel.weights)
+        seen = channel.count_seen(states)
+        posterior, _ = channel.log_posterior(states, self.lags, seen)
+        if self.searched:
+            posterior = torch.cat([posterior, self.search(states, seen)], 1)
         order = torch.argsort(classes.of_type, stable=True).to(posterior.device)
         named, pooled = order[: classes.modelled], order[classes.modelled :]
         evidence = posterior[..., named]
@@ -173,12 +200,29 @@ class ExactReader:
         evidence = evidence - evidence.amax(2, keepdim=True)
         return evidence.clamp(min=LEAST_EVIDENCE_NATS).float()
 
-    def scores(self, prepared: Float[Tensor, "rows lags classes"], target: int) -> Float[Tensor, "rows classes"]:
-        """The evidence of one target; none for the control, or at a lag that is not enumerated."""
+    def search(
+        self, states: Float[Tensor, "rows scales dim"], seen: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows lags vocabulary"]:
+        """Log-posterior at the lags that are searched for; without a search where all that was seen is enumerated."""
+        channel = self.channel
+        answer, _ = channel.log_posterior(states, self.searched, seen)
+        counts = seen.clamp(max=channel.reach)
+        for count in counts[counts > channel.window[-1] + 1].unique().tolist():
+            rows = torch.nonzero(counts == count).squeeze(1)
+            found = search(channel, states[rows], count, self.further)
+            for column, lag in enumerate(self.searched):
+                if lag in found:
+                    answer[rows, column] = found[lag]
+        return answer
+
+    def scores(self, prepared: Float[Tensor, "rows answers classes"], target: int) -> Float[Tensor, "rows classes"]:
+        """The evidence of one target; none for the control, or at a lag that is neither enumerated nor searched for."""
         lag = self.setting.lags[target - 1] if target else None
-        if lag not in self.lags:
-            return prepared.new_zeros(len(prepared), self.setting.classes.number)
-        return prepared[:, self.lags.index(lag)]
+        if self.by_search[target] and lag in self.searched:
+            return prepared[:, len(self.lags) + self.searched.index(lag)]
+        if lag in self.lags:
+            return prepared[:, self.lags.index(lag)]
+        return prepared.new_zeros(len(prepared), self.setting.classes.number)
 
 
 def channel_of(setting: Setting) -> Channel:

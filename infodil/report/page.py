@@ -112,13 +112,15 @@ def _data(report: Mapping[str, Any]) -> str:
 
 def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
     heads = ["site", "dim", "lags", "recoverable bits", "share of ceiling", "half-life, tokens", "beyond context, bits"]
+    if any(row["budget_bits"] is not None for row in summary):
+        heads.append("budget, bits")
     longest = dict(sorted((row["site"], row["lag"]) for row in rows))  # the last of a site is its longest lag
-    lines = [_summary_row(row, longest.get(row["site"], 0)) for row in summary]
+    lines = [_summary_row(row, longest.get(row["site"], 0), "budget, bits" in heads) for row in summary]
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
-def _summary_row(row: Mapping[str, Any], longest: int) -> str:
+def _summary_row(row: Mapping[str, Any], longest: int, budget: bool) -> str:
     share = [None if row[name] is None else 100 * row[name] for name in ("share_of_ceiling", "share_low", "share_high")]
     life = [row[f"half_life{end}_tokens"] for end in ("", "_low", "_high")]
     filled = max(0.0, min(1.0, row["share_of_ceiling"] or 0.0)) * 60
@@ -134,6 +136,8 @@ def _summary_row(row: Mapping[str, Any], longest: int) -> str:
         _ranged(life, 1, missing=f"&gt;{longest}"),
         _ranged([row[f"beyond_context{end}_bits"] for end in ("", "_low", "_high")], 2),
     ]
+    if budget:
+        cells.append(_ranged([row[f"budget{end}_bits"] for end in ("", "_low", "_high")], 0))
     site = text(row["site"])
     name = f'<th scope="row" title="{site}">{site}</th>'
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -42,7 +42,7 @@ def scalar_information_bits(
         weights: Of the token at each lag from 0 on; later lags weigh nothing.
         sigma: Standard deviation of the noise, above 0.
         lags: Which tokens, steps back.
-        prior: Stationary probability of each type, above 0.
+        prior: Stationary probability of each type.
         follow: `follow[i, j]` is the probability that j comes after i; one row where tokens are independent.
 
     Raises:
@@ -73,7 +73,10 @@ def scalar_information_bits(
     noise = torch.polar(torch.exp(-0.5 * (sigma * frequencies) ** 2), -frequencies * (low - DEPTH * sigma)) * (
         points / length
     )
-    back = follow.expand(1, -1) if len(follow) == 1 else (prior[:, None] * follow).T / prior[:, None]
+    back = follow
+    if len(follow) > 1:
+        # A type that never occurs needs some past, or what is no number would spoil the rest.
+        back = torch.where(prior[:, None] > 0, (prior[:, None] * follow).T / prior[:, None], prior)
     older, newer = _expect(values, weights, frequencies, lags, back, follow)
     answers = []
     for lag in lags:

@@ -1,0 +1,162 @@
+"""Do both sides of a report hold, and how much do they leave open between them?
+
+*Small traces* (2 to 8 types, 1 to 8 dims, noise of .02 to .1 in each number, 2 x 10^5 independent tokens): both sides
+of `infodil.recoverability` with all rungs, and the truth by enumeration. The truth is bracketed too: tokens older than
+can be enumerated enter as Gaussian noise (which says less) or are revealed (which says more). It could refute that the
+lower side is within .05 bits of the truth, or that the upper side is above it.
+
+*A large trace* (4,096 types, 768 dims, alpha .1): the lower side is the superposition decoder's, read from
+`paper_figures/data/superposition_decoder.csv`; the upper one the genie's for the same codes and observations, with
+Gaussian noise where noise was added, and with the rounding as it is if it is dithered where states were rounded. It
+could refute that the decoder is near what any reader could do. Beside it the genie's bound if rounding is taken for
+Gaussian noise of the mean error, which is no bound: it says how much such a model would hide.
+
+    python -m analyses.sandwich
+
+About 20 minutes on one core, nearly all of it for the small traces.
+"""
+
+import argparse
+import csv
+import math
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+import infodil
+from analyses.provenance import DATA, write_results
+from analyses.superposition_decoder import Config as Decoder
+from analyses.superposition_decoder import run_cells
+from infodil.bounds import exact_posterior, genie_by_lag
+from infodil.encoders import TraceEncoder
+from infodil.measure.sandwich import noise_of
+from infodil.precision import Observer
+from infodil.probes.channel import longest_window
+from infodil.probes.information import channel_information
+from infodil.sources import iid
+from infodil.traces import weights
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every number that matters."""
+
+    cells: tuple[tuple[int, int, float, float], ...] = (
+        (2, 1, 0.5, 0.05), (3, 2, 0.4, 0.05), (4, 4, 0.5, 0.1), (8, 8, 0.6, 0.02),
+    )  # fmt: skip
+    """Types, dims, alpha and sigma."""
+    lags: tuple[int, ...] = tuple(range(8))
+    documents: int = 400
+    tokens: int = 500
+    seeds: tuple[int, ...] = (0,)
+    sequences: int = 2**16
+    truth_samples: int = 4000
+    precisions: tuple[str, ...] = ("float32", "bfloat16", "snr=20dB")
+    large_seed: int = 0
+    large_every: int = 4
+    """Of the lags that the decoder was measured at."""
+    genie_samples: int = 512
+    dithers: int = 48
+
+
+def small(cell, config):
+    """Both sides and the truth of one small trace and seed."""
+    torch.set_num_threads(1)
+    (types, dim, alpha, wanted), seed = cell
+    source = iid(types, documents=config.documents, tokens=config.tokens, seed=seed)
+    embedding = torch.randn(types, dim, generator=torch.Generator().manual_seed(seed))
+    encoder = TraceEncoder(types, (alpha,), dim=dim, embedding=embedding)
+    spread = encoder.encode(source.tokens)["ema"].flatten(0, 1).var(0, correction=0).mean().sqrt()
+    report = infodil.recoverability(
+        encoder, source, lags=config.lags, probes="auto", precision=f"snr={20 * math.log10(spread / wanted):.4f}dB",
+        seed=seed, progress=False, controls=False,
+    )  # fmt: skip
+    sigma = report.model["errors"]["ema"]
+    options = {"lags": config.lags, "window": longest_window(types, config.sequences), "samples": config.truth_samples}
+    told = channel_information(embedding, weights(alpha, 60), sigma, seed=seed + 100, **options)
+    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, seed=seed + 100, **options)
+    return [
+        {
+            "part": "small",
+            "types": types,
+            "dim": dim,
+            "alpha": alpha,
+            "seed": seed,
+            "precision": "noise",
+            "sigma": sigma,
+        }
+        | {"lag": row["lag"], "probe": row["answered_by"], "entropy_bits": source.entropy_bits}
+        | {"lower_bits": row["value_bits"], "lower_low_bits": row["low_bits"], "lower_high_bits": row["high_bits"]}
+        | {"truth_low_bits": below.low_bits, "truth_bits": (below.value_bits + above.value_bits) / 2}
+        | {"truth_high_bits": above.high_bits, "upper_bits": row["upper_bits"], "upper_by": row["upper_by"]}
+        | {"upper_high_bits": row["upper_high_bits"], "genie_bits": row["genie_bits"], "width_bits": row["width_bits"]}
+        for row in report.rows
+        if row["chosen"]
+        for below, above in [(told[config.lags.index(row["lag"])], revealed[config.lags.index(row["lag"])])]
+    ]
+
+
+def large(config):
+    """Both sides of the decoder's traces; the lower one was measured before."""
+    decoder, rows = Decoder(), []
+    with (DATA / "superposition_decoder.csv").open(encoding="utf-8") as file:
+        measured = [row for row in csv.DictReader(file) if row["precision"] in config.precisions]
+    seed = config.large_seed
+    source = iid(decoder.types, documents=decoder.documents, tokens=decoder.tokens, distribution="zipf", seed=seed)
+    encoder = TraceEncoder(decoder.types, (decoder.alpha,), dim=decoder.dim, seed=seed)
+    states = encoder.encode(source.tokens)["ema"][:, decoder.before :].flatten(0, 1)[::7]
+    weight = weights(decoder.alpha, 400)
+    for precision in config.precisions:
+        observer = Observer.of(precision, states)
+        sigma, noise = noise_of(observer, states[:256])
+        mean_error = float(observer.sigma(states[:256]).square().mean().sqrt())
+        mine = [row for row in measured if row["precision"] == precision and row["seed"] == str(seed)]
+        mine = mine[:: config.large_every]
+        lags = [int(row["lag"]) for row in mine]
+        ask = partial(genie_by_lag, encoder.embedding, weight[lags], prior=source.probabilities, seed=seed)
+        gaussian = ask(sigma=mean_error, samples=config.genie_samples)
+        upper = gaussian if noise == "gaussian" else ask(sigma=sigma, noise=noise, samples=config.dithers)
+        for row, lag, bound, model in zip(mine, lags, upper, gaussian, strict=True):
+            lower, error = float(row["bits"]), 1.96 * float(row["bits_error"])
+            rows.append(
+                {"part": "large", "types": decoder.types, "dim": decoder.dim, "alpha": decoder.alpha, "seed": seed}
+                | {"precision": precision, "sigma": mean_error, "lag": lag, "probe": "pursuit"}
+                | {"entropy_bits": source.entropy_bits, "lower_bits": lower, "lower_low_bits": lower - error}
+                | {"lower_high_bits": lower + error, "upper_bits": bound.value_bits, "upper_by": "genie"}
+                | {"upper_high_bits": bound.high_bits, "genie_bits": bound.value_bits}
+                | {"width_bits": bound.value_bits - lower, "gaussian_model_bits": model.value_bits}
+            )
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/sandwich"))
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    config = Config()
+    cells = [(cell, seed) for seed in config.seeds for cell in config.cells]
+    names = ["-".join(map(str, (*cell, seed))) for cell, seed in cells]
+    rows = run_cells(cells, partial(small, config=config), names, options.out, options.workers)
+    held = [
+        row["lower_low_bits"] <= row["truth_high_bits"] and row["truth_low_bits"] <= row["upper_high_bits"]
+        for row in rows
+    ]
+    gap = max(rows, key=lambda row: row["truth_bits"] - row["lower_bits"])
+    rows += large(config)
+    write_results("sandwich", rows, asdict(config))
+    print(f"small traces: both sides hold at {sum(held)} of {len(held)} lags; the lower side is low by")
+    print(f"{gap['truth_bits'] - gap['lower_bits']:.4f} bits at most ({gap['types']} types, lag {gap['lag']})")
+    for precision in config.precisions:
+        mine = [row for row in rows if row["precision"] == precision]
+        over = sum(row["lower_low_bits"] > row["upper_high_bits"] for row in mine)
+        modelled = sum(row["lower_low_bits"] > row["gaussian_model_bits"] for row in mine)
+        open_lags = [row["lag"] for row in mine if row["width_bits"] > 1.0]
+        print(f"{precision}: {over} of {len(mine)} rows overstepped ({modelled} of the Gaussian model);", end=" ")
+        print(f"more than a bit is open from lag {min(open_lags, default=None)} to {max(open_lags, default=None)}")
+
+
+if __name__ == "__main__":
+    main()

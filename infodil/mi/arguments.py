@@ -1,0 +1,68 @@
+"""What a caller passed, checked before anything is computed: each complaint is one sentence with the way out."""
+
+__all__ = ["check_groups", "check_states", "check_tokens"]
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from numpy import ndarray
+from torch import Tensor
+
+from infodil.checks import UserError
+
+FEWEST_SAMPLES = 100
+FEWEST_GROUPS = 10
+
+
+def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[ndarray, "samples"]:
+    """The types numbered from zero on; raise `UserError` unless they are whole numbers, enough, and of two types."""
+    tokens = whole_numbers("tokens", tokens, "pass token ids, such as tokens.astype(int)")
+    if len(tokens) < FEWEST_SAMPLES:
+        raise UserError(
+            f"`tokens` has {len(tokens)} samples, too few to train, choose and test on: pass at least {FEWEST_SAMPLES}."
+        )
+    types, numbered = np.unique(tokens, return_inverse=True)
+    if len(types) < 2:
+        raise UserError(f"`tokens` has one type only, {types[0]}: pass tokens of at least two, else there is no doubt.")
+    return numbered
+
+
+def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Float[Tensor, "samples dim"]:
+    """The states as a tensor; raise `UserError` unless there is one of finite numbers for each token."""
+    states = torch.as_tensor(states).detach().cpu()
+    states = states[:, None] if states.dim() == 1 else states
+    if states.dim() != 2 or states.shape[1] == 0:
+        raise UserError(f"`states` must be [samples, dim], got shape {list(states.shape)}: put the samples first.")
+    if len(states) != samples:
+        raise UserError(f"`states` has {len(states)} rows for {samples} tokens: pass one state for each token.")
+    if not states.is_floating_point():
+        raise UserError(f"`states` must be floating point, got {states.dtype}: convert them with .astype(float).")
+    if not bool(states.isfinite().all()):
+        raise UserError("`states` must be finite, got NaN or infinity: leave such rows out.")
+    return states
+
+
+def check_groups(groups: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Int[ndarray, "samples"]:
+    """The groups numbered from zero on; raise `UserError` unless there is one id for each row, and enough of them."""
+    groups = whole_numbers("groups", groups, "number the documents")
+    if len(groups) != samples:
+        raise UserError(f"`groups` has {len(groups)} rows for {samples} tokens: pass the document of each token.")
+    ids, numbered = np.unique(groups, return_inverse=True)
+    if len(ids) < FEWEST_GROUPS:
+        raise UserError(
+            f"`groups` has {len(ids)} distinct ids, too few to hold some out and resample them: "
+            f"pass at least {FEWEST_GROUPS}, or leave `groups` out for one long series."
+        )
+    return numbered
+
+
+def whole_numbers(
+    name: str, values: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], way_out: str
+) -> Int[ndarray, "samples"]:
+    """The values as one axis of integers."""
+    values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if values.ndim != 1:
+        raise UserError(f"`{name}` must be [samples], got shape {list(values.shape)}: pass one id for each row.")
+    if not np.issubdtype(values.dtype, np.integer):
+        raise UserError(f"`{name}` must be whole numbers, got {values.dtype}: {way_out}.")
+    return values
