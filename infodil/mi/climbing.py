@@ -27,6 +27,9 @@ SURE = 0.95
 """Evidence is used where its gain on the calibration rows is above zero at this level (one-sided, Student's t), judged
 by at most as many consecutive parts of them: what looks sure row by row is not, where rows repeat each other."""
 
+MOST_FLOPS = 2e12
+"""A rung that takes more than this for one fold, a minute on one core, is fitted only where it is asked for."""
+
 ROWS = 2**14
 """States held at once in the frame that readers see them in."""
 LOGITS = 2**22
@@ -43,6 +46,8 @@ class Answer:
     """Log-probability of the row's token under the trained prior, nats."""
     probe: str
     """Which rung answered."""
+    left_out: tuple[str, ...]
+    """Rungs that would have taken long."""
 
 
 def climb(
@@ -58,7 +63,7 @@ def climb(
         tokens: Type ids from zero on.
         states: All rows; each rung goes over the training rows in random order.
         parts: Rows to train on, to calibrate on (those that depend on each other side by side) and to answer for.
-        probe: The strongest rung, or `auto` for the strongest that applies.
+        probe: The strongest rung, or `auto` for all that apply and do not take long.
         seed: Of everything random.
 
     Raises:
@@ -74,24 +79,31 @@ def climb(
     frame = Frame.of(states[train].double())
     held = Calibration(frame.apply(states[calibration].double()).float(), labels[None, calibration])
 
+    doubt = 1.0 / (len(calibration) + 2.0)
     best: Reader | None = None
-    most, weaker = 0.0, None
+    most, weaker, left_out = 0.0, None, []
     for rung in OFFERED if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
         if probe == AUTO and not getattr(LADDER[rung], "applies", lambda setting: True)(setting):
             continue
         reader = make(rung, setting, weaker)
+        if probe == AUTO and getattr(reader, "flops", 0.0) > MOST_FLOPS:
+            left_out.append(rung)
+            continue
         for number in range(reader.passes):
             for rows in in_random_order(train, seed * 1009 + number):
                 reader.update(frame.apply(states[rows].double()).float(), labels[None, rows])
             reader.end_pass(held)
         weaker = reader
-        gain = gains(reader, classes, held.states, held.labels[0])
+        gain = gains(reader, classes, held.states, held.labels[0], doubt)
         mean = float(gain.mean()) if certain(gain.numpy()) else 0.0
         if best is None or mean > most:
             best, most = reader, mean
-    gain = [gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows]) for rows in test.split(ROWS)]
+    gain = [
+        gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows], doubt)
+        for rows in test.split(ROWS)
+    ]
     log_prior = classes.log_prior[torch.from_numpy(tokens)[test]]
-    return Answer(torch.cat(gain).numpy(), log_prior.double().numpy(), best.name)
+    return Answer(torch.cat(gain).numpy(), log_prior.double().numpy(), best.name, tuple(left_out))
 
 
 def certain(gain: Float[ndarray, "rows"]) -> bool:
@@ -120,11 +132,13 @@ def in_random_order(rows: Int[Tensor, "rows"], seed: int) -> Iterator[Int[Tensor
 
 
 def gains(
-    reader: Reader, classes: Classes, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]
+    reader: Reader, classes: Classes, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], doubt: float
 ) -> Float[Tensor, "rows"]:
     """Log-probability of each row's class under a reader beyond that under the prior, nats.
 
-    Within its class a type has the prior's probability, so this is the gain of the type, too.
+    Within its class a type has the prior's probability, so this is the gain of the type, too. The answer is the prior's
+    for one part in as many as there were calibration rows (Laplace's rule of succession): a reader that never erred on
+    them may err on the next row, and must not lose hundreds of bits there.
     """
     temperature, parts = reader.temperatures[0], []
     if temperature == 0.0:
@@ -133,4 +147,4 @@ def gains(
         logits = classes.class_log_prior + temperature * reader.scores(reader.prepare(some), 0)
         log = -torch.nn.functional.cross_entropy(logits, label, reduction="none")
         parts.append(log - classes.class_log_prior[label])
-    return torch.cat(parts).double()
+    return torch.logaddexp(torch.cat(parts).double() + np.log1p(-doubt), torch.tensor(np.log(doubt)))

@@ -59,7 +59,8 @@ def lower_bound(
         tokens: Integer ids, `[samples]`.
         states: Floating-point states, `[samples, dim]`, or `[samples]` for one dim.
         probe: A rung of `infodil.probes.LADDER`, or `auto`: in each fold the rung of least cross-entropy on the
-            calibration rows.
+            calibration rows; one that takes long (the perceptron, where there are some thousand types) is left out, and
+            `warnings` says so.
         groups: The document of each row, `[samples]`: rows of one document are held out together and resampled
             together. Without it, rows are taken as one series where neighbours are correlated, and as independent
             draws where they are not; `warnings` says which.
@@ -106,6 +107,8 @@ class Read:
     """Log of the share of the row's type among all tokens: minus the plug-in entropy, in the mean."""
     probes: tuple[str, ...]
     """The rung that answered, fold by fold."""
+    left_out: tuple[str, ...]
+    """Rungs that would have taken long."""
 
 
 def cross_fit(
@@ -113,13 +116,14 @@ def cross_fit(
 ) -> Read:
     """Each fold read by readers that the others made."""
     gain, log_prior = np.zeros(len(tokens)), np.zeros(len(tokens))
-    answered = []
+    answered, left_out = [], {}
     for train, calibration, test in held.parts():
         answer = climb(tokens, states, (train, calibration, test), probe, seed)
         gain[test], log_prior[test] = answer.gain, answer.log_prior
         answered.append(answer.probe)
+        left_out |= dict.fromkeys(answer.left_out)
     counts = np.bincount(tokens)
-    return Read(gain, log_prior, np.log(counts[tokens] / len(tokens)), tuple(answered))
+    return Read(gain, log_prior, np.log(counts[tokens] / len(tokens)), tuple(answered), tuple(left_out))
 
 
 def certify(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate:
@@ -131,6 +135,7 @@ def certify(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate
     if number < FEWEST_BLOCKS:
         what = "groups" if held.kind == "groups" else "blocks of about ten correlation times"
         warnings += (f"The interval rests on {number} {what}: few.",)
+    warnings += tuple(f"{rung} was left out, for it takes long: pass probe='{rung}' for it." for rung in read.left_out)
     return Estimate(
         value_bits=float(certified.mean()) * BITS_PER_NAT,
         low_bits=low,

@@ -13,8 +13,9 @@ from torch import Tensor
 from infodil.checks import check_between, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.probes.exact import Transition, check_lags, check_sigma
-from infodil.sources.posterior import Channel, draw_posteriors
-from infodil.sources.tokens import entropy_bits
+from infodil.sources.draws import draw_posteriors
+from infodil.sources.posterior import Channel
+from infodil.sources.probabilities import entropy_bits
 
 
 @torch.no_grad()

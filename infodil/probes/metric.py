@@ -9,12 +9,18 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-ROUNDS = 8
+ROUNDS = 16
 STEPS = 12
-ASKED = 2000
+PATIENCE = 4
+"""Rounds without a better metric after which the search ends."""
+
+ASKED = 1500
 """States whose neighbours are looked up in a round."""
 
 NEIGHBOURS = 48
+FIRST = 2
+"""At the start the kernel is as wide as this neighbour is far: from a wide one, what is finely striped looks even."""
+
 RATE = 0.15
 FLATTEST = 1e-10
 """Directions in which states vary less than this share of the largest variance are left out."""
@@ -51,6 +57,7 @@ def learn_metric(
     own = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).double()
     metric = torch.eye(states.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([metric], lr=RATE)
+    best, least, since = metric.detach().clone(), np.inf, 0
     for number in range(ROUNDS):
         optimizer.param_groups[0]["lr"] = RATE * (1.0 - 0.8 * number / ROUNDS)
         asked = torch.randperm(len(states), generator=generator)[:ASKED]
@@ -58,15 +65,21 @@ def learn_metric(
         distance, index = cKDTree(points).query(points[asked], k=min(NEIGHBOURS + 1, len(points)))
         if number == 0:
             with torch.no_grad():
-                metric /= max(float(np.median(distance[:, NEIGHBOURS // 4])), 1e-9)
+                metric /= max(float(np.median(distance[:, FIRST])), 1e-9)
         near = torch.from_numpy(index[:, 1:])
         apart, theirs, mine = states[asked, None] - states[near], own[near], own[asked]
-        for _ in range(STEPS):
+        for step in range(STEPS):
             with torch.enable_grad():
                 share = torch.softmax(-0.5 * (apart @ metric).square().sum(2), 1)
                 right = (share * (theirs * mine[:, None]).sum(2)).sum(1)
                 loss = -torch.log((1.0 - DOUBT) * right + DOUBT / classes).mean()
+            if step == 0:  # of states that the metric so far has not been fitted to
+                since = 0 if float(loss.detach()) < least else since + 1
+                if since == 0:
+                    best, least = metric.detach().clone(), float(loss.detach())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return white @ metric.detach()
+        if since == PATIENCE:
+            break
+    return white @ best

@@ -87,6 +87,11 @@ class MLPReader(FramedReader):
         for target in range(setting.targets):
             self.heads.weight[target, width] = self.below.bias(target)
 
+    @property
+    def flops(self) -> float:
+        """What training costs in the heads, most of all that it costs where there are many classes."""
+        return 6.0 * self.planned * self.setting.targets * self.heads.inputs * self.setting.classes.number
+
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Take an optimiser step for about every `step_rows` rows, in random order."""
         if not self.heads.training:

@@ -14,7 +14,7 @@ from infodil.checks import UserError, check_not_empty, check_whole
 from infodil.probes.assignment import assign_lags
 from infodil.probes.decoding import Decoding
 from infodil.probes.support import Dictionary, find_support
-from infodil.sources.tokens import log_prior_of
+from infodil.sources.probabilities import log_prior_of
 
 SAMPLES_AT_ONCE = 64
 CANDIDATES = 8

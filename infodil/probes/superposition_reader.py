@@ -10,7 +10,7 @@ from infodil.checks import UserError
 from infodil.probes.decoding import Decoding
 from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
 from infodil.probes.superposition import SuperpositionDecoder
-from infodil.sources.tokens import log_prior_of
+from infodil.sources.probabilities import log_prior_of
 
 
 class PursuitReader:

@@ -1,14 +1,18 @@
-"""What processing does to information: predictors of the same traces, and where a gap in loss comes from."""
+"""What processing does to information: the inequality along a chain, predictors of the same traces, gaps in loss."""
 
 __all__ = [
+    "ChainCheck",
     "GapDecomposition",
+    "Link",
     "LossDifference",
     "PredictorAblation",
     "ablate_predictor",
+    "check_chain",
     "compare_losses",
     "decompose_gap",
 ]
 
 from infodil.processing.ablation import PredictorAblation, ablate_predictor
+from infodil.processing.chain import ChainCheck, Link, check_chain
 from infodil.processing.differences import LossDifference, compare_losses
 from infodil.processing.gap import GapDecomposition, decompose_gap

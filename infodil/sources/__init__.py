@@ -64,5 +64,6 @@ from infodil.sources.margins import (
     wiggly_y,
 )
 from infodil.sources.pairs import Pair, Recall
+from infodil.sources.probabilities import entropy_bits, zipf
 from infodil.sources.series import autoregressive_pair, unrelated_series
-from infodil.sources.tokens import IID, Markov, entropy_bits, iid, markov, zipf
+from infodil.sources.tokens import IID, Markov, iid, markov

@@ -12,10 +12,11 @@ from scipy.special import gammaln
 from torch import Tensor
 
 from infodil.checks import UserError, check_whole
+from infodil.sources.draws import information_bits_drawn
 from infodil.sources.pairs import Pair, separate
-from infodil.sources.posterior import Channel, information_bits_drawn
+from infodil.sources.posterior import Channel
+from infodil.sources.probabilities import Prior, probabilities_of
 from infodil.sources.quadrature import scalar_information_bits
-from infodil.sources.tokens import Prior, probabilities_of
 
 
 def gaussian_codebook(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_whole
 from infodil.sources.pairs import Pair, separate
-from infodil.sources.tokens import zipf
+from infodil.sources.probabilities import zipf
 
 Table = Float[np.ndarray, "rows columns"] | Float[Tensor, "rows columns"] | list
 

@@ -11,10 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
+from infodil.sources.draws import information_bits_drawn
 from infodil.sources.pairs import Recall
-from infodil.sources.posterior import Channel, information_bits_drawn, longest_window, token_law
+from infodil.sources.posterior import Channel, longest_window, token_law
+from infodil.sources.probabilities import Prior, probabilities_of
 from infodil.sources.quadrature import scalar_information_bits
-from infodil.sources.tokens import IID, Markov, Prior, markov, probabilities_of
+from infodil.sources.tokens import IID, Markov, markov
 from infodil.traces import ema_bank, weights
 
 Transition = Float[Tensor, "vocabulary vocabulary"] | Float[np.ndarray, "vocabulary vocabulary"] | list

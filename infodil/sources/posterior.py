@@ -1,6 +1,6 @@
 """A linear code with declared noise: the posterior over its tokens, by enumerating the sequences that it could hold."""
 
-__all__ = ["MOST_SEQUENCES", "Channel", "draw_posteriors", "information_bits_drawn", "longest_window", "rounding"]
+__all__ = ["MOST_SEQUENCES", "Channel", "longest_window", "rounding"]
 
 import math
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_whole
-from infodil.estimate import BITS_PER_NAT
 from infodil.sources.enumeration import log_joint, marginals, sequence_prior, superpose
-from infodil.sources.tokens import log_prior_of, markov
+from infodil.sources.probabilities import log_prior_of
+from infodil.sources.tokens import markov
 
 MOST_SEQUENCES = 2**20
 """Sequences enumerated for one state at most: the answer costs time in proportion."""
@@ -220,46 +220,6 @@ class Channel:
             fit = torch.stack([self.enumerate(states, count)[1] for count in options], 1)
         fit[:, :-1] += math.log(EARLY)
         return torch.tensor(options, device=states.device)[fit.argmax(1)]
-
-
-@torch.no_grad()
-def draw_posteriors(
-    channel: Channel, embedding: Float[Tensor, "vocabulary dim"], lags: Sequence[int], samples: int, seed: int
-) -> tuple[Float[Tensor, "samples lags vocabulary"], Int[Tensor, "samples lags"]]:
-    """Log-posteriors, nats, of states drawn from the model, and the tokens that were sent.
-
-    All states have every token that the weights reach behind them.
-    """
-    drawn = markov(
-        channel.follow.cpu().numpy(), documents=samples, tokens=max(channel.reach, *lags) + 1, seed=seed
-    ).tokens.flip(1)
-    vectors = embedding.to(channel.weights)
-    states = torch.randn(
-        samples,
-        len(channel.weights),
-        embedding.shape[1],
-        generator=torch.Generator().manual_seed(seed),
-        dtype=torch.float64,
-    ).to(vectors)
-    states *= channel.sigma
-    for lag in range(channel.reach):
-        states += channel.weights[:, lag, None] * vectors[drawn[:, lag].to(vectors.device)][:, None]
-    posterior, _ = channel.log_posterior(states, lags)
-    return posterior, drawn[:, list(lags)].to(posterior.device)
-
-
-def information_bits_drawn(
-    channel: Channel, embedding: Float[Tensor, "vocabulary dim"], lags: Sequence[int], samples: int, seed: int
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    r"""Mutual information at each lag, and its standard error: the mean of :math:`D(p(\cdot \mid h) \| p)` over states.
-
-    The posterior's divergence from the prior has the mean of the log of their ratio at the token that was sent, and
-    less spread, for what was sent is averaged over.
-    """
-    posterior, _ = draw_posteriors(channel, embedding, lags, samples, seed)
-    gain = torch.where(posterior > -math.inf, posterior.exp() * (posterior - channel.prior.log()), 0.0)
-    bits = gain.sum(2) * BITS_PER_NAT
-    return tuple(bits.mean(0).tolist()), tuple((bits.std(0) / math.sqrt(samples)).tolist())
 
 
 def singular(

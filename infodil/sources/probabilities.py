@@ -1,0 +1,77 @@
+"""Distributions over token ids: their entropy in bits, Zipf's law, and what a caller gives as a prior."""
+
+__all__ = ["Prior", "entropy_bits", "log_prior_of", "probabilities_of", "zipf"]
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from infodil.checks import UserError
+
+Prior = Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence[float]
+"""Probabilities or weights of token ids."""
+
+
+def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
+    r"""The entropy :math:`-\sum_i p_i \log_2 p_i`, where what never happens adds nothing.
+
+    Example:
+        >>> entropy_bits(np.array([0.5, 0.25, 0.25, 0.0]))
+        1.5
+    """
+    seen = probabilities[probabilities > 0]
+    return float(-np.sum(seen * np.log2(seen))) + 0.0
+
+
+def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "vocab"]:
+    r"""Zipf's law: :math:`p_i \propto (i + 1)^{-s}`; exponent 0 is uniform.
+
+    Example:
+        >>> zipf(3).round(4).tolist()
+        [0.5455, 0.2727, 0.1818]
+    """
+    if not 0 <= exponent < float("inf"):
+        raise UserError(f"`exponent` must be finite and at least 0, got {exponent}: pass a value such as 1.0.")
+    weights = np.arange(1, vocabulary + 1, dtype=np.float64) ** -exponent
+    return weights / weights.sum()
+
+
+def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "vocabulary"]:
+    """The distribution given, as a tensor whose sum is 1; uniform where none is.
+
+    Raises:
+        UserError: `prior` of another length, or not above 0 everywhere.
+
+    Example:
+        >>> probabilities_of([3.0, 1.0], 2).tolist()
+        [0.75, 0.25]
+    """
+    if prior is None:
+        return torch.full((vocabulary,), 1 / vocabulary, dtype=torch.float64)
+    given = torch.as_tensor(prior, dtype=torch.float64).cpu()
+    if tuple(given.shape) != (vocabulary,) or not ((given > 0) & torch.isfinite(given)).all():
+        raise UserError(f"`prior` must be {vocabulary} probabilities above 0: leave out tokens that never occur.")
+    return given / given.sum()
+
+
+def log_prior_of(prior: Tensor | np.ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
+    """Log of a distribution over types, float64; uniform where none is given.
+
+    Raises:
+        UserError: `prior` of another length, negative somewhere, or zero everywhere.
+    """
+    if prior is None:
+        return torch.full((vocabulary,), -math.log(vocabulary), dtype=torch.float64)
+    prior = torch.as_tensor(prior, dtype=torch.float64)
+    if prior.shape != (vocabulary,):
+        raise UserError(f"`prior` must have shape [{vocabulary}], got {list(prior.shape)}: pass one weight a type.")
+    if not torch.isfinite(prior).all() or (prior < 0).any() or prior.sum() <= 0:
+        raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
+    # A type of no probability could never be read, whatever the state says: half of the least there is instead.
+    floor = prior[prior > 0].min() / 2
+    prior = prior.clamp(min=float(floor))
+    return (prior / prior.sum()).log()
