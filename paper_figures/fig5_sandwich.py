@@ -27,7 +27,7 @@ def main():
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH_INCHES, 4.4), layout="constrained")
     small = frame[frame["part"] == "small"]
     for place_, ((types, dim, alpha), part) in enumerate(small.groupby(["types", "dim", "alpha"])):
-        words = f"{types} types, {dim} dims, alpha {alpha:g}, σ {part['sigma'].mean():.2g}"
+        words = f"{types} types, {dim} dims, alpha {alpha:g}, sigma {part['sigma'].mean():.2g}"
         panel(axes.flat[place_], part, words, COLOURS[place_])
     for place_, precision in enumerate(LARGE, start=4):
         part = frame[(frame["part"] == "large") & (frame["precision"] == precision)]
