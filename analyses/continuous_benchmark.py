@@ -87,9 +87,10 @@ def read(task, seed, config):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/continuous_benchmark"))
+    parser.add_argument("--seeds", type=int, default=len(Config.seeds), help="how many seeds, from 0 on")
     parser.add_argument("--smoke", action="store_true", help="four tasks of 500 samples, one seed, nothing written")
     options = parser.parse_args()
-    config = Config(samples=500, seeds=(0,)) if options.smoke else Config()
+    config = Config(samples=500, seeds=(0,)) if options.smoke else Config(seeds=tuple(range(options.seeds)))
     tasks = [*BEYOND_NORMAL, *NULLS]
     rows = []
     for seed in config.seeds:

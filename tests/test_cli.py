@@ -92,6 +92,35 @@ def test_the_demo_from_a_shell(place, capsys, monkeypatch):
         assert f"{name}: {report.model['trained'][name]['parameters']:,} parameters" in printed
 
 
+def test_roles_prints_and_writes(place, capsys):
+    small = ["--sentences", "60", "--hidden", "20", "--steps", "3", "--seeds", "2", "--units", "9", "--depth", "0"]
+    assert main(["roles", "--out", "out", *small]) == 0
+    printed = capsys.readouterr()
+    assert names(place) == {"texts.jsonl", "out", "out/roles.csv", "out/roles.png"}
+    for word in ("Hebbian", "BiGRU", "majority per word", "arguments", "recipient"):
+        assert word in printed.out
+    table = (place / "out" / "roles.csv").read_text().splitlines()
+    assert table[0].startswith("condition,seed,text,group,naming,accuracy,tokens")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--grammar", "C"], "`language` must be one of 'A' or 'B', got 'C'"),
+        (["--seeds", "1"], "`seeds` must be a whole number of at least 2"),
+        (["--train", "x.conllu"], "`--train` and `--test` must be given together"),
+        (["--train", "x.conllu", "--test", "y.conllu"], "`path` must be a file, got 'x.conllu'"),
+        (["--conditions", "BiGru"], "`conditions` must be one of"),
+    ],
+)
+def test_a_mistake_in_roles(place, capsys, arguments, message):
+    assert main(["roles", "--out", "out", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert names(place) == {"texts.jsonl"}
+
+
 # Options
 
 

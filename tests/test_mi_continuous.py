@@ -19,7 +19,14 @@ from infodil.mi.learned import held_out_terms
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
 from infodil.mi.rows import Rows, read_rows
 from infodil.mi.variates import canonical_variates, radial_features
-from infodil.sources import autoregressive_pair, beyond_normal, normal_pair, student_pair, zero_inflated_poisson
+from infodil.sources import (
+    autoregressive_pair,
+    beyond_normal,
+    normal_pair,
+    paired_correlation,
+    student_pair,
+    zero_inflated_poisson,
+)
 
 
 def alone(samples):
@@ -146,8 +153,8 @@ def test_slow_series_that_depend_on_each_other_cover_the_truth():
 
 def test_heavy_tails_without_dependence_do_not_pass_for_dependence():
     """The likeliest Student copula of two unrelated heavy tails says 0.1 nats; rows held out refute it."""
-    x = student_pair(2.0, np.eye(6), 3, 2000, seed=0).x
-    y = student_pair(2.0, np.eye(6), 3, 2000, seed=1).y
+    x = student_pair(2.0, np.eye(6), 3, 1000, seed=0).x
+    y = student_pair(2.0, np.eye(6), 3, 1000, seed=1).y
     assert estimate(x, y, "student-copula").low_bits > 0.02
     bits = estimate(x, y)
     assert bits.low_bits <= 0.0 <= bits.high_bits
@@ -166,6 +173,16 @@ def test_an_invertible_map_changes_less_than_the_interval(seed, method):
     left, right = np.linalg.qr(generator.standard_normal((2, 2)))[0], np.diag(np.exp(generator.uniform(-3, 3, 2)))
     before, after = estimate(x, y, method), estimate(x @ left @ right + generator.normal(size=2), -3.0 * y, method)
     assert abs(before.value_bits - after.value_bits) < before.high_bits - before.low_bits
+
+
+def test_auto_sees_through_a_map_that_makes_columns_nearly_equal():
+    """Ranks of nearly equal columns lose what their difference says; whitened before, they read what no ranks read."""
+    pair = normal_pair(paired_correlation(4, 4), 4, 1000, seed=0)
+    mix = np.ones((4, 4)) + 0.003 * np.random.default_rng(0).standard_normal((4, 4))
+    x = pair.x.numpy() @ mix
+    assert estimate(x, pair.y, "gaussian-copula").high_bits < pair.truth_bits - 0.1
+    bits, plain = estimate(x, pair.y), estimate(x, pair.y, "gaussian")
+    assert abs(bits.value_bits - plain.value_bits) < (bits.high_bits - bits.low_bits) / 4
 
 
 @settings(max_examples=8, deadline=None)
@@ -322,16 +339,16 @@ def test_held_out_terms_of_a_true_ratio_are_the_information_and_of_none_are_zero
 
 def test_what_lines_cannot_see_is_learned_and_is_a_lower_bound():
     """Correlations alone read 0.36 bits of the 1.47 of a spiral; nothing reported is above the truth."""
-    pair = beyond_normal("spiral 3x3 2-pair", 3000, seed=0)
+    pair = beyond_normal("spiral 3x3 2-pair", 2000, seed=0)
     bits = estimate(pair.x, pair.y)
     assert bits.method == "learned" and bits.kind == "lower bound"
-    assert 1.1 < bits.value_bits
+    assert 1.0 < bits.value_bits
     assert bits.low_bits < pair.truth_bits
     assert "cannot exceed" in bits.warnings[0]
 
 
 def test_a_closed_form_is_kept_where_rows_held_out_agree():
-    pair = beyond_normal("half-cube 3x3 2-pair", 2000, seed=0)
+    pair = beyond_normal("half-cube 3x3 2-pair", 1000, seed=0)
     bits = estimate(pair.x, pair.y)
     assert bits.method == "gaussian-copula" and bits.kind == "estimate"
     assert bits.low_bits < pair.truth_bits < bits.high_bits

@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from synthetic_report import CEILING, LAGS, synthetic_report
 
 from infodil.checks import UserError
-from infodil.plots import COLOURS, lag_ticks, multi_curves, recoverability_curves, save_figure
+from infodil.plots import (
+    COLOURS,
+    lag_ticks,
+    multi_curves,
+    recoverability_curves,
+    role_bars,
+    role_confusion,
+    role_sentence,
+    save_figure,
+)
 
 
 def chosen(report):
@@ -161,3 +170,27 @@ def test_lag_ticks_are_few_and_within_reach(lags):
     ticks = lag_ticks(lags)
     assert 1 <= len(ticks) <= 10 and ticks == sorted(set(ticks))
     assert min(lags) <= ticks[0] and ticks[-1] <= max(lags)
+
+
+def test_role_bars_are_their_column():
+    rows = [
+        {"condition": condition, "group": group, "accuracy": value, "low": value - 0.1, "high": value + 0.05}
+        for condition, group, value in (("one", "all", 0.9), ("one", "agent", 0.8), ("two", "all", 0.7))
+    ]
+    ax = role_bars(pd.DataFrame(rows))
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights[:3] == [0.9, 0.8, 0.7]
+    assert np.isnan(heights[3])  # the second condition has no such group
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["all", "agent"]
+
+
+def test_a_confusion_shows_shares_and_a_sentence_its_words():
+    frame = pd.DataFrame(
+        {"role": ["a", "a", "b", "b"], "predicted": ["a", "b", "a", "b"], "share": [0.9, 0.1, 0.002, 0.998]}
+    )
+    ax = role_confusion(frame, Figure().subplots())
+    assert [text.get_text() for text in ax.texts] == ["90", "10", "100"]
+    words = pd.DataFrame({"word": ["$x", "runs"], "role": ["a", "b"], "predicted": ["b", "b"]})
+    drawn = role_sentence(words, Figure().subplots()).texts
+    assert [text.get_text() for text in drawn] == [r"\$x", "b", "a", "runs", "b", "b"]
+    assert [text.get_fontweight() for text in drawn[1::3]] == ["bold", "normal"]  # the first is wrong

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from infodil import __version__
 from infodil.checks import UserError
 from infodil.cli.lm import add_lm
+from infodil.cli.roles import add_roles
 
 PRECISIONS = (
     "how states are observed: float64, float32, float16, bfloat16, float8_e4m3, float8_e5m2, int8, or with noise, "
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add_demo(commands)
     add_compare(commands)
     add_lm(commands)
+    add_roles(commands)
     return whole
 
 

@@ -5,12 +5,13 @@ __all__ = ["LOW_DIMS", "choose", "neighbour_coordinates"]
 import math
 from dataclasses import replace
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from infodil.mi.elliptical import student_copula
 from infodil.mi.gaussian import Reading, gaussian, information_bias, normal_scores, whiten
-from infodil.mi.learned import FEWEST_TO_LEARN, MOST_TO_LEARN, ReadApart, bound_of, cross_fit
+from infodil.mi.learned import FEWEST_TO_LEARN, FOLDS, MOST_TO_LEARN, ReadApart, bound_of, copula_terms, cross_fit
 from infodil.mi.neighbours import ksg, mixed_ksg
 from infodil.mi.rows import Rows
 from infodil.mi.variables import Variable
@@ -23,6 +24,9 @@ MIDDLE_DIMS = 6
 
 MOST_TO_SEARCH = 200_000
 """Rows that neighbours are looked for among; of more, whole units are drawn."""
+
+ALIKE = 0.1
+"""The least eigenvalue of a correlation matrix below which some columns nearly repeat each other."""
 
 SURE = 2.0
 """Standard errors by which a richer model must be better to be believed."""
@@ -37,13 +41,17 @@ def choose(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Readin
     atoms = x.has_atoms or y.has_atoms
     if dims <= LOW_DIMS:
         return _neighbours(x, y, rows, seed)
-    scores = normal_scores(x.values), normal_scores(y.values)
     if len(x.values) < FEWEST_TO_LEARN:
         few = f"with fewer than {FEWEST_TO_LEARN} samples only dependence that a correlation shows is seen"
-        return "gaussian-copula", replace(gaussian(*scores, rows), warnings=(few,))
+        return "gaussian-copula", replace(
+            gaussian(normal_scores(x.values), normal_scores(y.values), rows), warnings=(few,)
+        )
     kept = rows.thin(MOST_TO_LEARN, seed)
-    apart = cross_fit(x.values[kept], y.values[kept], rows.select(kept), seed=seed)
-    name, reading = _judge(apart, x, y, scores, rows, rows.select(kept), atoms)
+    columns = x.values, y.values
+    if not atoms:
+        columns = _columns(*columns, kept, rows.select(kept), seed)
+    apart = cross_fit(columns[0][kept], columns[1][kept], rows.select(kept), seed=seed)
+    name, reading = _judge(apart, *columns, rows, rows.select(kept), atoms)
     if dims <= MIDDLE_DIMS:
         other, near = _neighbours(x, y, rows, seed)
         error = math.hypot(near.standard_error_nats, reading.standard_error_nats)
@@ -52,10 +60,36 @@ def choose(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Readin
     return name, reading
 
 
+def _columns(
+    x: Float[ndarray, "samples dim_x"],
+    y: Float[ndarray, "samples dim_y"],
+    kept: Int[ndarray, "rows"],
+    rows: Rows,
+    seed: int,
+) -> tuple[Float[ndarray, "samples dim_x"], Float[ndarray, "samples dim_y"]]:
+    """The columns as they are, or whitened before ranks are taken where a copula of these reads more on rows held out.
+
+    Ranks undo what was done to a column alone, and lose what small differences of nearly equal columns say.
+    """
+    white = whiten(x), whiten(y)
+    fold = rows.folds(FOLDS, seed)
+    fit, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
+    plain, turned = (copula_terms(part[0][kept], part[1][kept], fit, test) for part in ((x, y), white))
+    gain = turned - plain
+    return white if gain.mean() > SURE * rows.select(test).standard_error(gain) else (x, y)
+
+
 def neighbour_coordinates(variable: Variable) -> Float[ndarray, "samples dim"]:
-    """Normal scores, whitened if several: balls of neighbours then do not depend on the units of the columns."""
+    """Normal scores, whitened if several: balls of neighbours then do not depend on the units of the columns.
+
+    Columns that nearly repeat each other are whitened before their ranks are taken too.
+    """
     scores = normal_scores(variable.values)
-    return scores if variable.dim == 1 or variable.has_atoms else whiten(scores)
+    if variable.dim == 1 or variable.has_atoms:
+        return scores
+    if np.linalg.eigvalsh(np.corrcoef(scores, rowvar=False))[0] < ALIKE:
+        scores = normal_scores(whiten(variable.values))
+    return whiten(scores)
 
 
 def _neighbours(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Reading]:
@@ -67,9 +101,8 @@ def _neighbours(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, R
 
 def _judge(
     apart: ReadApart,
-    x: Variable,
-    y: Variable,
-    scores: tuple[Float[ndarray, "samples dim_x"], Float[ndarray, "samples dim_y"]],
+    x: Float[ndarray, "samples dim_x"],
+    y: Float[ndarray, "samples dim_y"],
     rows: Rows,
     kept: Rows,
     atoms: bool,
@@ -78,11 +111,11 @@ def _judge(
     error = kept.standard_error
     better = apart.student - apart.gaussian
     if better.mean() > SURE * error(better):
-        name, terms, closed = "student-copula", apart.student, student_copula(x.values, y.values, rows)
+        name, terms, closed = "student-copula", apart.student, student_copula(x, y, rows)
     else:
-        name, terms, closed = "gaussian-copula", apart.gaussian, gaussian(*scores, rows)
+        name, terms, closed = "gaussian-copula", apart.gaussian, gaussian(normal_scores(x), normal_scores(y), rows)
     # What estimating the parameters costs on rows held out is about what it gains on those fitted.
-    cost = 2.0 * information_bias(apart.fit_rows, x.dim, y.dim)
+    cost = 2.0 * information_bias(apart.fit_rows, x.shape[1], y.shape[1])
     fits = abs(closed.value_nats - terms.mean()) <= DOUBT * error(terms) + cost
     exceeded = apart.learned.mean() - closed.value_nats > SURE * error(apart.learned - terms)
     if fits and not exceeded and not atoms:

@@ -85,12 +85,12 @@ def estimate(
     | both labels | see `infodil.mi.discrete` | | |
 
     `"auto"` takes for two vectors: up to three columns in all `"ksg"`, or `"mixed-ksg"` where a column has atoms. For
-    more, the Gaussian copula, the Student copula and the learned model are fitted on three folds and read on the
-    fourth. The Student copula stands in for the Gaussian one if it reads more there by two standard errors. The closed
-    form is reported if it agrees with its own reading on the rows held out and the learned model does not exceed it by
-    two standard errors; else the learned bound is. Up to six columns `"ksg"` overrules what it exceeds by three
-    standard errors. For labels and vectors: `"ross"` up to three columns if nine rows in ten have a label of at
-    least twenty rows, else `"tokens"`.
+    more, the columns are whitened first if that lets a copula read more on rows held out. Then the Gaussian copula,
+    the Student copula and the learned model are fitted on three folds and read on the fourth. The Student copula stands
+    in for the Gaussian one if it reads more there by two standard errors. The closed form is reported if it agrees with
+    its own reading on the rows held out and the learned model does not exceed it by two standard errors; else the
+    learned bound is. Up to six columns `"ksg"` overrules what it exceeds by three standard errors. For labels and
+    vectors: `"ross"` up to three columns if nine rows in ten have a label of at least twenty rows, else `"tokens"`.
 
     Args:
         x: Labels or vectors.

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import solve_triangular
 from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
@@ -129,10 +128,8 @@ def canonical(
 
 
 def whiten(x: Float[ndarray, "samples dim"]) -> Float[ndarray, "samples dim"]:
-    """Centred, with the identity as covariance."""
-    centred = x - x.mean(axis=0)
-    factor = np.linalg.cholesky(centred.T @ centred / len(x))
-    return solve_triangular(factor, centred.T, lower=True).T
+    """Centred, with the identity as covariance; by QR, which does not square the spread of the columns as that does."""
+    return np.linalg.qr(x - x.mean(axis=0))[0] * math.sqrt(len(x))
 
 
 def check_enough(samples: int, dims: int) -> None:

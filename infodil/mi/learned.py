@@ -1,6 +1,6 @@
 """Density ratios learned on some rows and read on others: a lower bound for any distribution. All values in nats."""
 
-__all__ = ["ReadApart", "cross_fit", "held_out_terms", "learned"]
+__all__ = ["ReadApart", "bound_of", "copula_terms", "cross_fit", "held_out_terms", "learned"]
 
 import math
 from collections.abc import Callable
@@ -98,6 +98,20 @@ def cross_fit(
             for part in np.array_split(test, math.ceil(len(test) / MOST_TOGETHER)):
                 into[part] = held_out_terms(scores(part))
     return apart
+
+
+def copula_terms(
+    x: Float[ndarray, "samples dim_x"],
+    y: Float[ndarray, "samples dim_y"],
+    fit: Int[ndarray, "rows"],
+    test: Int[ndarray, "held"],
+) -> Float[ndarray, "held"]:
+    """The terms of rows `test` under the better copula, Gaussian or Student, that was fitted on rows `fit`."""
+    x, y = uniform_ranks(x), uniform_ranks(y)
+    models = [_copula(x, y, fit, math.inf), _copula(x, y, fit)]
+    parts = np.array_split(np.arange(len(test)), math.ceil(len(test) / MOST_TOGETHER))
+    terms = [np.concatenate([held_out_terms(scores(test[part])) for part in parts]) for scores in models]
+    return max(terms, key=np.mean)
 
 
 def learned(

@@ -11,6 +11,8 @@ from numpy.polynomial.legendre import legvander
 from scipy.linalg import solve_triangular
 from scipy.stats import rankdata
 
+from infodil.mi.gaussian import whiten
+
 SHRINKAGE = 1e-3
 """Of each covariance towards a multiple of the identity: rarely met products of columns must not look like a copy."""
 
@@ -34,9 +36,7 @@ def radial_features(values: Float[ndarray, "samples dim"], degree: int) -> Float
     `z -> A(|z|) z` with a matrix that changes smoothly with the radius: a rotation or a stretch that depends on how far
     out a row lies. Degree 1 gives the coordinates alone.
     """
-    centred = values - values.mean(axis=0)
-    factor = np.linalg.cholesky(centred.T @ centred / len(values))
-    white = solve_triangular(factor, centred.T, lower=True).T
+    white = whiten(values)
     radius = rankdata((white**2).sum(axis=1)) / (len(values) + 1.0)
     polynomials = legvander(2.0 * radius - 1.0, degree - 1)
     return (white[:, :, None] * polynomials[:, None, :]).reshape(len(values), -1)

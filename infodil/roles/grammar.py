@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from infodil.checks import UserError, check_between, check_one_of, check_whole
-from infodil.roles.languages import ARGUMENTS, LANGUAGES, NOUN_CLASSES, PREFERENCES, ROLES, Language
+from infodil.roles.languages import ARGUMENTS, LANGUAGES, NOUN_CLASSES, PREFERENCES, ROLES, UNIVERSAL, Language
 from infodil.roles.text import PADDING, RoleText
 
 RICH = 0.5
@@ -25,6 +25,8 @@ ZIPF = 0.5
 
 MOST_DEPTH = 2
 """Grammar A has 63,411 sentence patterns of this depth; a further one would make them twelve times as many."""
+
+UNIVERSAL_NAMES = tuple(dict.fromkeys(UNIVERSAL.values()))
 
 CATEGORIES = {"Vi": "V", "Vt": "V", "Vd": "V"}
 """Word classes that order alone does not tell apart."""
@@ -116,6 +118,12 @@ class Grammar:
         for noun, home in self.held_out_nouns.items():
             never[self.vocabulary.index(noun), [ROLES.index(role) for role in ARGUMENTS if role != home]] = True
         return never[text.words, text.roles]
+
+    def universal_classes(self, text: RoleText) -> torch.Tensor:
+        """Universal parts of speech, in which the languages have words in common: ids into `UNIVERSAL_NAMES`."""
+        own = {**UNIVERSAL, "to": "ADP" if self.language.name == "A" else "CCONJ"}
+        ids = [UNIVERSAL_NAMES.index(own[name]) for name in self.category_names]
+        return torch.tensor([*ids, PADDING])[text.categories]
 
     def sample(self, sentences: int, *, training: bool = False, seed: int = 0) -> RoleText:
         """Draw sentences.

@@ -3,7 +3,7 @@
 __all__ = ["Architecture", "CoActivity", "HebbianRoles", "context_traces"]
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,12 @@ from infodil.traces import ema_bank
 
 TOGETHER = 128
 """Sentences in a batch."""
+
+MOST_KNOWN = 500
+"""So many of the most frequent words are known one by one: as company of others, and as what is expected."""
+
+LEADING = 32
+"""Directions of expectation in which units compete: beyond these there is nothing but noise."""
 
 LEAST_SPREAD = 1e-4
 """Variance below which a direction of the traces is not blown up by decorrelation."""
@@ -41,7 +47,7 @@ class Architecture:
     """Inhibition of a hidden unit by itself, as a share of the mean squared activity."""
     passes: int = 8
     """Of each competition over the text."""
-    restarts: int = 4
+    restarts: int = 16
     """Competitions from different first units; the one that represents its inputs best stays."""
 
     def __post_init__(self) -> None:
@@ -72,10 +78,25 @@ def context_traces(
     return torch.cat(directions, dim=-1)
 
 
+def batches(words: Int64[Tensor, "documents tokens"]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Some sentences at a time, those of like length together: their rows, and their words without needless padding."""
+    lengths = (words >= 0).sum(1)
+    for rows in lengths.argsort(stable=True).split(TOGETHER):
+        yield rows, words[rows, : max(1, int(lengths[rows].max()))]
+
+
 def traces_before(vectors: Float[Tensor, "documents tokens dim"], alphas: tuple[float, ...]) -> Tensor:
     """The traces one token ago."""
     traces = ema_bank(vectors, alphas).flatten(2)
     return torch.cat([torch.zeros_like(traces[:, :1]), traces[:, :-1]], dim=1)
+
+
+def leading_directions(products: Float[Tensor, "dim dim"], number: int) -> Float[Tensor, "dim leading"]:
+    """The fixed point of Sanger's rule for units with these products: the leading eigenvectors, strongest first."""
+    _, directions = torch.linalg.eigh(products.double())
+    leading = directions[:, -number:].flip(1).float()
+    # The sign of a direction is nobody's: the largest entry is made positive, for the same answer everywhere.
+    return leading * leading.gather(0, leading.abs().argmax(0, keepdim=True)).sign()
 
 
 class CoActivity:
@@ -112,7 +133,8 @@ class HebbianRoles:
     3. *Expectation*. Hidden units inhibit each other with strength :math:`C = E[hh^\top] + \lambda I`, learned by
        anti-Hebbian co-activity, so that they settle at :math:`z = C^{-1} h`; Hebbian synapses
        :math:`B = E[y h^\top]` from hidden units to the word that stands there then expect :math:`\hat y = B z`. A word
-       y is worth :math:`p(y)^{-1/2}`, so that the rare are not lost beside the frequent.
+       y is worth :math:`p(y)^{-1/2}`, so that the rare are not lost beside the frequent. The leading directions of the
+       expectations (Sanger's rule again) go on.
     4. *Roles*. Units compete for expectations (`Competition`): places in a sentence where the same words would fit are
        one unit. Agents and patients part because their fillers do; without preferences they need not.
 
@@ -169,16 +191,30 @@ class HebbianRoles:
         Raises:
             UserError: No word, an id that is out of range, or inputs without vectors.
         """
-        self.check(words, inputs)
-        self.frequency = torch.bincount(words[words >= 0], minlength=self.vocabulary).float()
-        self.frequency /= self.frequency.sum()
-        if self.learned_vectors:
-            self.vectors = self.learn_vectors(words)
-        self.learn_context(words, inputs)
+        self.prepare(words, inputs)
         self.learn_expectation(words, inputs)
         expected = [rows for _, rows in self.expectations(words, inputs)]
         self.roles = self.compete(torch.cat(expected))
         return self
+
+    def prepare(self, words: Tensor, inputs: Tensor | None = None) -> None:
+        """Learn word vectors and decorrelate their traces, and no more."""
+        self.check(words, inputs)
+        self.frequency = torch.bincount(words[words >= 0], minlength=self.vocabulary).float()
+        self.frequency /= self.frequency.sum()
+        self.known = self.frequency.topk(min(MOST_KNOWN, self.vocabulary)).indices.sort().values
+        if self.learned_vectors:
+            self.vectors = self.learn_vectors(words)
+        self.learn_context(words, inputs)
+
+    def word_states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "samples dim"]:
+        """The vector of each word, in the order of the text."""
+        return self.vectors[words[words >= 0]]
+
+    def trace_states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "samples traces"]:
+        """The decorrelated traces around each word, in the order of the text."""
+        traces = context_traces(self.inputs_of(words), self.architecture.alphas, self.architecture.backward)
+        return (traces[words >= 0] - self.shift) @ self.decorrelate
 
     def check(self, words: Tensor, inputs: Tensor | None) -> None:
         """Refuse ids that no layer has."""
@@ -201,21 +237,19 @@ class HebbianRoles:
 
     def learn_vectors(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "vocabulary dim"]:
         """The leading directions of the associations between words and the traces around them."""
-        size, near = self.vocabulary, self.architecture.near
-        association = torch.zeros(size, 2 * len(near) * size)
-        one_hot = torch.eye(size)
-        for batch in words.split(TOGETHER):
+        near = self.architecture.near
+        company = torch.eye(self.vocabulary)[:, self.known]
+        association = torch.zeros(self.vocabulary, 2 * len(near) * company.shape[1])
+        for _, batch in batches(words):
             here = batch >= 0
-            association.index_add_(0, batch[here], context_traces(one_hot[batch] * here[..., None], near)[here])
+            association.index_add_(0, batch[here], context_traces(company[batch] * here[..., None], near)[here])
         association /= int((words >= 0).sum())
         independent = torch.outer(self.frequency, association.sum(0))
         # Each entry relative to its spread by chance: the residuals of correspondence analysis.
         residual = torch.where(independent > 0, (association - independent) / independent.sqrt(), 0.0)
-        gram = (residual @ residual.T).double()
-        _, directions = torch.linalg.eigh(gram)
-        leading = directions[:, -self.architecture.dim :].flip(1).float()
-        # The sign of a direction is nobody's: the largest entry is made positive, for the same answer everywhere.
-        leading *= leading.gather(0, leading.abs().argmax(0, keepdim=True)).sign()
+        # The directions among words, by way of those among traces, of which there are fewer in a large vocabulary.
+        among = leading_directions(residual.T @ residual, self.architecture.dim)
+        leading = torch.nn.functional.normalize(residual @ among, dim=0)
         return torch.where(self.frequency > 0, self.frequency, 1.0).rsqrt()[:, None] * leading
 
     def inputs_of(self, ids: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens dim"]:
@@ -227,8 +261,8 @@ class HebbianRoles:
         self, words: Int64[Tensor, "documents tokens"], inputs: Int64[Tensor, "documents tokens"] | None = None
     ) -> Iterator[tuple[Int64[Tensor, "samples"], Float[Tensor, "samples traces"]]]:
         """Batch by batch, the words that are there and the traces around them."""
-        ids = words if inputs is None else inputs
-        for batch, here in zip(words.split(TOGETHER), ids.split(TOGETHER), strict=True):
+        for rows, batch in batches(words):
+            here = batch if inputs is None else inputs[rows, : batch.shape[1]]
             traces = context_traces(self.inputs_of(here), self.architecture.alphas, self.architecture.backward)
             yield batch[batch >= 0], traces[batch >= 0]
 
@@ -261,17 +295,19 @@ class HebbianRoles:
             activity = self.hidden(traces)
             lateral.update(activity)
             forward.index_add_(0, here, activity.double())
-        worth = torch.where(self.frequency > 0, self.frequency, 1.0).rsqrt().double()
+        worth = torch.where(self.frequency > 0, self.frequency, 1.0).rsqrt().double()[self.known]
         inhibition = lateral.products / lateral.rows
         inhibition += self.architecture.restraint * inhibition.diagonal().mean() * torch.eye(len(inhibition)).double()
-        hebbian = forward / lateral.rows * worth[:, None]
+        hebbian = forward[self.known] / lateral.rows * worth[:, None]
         # What the settled hidden units send, B C^-1 h, as one matrix.
-        self.expect = torch.linalg.solve(inhibition, hebbian.T).float()
+        expect = torch.linalg.solve(inhibition, hebbian.T)
+        self.leading = leading_directions(expect.T @ lateral.covariance() @ expect, LEADING)
+        self.expect = expect.float() @ self.leading
 
     def expectations(
         self, words: Int64[Tensor, "documents tokens"], inputs: Int64[Tensor, "documents tokens"] | None = None
-    ) -> Iterator[tuple[Int64[Tensor, "samples"], Float[Tensor, "samples vocabulary"]]]:
-        """Batch by batch, the words that are there and how much each word was expected in their place."""
+    ) -> Iterator[tuple[Int64[Tensor, "samples"], Float[Tensor, "samples leading"]]]:
+        """Batch by batch, the words that are there and the leading directions of what was expected in their place."""
         for here, traces in self.traces(words, inputs):
             yield here, self.hidden(traces) @ self.expect
 
@@ -297,6 +333,8 @@ class HebbianRoles:
             raise UserError("`units` must be asked of a learner that has learned, got none: call learn(words) first.")
         self.check(words, inputs)
         answer = torch.full_like(words, -1)
-        winners: Iterable[Tensor] = (self.roles.winners(rows) for _, rows in self.expectations(words, inputs))
-        answer[words >= 0] = torch.cat(list(winners))
+        for (rows, batch), (_, expected) in zip(batches(words), self.expectations(words, inputs), strict=True):
+            won = torch.full_like(batch, -1)
+            won[batch >= 0] = self.roles.winners(expected)
+            answer[rows, : batch.shape[1]] = won
         return answer

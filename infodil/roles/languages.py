@@ -46,6 +46,13 @@ def spelled(prefix: str, number: int) -> tuple[str, ...]:
     return tuple(f"{prefix}{index}" for index in range(number))
 
 
+UNIVERSAL = {
+    "N": "NOUN", "V": "VERB", "ADJ": "ADJ", "ADV": "ADV", "the": "DET", "that": "SCONJ", "and": "CCONJ", ".": "PUNCT",
+    "was": "AUX", "rare": "AUX", "by": "ADP", "with": "ADP", "in": "ADP", "ga": "ADP", "wo": "ADP", "ni": "ADP",
+    "de": "ADP",
+}  # fmt: skip
+"""The universal part of speech of each word class, but for `to`: a preposition in A, a conjunction in B."""
+
 ENGLISH_NOUNS = {
     "people": "girl boy woman man teacher doctor farmer king queen child sailor baker nurse guard judge painter",
     "animals": "dog cat horse bird cow fox bear wolf lion goat mouse duck sheep rabbit monkey pig",

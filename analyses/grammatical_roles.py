@@ -1,0 +1,209 @@
+"""Can grammatical roles be learned without labels from multi-timescale traces, and how near a supervised BiGRU?
+
+The claims it could refute (Singh 2026): Hebbian traces reach 96% of a supervised BiGRU and beat it on
+structure-dependent roles; 61.8 after transfer to another grammar, 84 on deeper embedding. Parts: `headline` within
+grammar A, its held-out nouns, its structure-dependent roles, and deeper embedding; `sizes` of the training text;
+`transfer` to the verb-final grammar B through universal parts of speech; `verb-final`, the same learned on B itself;
+`rivals`, what else was tried on the same traces and states; `picture`, one sentence and the confusion of roles. One row
+for each condition, seed, text, group of tokens and way of naming the units. A cell that was run is not run again.
+
+    python -m analyses.grammatical_roles headline sizes transfer verb-final rivals picture
+"""
+
+import argparse
+import dataclasses
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from analyses.provenance import write_results
+from analyses.superposition_decoder import run_cells
+from infodil.roles import Architecture, grammar
+from infodil.roles.bigru import Tuning, train_bigru
+from infodil.roles.order import word_guess
+from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise
+
+TUNINGS = (Tuning(dropped=0.0), Tuning(dropped=0.1), Tuning(hidden=96, dropped=0.1))
+HEADLINE = ("Hebbian", "BiGRU", "Hebbian, forward only", "majority per word")
+PAIR = ("Hebbian", "BiGRU")
+PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "picture")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every number that matters."""
+
+    sentences: int = 6000
+    validation: int = 500
+    test: int = 2000
+    deep: int = 1000
+    sizes: tuple[int, ...] = (250, 1500)
+    seeds: tuple[int, ...] = (10, 11, 12, 13, 14)
+    """Not those on which the learner was developed, 0 to 3."""
+    few_seeds: tuple[int, ...] = (10, 11, 12)
+    """Of all but the headline."""
+    steps: int = 800
+    architecture: Architecture = dataclasses.field(default_factory=Architecture)
+
+
+SMOKE = Config(
+    sentences=300, validation=50, test=100, deep=50, sizes=(100,), seeds=(0, 1), few_seeds=(0, 1), steps=20,
+    architecture=Architecture(hidden=60, restarts=1),
+)  # fmt: skip
+
+
+def texts_of(of, seed, sentences, config):
+    """Training and validation text: held-out nouns keep to one role in both."""
+    train = of.sample(sentences, training=True, seed=10 * seed + 1)
+    return train, of.sample(config.validation, training=True, seed=10 * seed + 2)
+
+
+def tune(seed, config):
+    """The rival's tuning, chosen on validation text once for all."""
+    torch.set_num_threads(1)
+    train, validation = texts_of(grammar("A"), seed, config.sentences, config)
+    return [asdict(train_bigru(train, validation, TUNINGS, steps=config.steps, seed=seed)[1])]
+
+
+def groups(name, text):
+    """Tokens that are scored apart."""
+    of = grammar("B" if name.startswith("B") else "A")
+    misled = text.is_argument & (torch.tensor([*word_guess(of), -1])[text.words] != text.roles)
+    return {
+        "structure-dependent": misled,
+        "held-out": of.is_held_out(text),
+        "embedded": text.is_argument & (text.depth > 0),
+    }
+
+
+def within(cell, config, tuning):
+    """One condition within one grammar."""
+    torch.set_num_threads(1)
+    condition, seed, sentences, language = (*cell, "A")[:4]
+    of = grammar(language)
+    train, validation = texts_of(of, seed, sentences, config)
+    texts = {language: of.sample(config.test, seed=10 * seed + 3)}
+    if language == "A" and condition in HEADLINE and sentences == config.sentences:
+        texts["A deep"] = grammar("A", depth=2, exactly=True).sample(config.deep, seed=10 * seed + 4)
+    trial = Trial(train, validation, seed, config.architecture, tuning, config.steps)
+    return [{**row, "sentences": sentences} for row in run_trial(condition, trial, texts, groups)]
+
+
+def transferred(cell, config, tuning):
+    """Learned on A through universal parts of speech, scored on B; units named on A, or anew on B."""
+    torch.set_num_threads(1)
+    condition, seed, named_on = cell
+    a, b = grammar("A"), grammar("B")
+    train, validation = texts_of(a, seed, config.sentences, config)
+    texts = {"B": b.sample(config.test, seed=10 * seed + 5)}
+    if named_on == "A":
+        texts["A"] = a.sample(config.test, seed=10 * seed + 3)
+
+    def classes(text):
+        return (a if text.vocabulary == a.vocabulary else b).universal_classes(text)
+
+    names = b.sample(config.sentences, training=True, seed=10 * seed + 6) if named_on == "B" else None
+    trial = Trial(train, validation, seed, config.architecture, tuning, config.steps, inputs=classes, names=names)
+    extra = {"named_on": named_on, "sentences": config.sentences}
+    return [{**row, **extra} for row in run_trial(condition, trial, texts, groups)]
+
+
+def picture(seed, config):
+    """Which roles the units take for which on test text, and one sentence of it."""
+    torch.set_num_threads(1)
+    of = grammar("A")
+    train, validation = texts_of(of, seed, config.sentences, config)
+    test = of.sample(config.test, seed=10 * seed + 3)
+    trial = Trial(train, validation, seed, config.architecture)
+    predicted = CONDITIONS["Hebbian"](trial)[0]["many_to_one"](test)
+    names = test.role_names
+    counts = torch.zeros(len(names), len(names), dtype=torch.long)
+    named = test.present & (predicted >= 0)
+    counts.index_put_((test.roles[named], predicted[named]), torch.tensor(1), accumulate=True)
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    confusion = [
+        {"role": role, "predicted": other, "tokens": int(counts[row, column]), "share": float(shares[row, column])}
+        for row, role in enumerate(names)
+        for column, other in enumerate(names)
+    ]
+    # The first sentence of some length with a relative clause: not the best one.
+    lengths = test.present.sum(1)
+    fits = (test.depth.max(1).values == 1) & (lengths >= 12) & (lengths <= 15)
+    chosen = int(fits.nonzero()[0])
+    sentence = [
+        {"place": place, "word": test.vocabulary[word], "role": names[role], "predicted": names[guess]}
+        for place, (word, role, guess) in enumerate(
+            zip(test.words[chosen].tolist(), test.roles[chosen].tolist(), predicted[chosen].tolist(), strict=True)
+        )
+        if word >= 0
+    ]
+    return [[confusion, sentence]]
+
+
+def cells_of(part, config):
+    """What is run for a part, and how."""
+    whole, few = config.sentences, config.few_seeds
+    if part == "transfer":
+        ways = (("Hebbian", "A"), ("Hebbian", "B"), ("BiGRU", "A"))
+        return transferred, [(condition, seed, named_on) for seed in few for condition, named_on in ways]
+    cells = {
+        "headline": [(condition, seed, whole) for seed in config.seeds for condition in HEADLINE],
+        "sizes": [(condition, seed, size) for seed in few for size in config.sizes for condition in PAIR],
+        "verb-final": [(condition, seed, whole, "B") for seed in few for condition in (*PAIR, "majority per word")],
+        "rivals": [(condition, seed, whole) for seed in few for condition in CONDITIONS if condition not in HEADLINE],
+    }
+    return within, cells[part]
+
+
+def show(rows):
+    """Means with intervals over seeds; where both are there, the ratio of the learner to the rival seed by seed."""
+    found = {}
+    for row in rows:
+        if row["group"] in ("all", "arguments", "structure-dependent", "held-out", "embedded"):
+            key = (
+                row["text"],
+                row["group"],
+                row["sentences"],
+                row["condition"],
+                row["naming"],
+                row.get("named_on", ""),
+            )
+            found.setdefault(key, {})[row["seed"]] = row["accuracy"]
+    for key, values in sorted(found.items()):
+        mean, low, high = summarise([*values.values()])
+        print(*key, f"{100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
+        rival = found.get((*key[:3], "BiGRU", "supervised", key[5]))
+        if key[3:5] == ("Hebbian", "many_to_one") and rival and min(rival.values()) > 0:
+            mean, low, high = summarise([values[seed] / rival[seed] for seed in values])
+            print(*key, f"ratio to the BiGRU {100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--out", type=Path, default=Path("out/roles"))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    config = SMOKE if options.smoke else Config()
+    out = options.out / ("smoke" if options.smoke else "whole")
+    tuned = run_cells([config.seeds[0]], partial(tune, config=config), ["tuning"], out, 1)[0]
+    for part in options.parts:
+        if part == "picture":
+            ((confusion, sentence),) = run_cells([config.seeds[0]], partial(picture, config=config), [part], out, 1)
+            if not options.smoke:
+                write_results("roles_confusion", confusion, asdict(config))
+                write_results("roles_sentence", sentence, asdict(config))
+            continue
+        work, cells = cells_of(part, config)
+        names = ["-".join(map(str, (part, *cell))).replace(" ", "_") for cell in cells]
+        rows = run_cells(cells, partial(work, config=config, tuning=Tuning(**tuned)), names, out, options.workers)
+        show(rows)
+        if not options.smoke:
+            write_results(f"roles_{part.replace('-', '_')}", rows, {**asdict(config), "tuning": tuned})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`infodil roles`: learn grammatical roles without labels, beside rivals that are told them."""
+
+__all__ = ["add_roles"]
+
+import argparse
+
+CONDITIONS = ("Hebbian", "BiGRU", "majority per word")
+
+
+def add_roles(commands: argparse._SubParsersAction) -> None:
+    """`infodil roles`."""
+    words = "learn who does what to whom without labels, from traces and Hebbian learning, beside a supervised BiGRU"
+    command = commands.add_parser("roles", help=words, description=words.capitalize() + ".")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where roles.csv and roles.png go")
+    text = command.add_argument_group("text")
+    text.add_argument("--grammar", default="A", help="A, by order and prepositions, or B, verb-final (default A)")
+    text.add_argument("--depth", type=int, default=1, help="relative clauses nest so deep (default %(default)s)")
+    text.add_argument("--sentences", type=int, default=4000, help="of training text (default %(default)s)")
+    text.add_argument("--train", metavar="FILE.conllu", help="a treebank in place of a grammar (.gz too)")
+    text.add_argument("--test", metavar="FILE.conllu", help="with --train: the text that is scored")
+    study = command.add_argument_group("study")
+    study.add_argument("--conditions", nargs="+", default=CONDITIONS, help="what learns")
+    study.add_argument("--hidden", type=int, default=1000, help="units of the random layer (default %(default)s)")
+    study.add_argument("--units", type=int, default=32, help="role units (default %(default)s)")
+    study.add_argument("--steps", type=int, default=800, help="of the supervised rival (default %(default)s)")
+    study.add_argument("--seeds", type=int, default=5, help="how many (default %(default)s)")
+    command.set_defaults(run=run_roles)
+
+
+def run_roles(options: argparse.Namespace) -> None:
+    """Learn, score, print, write."""
+    from infodil.checks import UserError, check_one_of, check_whole
+    from infodil.cli.files import check_folder
+
+    check_folder(options.out)
+    check_whole("seeds", options.seeds, 2, "an interval over seeds needs two")
+    if bool(options.train) != bool(options.test):
+        raise UserError("`--train` and `--test` must be given together, got one of them: pass both.")
+    from pathlib import Path
+
+    import pandas as pd
+
+    from infodil.checks import write_whole
+    from infodil.plots import role_bars, save_figure
+    from infodil.roles import Architecture, grammar
+    from infodil.roles.study import CONDITIONS, Trial, run_trial
+    from infodil.roles.treebank import read_universal
+
+    for condition in options.conditions:
+        check_one_of("conditions", condition, tuple(CONDITIONS))
+    architecture = Architecture(hidden=options.hidden, units=options.units)
+    if options.train:
+        whole = read_universal(options.train)
+        train, validation = whole[: len(whole) * 9 // 10], whole[len(whole) * 9 // 10 :]
+        test = read_universal(options.test, like=whole)
+    else:
+        of = grammar(options.grammar, depth=options.depth)
+    rows = []
+    for seed in range(options.seeds):
+        if not options.train:
+            train, validation = (
+                of.sample(size, training=True, seed=3 * seed + part)
+                for part, size in enumerate((options.sentences, max(1, options.sentences // 10)))
+            )
+            test = of.sample(max(1, options.sentences // 4), seed=3 * seed + 2)
+        trial = Trial(train, validation, seed, architecture, steps=options.steps)
+        for condition in options.conditions:
+            rows += run_trial(condition, trial, {"test": test}, lambda name, text: {})
+    frame = pd.DataFrame(rows)
+    table = summary(frame)
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    out = Path(options.out)
+    written = [
+        write_whole(out / "roles.csv", frame.to_csv(index=False)),
+        save_figure(role_bars(table).figure, out / "roles.png"),
+    ]
+    print("\nwrote " + ", ".join(str(path) for path in written))
+
+
+def summary(frame: object) -> object:
+    """Mean accuracy of each condition and group of tokens, with its interval over seeds."""
+    import pandas as pd
+
+    from infodil.roles.study import summarise
+
+    frame = frame[frame["naming"] != "one_to_one"]
+    rows = []
+    for (condition, group), part in frame.groupby(["condition", "group"], sort=False):
+        if len(part) > 1:
+            mean, low, high = summarise(part["accuracy"].tolist())
+            rows.append({"condition": condition, "group": group, "accuracy": mean, "low": low, "high": high})
+    return pd.DataFrame(rows)
