@@ -4,7 +4,7 @@ The token vectors are SmolLM2-135M's (49,152 types, 576 dims), the state a bank 
 1,728 numbers) in float32, the text wikitext-2 (`--data` is the folder that holds `wikitext-2`). All rungs read the same
 states of the same documents; the decoder reads a sample of positions, as the report says. Three seeds draw splits,
 calibration rows and training order anew. It could refute that what a linear or a multilayer probe does not read is
-lost. A seed that has been run is not run again.
+lost. Five minutes of one idle core a seed; a seed that has been run is not run again.
 
     python -m analyses.superposition_real_text --data ../shared/data
 """

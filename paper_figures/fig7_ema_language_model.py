@@ -3,12 +3,14 @@
 Data of `python -m analyses.ema_language_model`; the decomposition drawn is that of seed 0, the others are in the table.
 """
 
+import matplotlib as mpl
 from _style import WIDTH_INCHES, place, read
 from matplotlib.figure import Figure
 
-from infodil.plots import difference_intervals, ratio_curves, save_figure, term_bars
+from infodil.plots import STYLE, difference_intervals, ratio_curves, save_figure, term_bars
 
 
+@mpl.rc_context(STYLE)
 def main():
     figure = Figure(figsize=(WIDTH_INCHES * 1.5, 3.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)

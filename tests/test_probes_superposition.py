@@ -142,14 +142,16 @@ def test_the_beginning_of_a_document_is_noticed():
         assert torch.equal(decoded.tokens, tokens[:, :seen].flip(1))
 
 
-def test_an_answer_does_not_depend_on_its_neighbours():
-    encoder = TraceEncoder(200, (0.15,), dim=128)
+@pytest.mark.parametrize("alphas", [(0.15,), (0.5, 0.15)], ids=str)
+def test_an_answer_does_not_depend_on_its_neighbours(alphas):
+    encoder = TraceEncoder(200, alphas, dim=128)
     tokens = iid(200, documents=3, tokens=90, distribution="zipf", seed=5).tokens
-    states = encoder.encode(tokens)["ema"][:, 3::9].flatten(0, 1)
+    states = encoder.encode(tokens)[encoder.sites[0]][:, 3::9].flatten(0, 1).unflatten(1, (len(alphas), -1))
+    weight = torch.stack([weights(alpha, 300) for alpha in alphas])
     options = {"lags": range(20), "prior": torch.arange(200, 0, -1.0)}
-    whole = pursuit(states, encoder.embedding, weights(0.15, 300), **options)
+    whole = pursuit(states, encoder.embedding, weight, **options)
     for row in (0, 7, 20):
-        alone = pursuit(states[row : row + 1], encoder.embedding, weights(0.15, 300), **options)
+        alone = pursuit(states[row : row + 1], encoder.embedding, weight, **options)
         assert torch.equal(alone.tokens[0], whole.tokens[row])
         asked = alone.tokens
         assert torch.allclose(alone.log_probs(asked)[0], whole.log_probs(asked.expand(len(states), -1))[row], atol=1e-4)

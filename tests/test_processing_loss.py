@@ -11,7 +11,7 @@ from infodil.corpus import load_corpus
 from infodil.estimate import Estimate
 from infodil.lm import PREDICTORS, LanguageModel, LanguageModelConfig, TextLoss
 from infodil.processing import ablate_predictor, ablation, compare_losses, decompose_gap
-from infodil.processing.readers import StateReader, TraceReader
+from infodil.processing.readers import StateReader, TraceReader, keep_better
 
 # Differences
 
@@ -317,6 +317,35 @@ def test_the_ablation_trains_every_predictor_both_ways(repeats):
     history = found.looks_at["history_attention"]
     assert "determine every token" in history
     assert found.looks_at["window_attention"] == "all traces at the last 16 positions"
+
+
+def test_a_stronger_predictor_that_does_worse_is_a_matter_of_its_fit():
+    worse, better = compare_losses(*drawn(0.5, spread=0.1)), compare_losses(*drawn(-0.5, spread=0.1))
+    assert ablation.falls_short("window_attention", "linear", worse)
+    assert not ablation.falls_short("window_attention", "linear", better)
+    assert not ablation.falls_short("linear", "window_attention", worse)
+    assert not ablation.falls_short("ngram", "linear", worse)  # it reads no trace
+
+
+def test_a_reader_goes_as_far_as_it_does_better():
+    reader = nn.Embedding(4, 4)
+    nn.init.zeros_(reader.weight)
+    tokens = np.tile([0, 1, 2, 3], 400)
+    options = {"tokens": 4_000, "window": 16, "batch_size": 8, "weight_decay": 0.0, "progress": False}
+
+    def score(one, side):
+        ids = torch.from_numpy(side)[None]
+        loss = nn.functional.cross_entropy(one(ids[:, :-1])[0], ids[0, 1:])
+        return TextLoss(np.array([loss.item()]), np.array([1]))
+
+    keep_better(reader, lambda one: score(one, tokens), tokens, peak_rate=0.05, **options)
+    learned = score(reader, tokens).loss_nats
+    assert learned < 0.5 * np.log(4)
+    before = reader.weight.clone()
+    # On text of another order everything that is learned makes it worse.
+    keep_better(reader, lambda one: score(one, tokens), tokens[::-1].copy(), peak_rate=0.05, **options)
+    assert score(reader, tokens).loss_nats <= learned
+    torch.testing.assert_close(reader.weight, before)
 
 
 @pytest.mark.parametrize(

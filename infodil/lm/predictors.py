@@ -57,7 +57,8 @@ class TraceAttention(nn.Module):
     """Softmax attention whose items are traces: those of one position, of a window of positions, or of all so far.
 
     A learned score for each lag says where an item stands. Two heads that look one position apart, with values of
-    opposite sign, compute `h_t - (1 - alpha) h_{t-1}`, which is a token vector: a history hides nothing.
+    opposite sign, compute `h_t - (1 - alpha) h_{t-1}`, which is a token vector: a history hides nothing. One query,
+    key and value matrix serves all scales, so that a matrix for each of them is not among what this can be.
     """
 
     def __init__(self, config: LanguageModelConfig, reach: int) -> None:

@@ -60,20 +60,30 @@ def assign_lags(
     fastest_first = by_memory(weights)
     for place in range(len(fastest_first)):
         scales = fastest_first[: place + 1]
-        still = Support(types, found[:, scales], error[:, scales])
         for level, members in noise_levels(levels[:, scales]):
             members = members[~taken[members][:, asked].all(1)]
-            part = Support(*(each[members] for each in (still.types, still.coefficients, still.error)))
-            read = read_scale(part, weights[scales], level, log_prior, relative, past[members], taken[members])
-            if read is not None:
-                lags_read = slice(read.shape[2])
-                surer = read.amax(1, keepdim=True) > answer[members, :, lags_read].amax(1, keepdim=True)
-                answer[members, :, lags_read] = torch.where(surer, read, answer[members, :, lags_read])
+            # What is settled differs from state to state, and an answer must not depend on its neighbours.
+            for some in members.split(1 if place else len(types)):
+                part = Support(types[some], found[some][:, scales], error[some][:, scales])
+                read = read_scale(part, weights[scales], level, log_prior, relative, past[some], taken[some])
+                if read is not None:
+                    answer[some] = surer(answer[some], read)
         if place + 1 < len(fastest_first):
             sure = (answer > 1.0 - SETTLED) & ~taken[:, None]
             taken |= sure.any(1)
             found -= torch.einsum("nvk,sk->nsv", sure.double(), weights[:, :lags])
             error = (error**2 + relative**2 * torch.einsum("nvk,sk->nsv", sure.double(), weights[:, :lags] ** 2)).sqrt()
+    return answer
+
+
+def surer(
+    known: Float[Tensor, "samples slots lags"], read: Float[Tensor, "samples slots seen"]
+) -> Float[Tensor, "samples slots lags"]:
+    """For each lag, whichever of two answers gives its likeliest token more."""
+    answer = known.clone()
+    old = known[:, :, : read.shape[2]]
+    better = read.amax(1, keepdim=True) > old.amax(1, keepdim=True)
+    answer[:, :, : read.shape[2]] = torch.where(better, read, old)
     return answer
 
 

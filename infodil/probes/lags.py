@@ -39,7 +39,7 @@ class LagBeliefs:
         coefficient: Of each token, in each scale.
         error: Standard error of the coefficients.
         log_prior: Of each token's type.
-        weights: Of every lag, in each scale.
+        weights: Of every lag, in each scale; the last scale is the one that is searched.
         relative: Relative error of a weight, as the states have it.
         sharp: Lags told apart from their neighbours by this error.
         seen: Lags that show at all.

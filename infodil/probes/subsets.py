@@ -78,10 +78,10 @@ def matching_subsets(
         >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, mean=2.0)
         array([[False,  True, False,  True]])
     """
-    usable = np.flatnonzero(weights <= high) if (weights >= 0).all() else np.arange(len(weights))
-    halves = usable[0::2], usable[1::2]  # both reach from heavy to light
+    places = len(weights)
+    halves = np.arange(0, places, 2), np.arange(1, places, 2)  # both reach from heavy to light
     sets = [
-        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, len(usable)), MOST_IN_A_HALF))
+        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, places), MOST_IN_A_HALF))
         for half in halves
     ]
     sums = [chosen @ weights[half] for chosen, half in zip(sets, halves, strict=True)]
@@ -98,7 +98,7 @@ def matching_subsets(
         return None
     who = np.repeat(np.arange(len(number)), number)
     other = order[np.arange(len(who)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(begin, number)]
-    found = np.zeros((len(who), len(weights)), dtype=bool)
+    found = np.zeros((len(who), places), dtype=bool)
     found[:, halves[0]] = sets[0][place[0][who]] > 0
     found[:, halves[1]] = sets[1][place[1][other]] > 0
     return found

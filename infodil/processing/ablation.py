@@ -72,6 +72,7 @@ class PredictorAblation:
                     "margin_nats": difference.margin_nats,
                     "verdict": difference.verdict,
                     "documents": difference.documents,
+                    "falls_short": falls_short(predictor, self.baseline, difference),
                 }
             rows.append(row)
         return rows
@@ -89,6 +90,8 @@ class PredictorAblation:
             told = "baseline" if difference is None else str(difference)
             lines.append(f"{row['way']:14} {row['predictor']:18} {row['loss_nats']:.3f}  {told}")
             lines.append(f"{'':14} looks at {row['looks_at']}")
+            if row.get("falls_short"):
+                lines.append(f"{'':14} and does worse: unfitted at this budget, not a sign that less is there")
         return "\n".join(lines)
 
 
@@ -183,6 +186,13 @@ def ablate_predictor(
     }
     told = {name: LOOKS_AT[name].format(**dataclasses.asdict(built)) for name in chosen}
     return PredictorAblation(losses, differences, parameters, told, baseline, tuple(seeds), tokens)
+
+
+def falls_short(predictor: str, baseline: str, difference: LossDifference) -> bool:
+    """Whether a predictor that reads at least the same traces does worse beyond its interval: a fit, not a finding."""
+    rising = PREDICTORS[:-1]  # the control reads no trace
+    stronger = predictor in rising and baseline in rising and rising.index(predictor) > rising.index(baseline)
+    return stronger and difference.low_nats > 0
 
 
 def order(chosen: Sequence[str]) -> Any:

@@ -115,7 +115,7 @@ def decompose_gap(
 
     with :math:`L_f` the loss of the model's own logits plus a linear correction of its last state (the softmax head's
     family, refitted on frozen states) and :math:`L_s` that plus a perceptron of all states at the same position. Both
-    begin as the model itself and are kept only where they do better on the calibration text. The last term bounds from
+    begin as the model itself and move only as far as they do better on the calibration text. The last term bounds from
     above what the states have lost: a reader stronger still could only lower :math:`L_s`. A reader of past states is
     another matter: their history can hold what one of them does not.
 
@@ -129,7 +129,7 @@ def decompose_gap(
         tokens: Training tokens of each reader.
         window: Tokens read at most by model, reference and readers.
         batch_size: Rows in a step.
-        peak_rate: Of the readers' learning.
+        peak_rate: Of the readers' learning; a fifth of it is tried too.
         hidden: Units of the stronger reader.
         bound: An upper bound on the bits a state holds of the next token, such as `infodil.bounds` gives at a stated
             precision. What the reference says beyond it is certainly lost.

@@ -19,6 +19,10 @@ from infodil.lm import LanguageModel, TextLoss, make_predictor, train_language_m
 HIDDEN = 512
 """Units of the stronger reader."""
 
+SLOWER = 0.2
+SHARES = (1.0, 0.5, 0.25)
+"""Second rate beside the first, and parts of the way to the trained weights, for the calibration text to choose."""
+
 
 class StateReader(nn.Module):
     """A model's own logits, corrected from its frozen states.
@@ -122,9 +126,26 @@ class TraceReader(nn.Module):
 
 
 def keep_better(reader: nn.Module, score: Callable[[nn.Module], TextLoss], train: np.ndarray, **options: Any) -> None:
-    """Train a reader, and put it back as it was if that made it worse by `score`, which reads the calibration text."""
-    before, begun = copy.deepcopy(reader.state_dict()), score(reader).loss_nats
+    """Train a reader and leave it at its best by `score`, which reads the calibration text: as it was, at the worst.
+
+    Two rates are tried, and of each the weights a part of the way from the start to where training ended: few tokens
+    train a large output matrix to much noise beside what it should learn, and part of the way has more of the latter.
+
+    Reference:
+        Wortsman et al. (2022), Robust fine-tuning of zero-shot models, arXiv 2109.01903, for weights between the two.
+    """
+    start = copy.deepcopy(reader.state_dict())
+    least, best = score(reader).loss_nats, start
     few = train[: 2 * options["window"] + 1]  # the loss that is told at the end is not used
-    train_language_model(reader, train, few, **options)
-    if not score(reader).loss_nats < begun:
-        reader.load_state_dict(before)
+    peak_rate = options.pop("peak_rate")
+    for rate in (peak_rate, SLOWER * peak_rate):
+        reader.load_state_dict(start)
+        train_language_model(reader, train, few, peak_rate=rate, **options)
+        end = copy.deepcopy(reader.state_dict())
+        for share in SHARES:
+            between = {name: torch.lerp(start[name], end[name], share) for name in start}
+            reader.load_state_dict(between)
+            loss = score(reader).loss_nats
+            if loss < least:
+                least, best = loss, between
+    reader.load_state_dict(best)
