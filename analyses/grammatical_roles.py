@@ -1,13 +1,13 @@
 """Can grammatical roles be learned without labels from multi-timescale traces, and how near a supervised BiGRU?
 
 The claims it could refute (Singh 2026): Hebbian traces reach 96% of a supervised BiGRU and beat it on
-structure-dependent roles; 61.8 after transfer to another grammar, 84 on deeper embedding. Four parts: `headline` within
+structure-dependent roles; 61.8 after transfer to another grammar, 84 on deeper embedding. Parts: `headline` within
 grammar A, its held-out nouns, its structure-dependent roles, and deeper embedding; `sizes` of the training text;
-`transfer` to the verb-final grammar B through universal parts of speech; `rivals`, what else was tried on the same
-traces and states. One row for each condition, seed, text, group of tokens and way of naming the units. A cell that was
-run is not run again. `picture` draws one sentence and the confusion of roles.
+`transfer` to the verb-final grammar B through universal parts of speech; `verb-final`, the same learned on B itself;
+`rivals`, what else was tried on the same traces and states; `picture`, one sentence and the confusion of roles. One row
+for each condition, seed, text, group of tokens and way of naming the units. A cell that was run is not run again.
 
-    python -m analyses.grammatical_roles headline sizes transfer rivals picture
+    python -m analyses.grammatical_roles headline sizes transfer verb-final rivals picture
 """
 
 import argparse
@@ -28,6 +28,7 @@ from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise
 TUNINGS = (Tuning(dropped=0.0), Tuning(dropped=0.1), Tuning(hidden=96, dropped=0.1))
 HEADLINE = ("Hebbian", "BiGRU", "Hebbian, forward only", "majority per word")
 PAIR = ("Hebbian", "BiGRU")
+PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "picture")
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ def groups(name, text):
 
 
 def within(cell, config, tuning):
-    """One condition within grammar A."""
+    """One condition within one grammar."""
     torch.set_num_threads(1)
-    condition, seed, sentences = cell
-    of = grammar("A")
+    condition, seed, sentences, language = (*cell, "A")[:4]
+    of = grammar(language)
     train, validation = texts_of(of, seed, sentences, config)
-    texts = {"A": of.sample(config.test, seed=10 * seed + 3)}
-    if condition in HEADLINE and sentences == config.sentences:
+    texts = {language: of.sample(config.test, seed=10 * seed + 3)}
+    if language == "A" and condition in HEADLINE and sentences == config.sentences:
         texts["A deep"] = grammar("A", depth=2, exactly=True).sample(config.deep, seed=10 * seed + 4)
     trial = Trial(train, validation, seed, config.architecture, tuning, config.steps)
     return [{**row, "sentences": sentences} for row in run_trial(condition, trial, texts, groups)]
@@ -150,6 +151,7 @@ def cells_of(part, config):
     cells = {
         "headline": [(condition, seed, whole) for seed in config.seeds for condition in HEADLINE],
         "sizes": [(condition, seed, size) for seed in few for size in config.sizes for condition in PAIR],
+        "verb-final": [(condition, seed, whole, "B") for seed in few for condition in (*PAIR, "majority per word")],
         "rivals": [(condition, seed, whole) for seed in few for condition in CONDITIONS if condition not in HEADLINE],
     }
     return within, cells[part]
@@ -180,7 +182,7 @@ def show(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=("headline", "sizes", "transfer", "rivals", "picture"))
+    parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--out", type=Path, default=Path("out/roles"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--smoke", action="store_true")
@@ -200,7 +202,7 @@ def main():
         rows = run_cells(cells, partial(work, config=config, tuning=Tuning(**tuned)), names, out, options.workers)
         show(rows)
         if not options.smoke:
-            write_results(f"roles_{part}", rows, {**asdict(config), "tuning": tuned})
+            write_results(f"roles_{part.replace('-', '_')}", rows, {**asdict(config), "tuning": tuned})
 
 
 if __name__ == "__main__":
