@@ -7,7 +7,7 @@ the truth on average, and that closed forms cover it. Beside it stand the figure
 the same tasks at the same size, seed 0, library defaults, columns rescaled, measured once for this comparison and
 quoted here as they were read. About 25 minutes on one core.
 
-    python -m analyses.continuous_benchmark
+    python -m analyses.continuous_benchmark --seeds 1
 """
 
 import argparse

@@ -18,7 +18,7 @@ def panel(ax, part, title, colour):
     if part["truth_bits"].notna().any():
         ax.plot(mean["lag"], mean["truth_bits"], "x", color="black", markersize=4, label="truth")
     ax.axhline(part["entropy_bits"].mean(), color="#333333", linewidth=0.7, linestyle=(0, (1, 1.5)))
-    ax.set_title(title, fontsize=8, loc="left")
+    ax.set_title(title, fontsize=7, loc="left")
     ax.set_ylim(bottom=min(0.0, mean["lower_bits"].min()))
 
 
@@ -27,11 +27,11 @@ def main():
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH_INCHES, 4.4), layout="constrained")
     small = frame[frame["part"] == "small"]
     for place_, ((types, dim, alpha), part) in enumerate(small.groupby(["types", "dim", "alpha"])):
-        words = f"{types} types, {dim} dims, alpha {alpha:g}, noise {part['sigma'].mean():.2g}"
+        words = f"{types} types, {dim} dims, alpha {alpha:g}, sigma {part['sigma'].mean():.2g}"
         panel(axes.flat[place_], part, words, COLOURS[place_])
     for place_, precision in enumerate(LARGE, start=4):
         part = frame[(frame["part"] == "large") & (frame["precision"] == precision)]
-        panel(axes.flat[place_], part, f"4,096 types, 768 dims, alpha 0.1, {precision}", COLOURS[place_])
+        panel(axes.flat[place_], part, f"4,096 types, 768 dims, {precision}", COLOURS[place_])
     axes[0, 0].legend(frameon=False, fontsize=7)
     for ax in axes[-1]:
         ax.set_xlabel("lag (tokens back)")

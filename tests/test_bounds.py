@@ -368,6 +368,12 @@ def test_states_that_never_change_hold_nothing():
     assert bounds.budget(np.full((50, 4), 3.0), 0.1).high_bits == pytest.approx(0.0, abs=1e-9)
 
 
+def test_states_of_noise_alone_hold_nothing_and_no_less():
+    found = [bounds.budget(gaussian(60, np.ones(20), seed), 1.0, observed=True) for seed in range(20)]
+    assert all(0.0 <= bound.low_bits <= bound.value_bits <= bound.high_bits for bound in found)
+    assert np.mean([bound.value_bits for bound in found]) < 2.0
+
+
 # -------------------------------------------------------------------------------------------------- entropy and Fano
 
 

@@ -148,6 +148,19 @@ def test_a_model_without_a_code_has_no_genie():
         assert row["genie_bits"] is None and row["upper_by"] == "entropy"
 
 
+@pytest.mark.parametrize("precision", ["snr=10dB", "int8"])
+def test_states_that_never_change_are_bounded_by_what_there_is(precision):
+    class Still:
+        vocabulary, costly = 3, False
+
+        def encode(self, tokens):
+            return {"still": torch.ones(*tokens.shape, 2)}
+
+    report = measure(Still(), iid(3, documents=60, tokens=20), precision=precision, lags=[0], probes="gaussian")
+    (row,) = report.rows
+    assert row["value_bits"] <= row["upper_high_bits"] <= row["ceiling_high_bits"]
+
+
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
 def test_numbers_that_are_exactly_zero_hide_nothing(precision):
     # One-hot vectors: a type that has not occurred yet leaves a zero, and any trace of it is seen.

@@ -101,7 +101,7 @@ def budget(
         sigma: Standard deviation of the noise, one number or `[dim]`.
         groups: The document of each state. States of one document resemble each other: the samples then count for as
             many as make half of the documents and all of them agree.
-        observed: The states carry the noise already.
+        observed: The states carry the noise already; they then vary by it at least, and no end is below zero.
         noise: Its law; for `"uniform"`, as that of dithered rounding, see `gaussian_capacity`.
         confidence: Of the interval.
 
@@ -147,7 +147,9 @@ def budget(
         method = "mean variance"
     down, up = reaches(terms, group, confidence)
     extra = dim * SHAPING_NATS if noise == "uniform" else 0.0
-    low, value, high = ((nats + extra) * BITS_PER_NAT for nats in (value - down * error, value, value + up * error))
+    ends = (value - down * error, value, value + up * error)
+    # What carries noise of this size cannot vary less: an estimate that says so is wrong, and zero is nearer.
+    low, value, high = ((max(nats, 0.0) + extra) * BITS_PER_NAT for nats in ends)
     return Estimate(value, low, high, confidence, "upper bound", samples, f"budget, {method}")
 
 

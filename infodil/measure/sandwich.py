@@ -2,7 +2,6 @@
 
 __all__ = ["SiteBounds", "bound_sites", "whole_state", "with_upper_bounds"]
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,22 +84,23 @@ def bound_sites(
     for site in fitting.sites:
         observer, states = fitting.train.observers[site], fitting.gathered[site].cpu()
         sigma, noise = noise_of(observer, states)
+        if not bool((sigma > 0).all()):  # states that never change: their noise is none, whatever its ratio
+            found[site] = SiteBounds(noise, None, {}, {})
+            continue
         code = fitting.settings[site].code
+        whole = {
+            "budget": budget_of(states, sigma, noise, group, confidence),
+            "levels": levels_bound(observer.name, states.shape[1]),
+        }
         found[site] = SiteBounds(
             noise,
             None if code is None else genie_of(code, sigma, noise, counts, lags, confidence, seed),
             posterior_of(code, float(sigma[0]), counts, seen, lags, confidence, seed)
             if code is not None and independent and noise == "gaussian"
             else {},
-            {
-                "budget": budget_of(states, sigma, noise, group, confidence),
-                "levels": levels_bound(observer.name, states.shape[1]),
-            },
+            {name: bound for name, bound in whole.items() if bound is not None},
         )
-    return {
-        site: dataclasses.replace(bounds, whole={name: b for name, b in bounds.whole.items() if b is not None})
-        for site, bounds in found.items()
-    }
+    return found
 
 
 def noise_of(observer: Observer, states: Float[Tensor, "rows dim"]) -> tuple[Float[Tensor, "dim"], Noise]:
@@ -199,7 +199,9 @@ def budget_of(
     rows = np.linspace(0, len(states) - 1, most).astype(int)
     if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
         return None
-    return budget(states[rows], sigma, groups=group[rows], observed=True, noise=noise, confidence=confidence)
+    # Rounded states need not carry the error that is modelled: a number that never leaves its cell varies by nothing.
+    observed = noise == "gaussian"
+    return budget(states[rows], sigma, groups=group[rows], observed=observed, noise=noise, confidence=confidence)
 
 
 def levels_bound(precision: str, dim: int) -> Estimate | None:

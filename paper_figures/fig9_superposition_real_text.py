@@ -35,7 +35,7 @@ def main():
     ax.set(xlabel="lag (tokens)", ylabel="bits about the token")
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     ax.spines[["top", "right"]].set_visible(False)
-    save_figure(figure, place("fig5_superposition_real_text"))
+    save_figure(figure, place("fig9_superposition_real_text"))
 
 
 if __name__ == "__main__":
