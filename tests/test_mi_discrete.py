@@ -141,9 +141,19 @@ def test_never_more_than_either_entropy(seed, labels, samples):
 @pytest.mark.parametrize(("x", "y"), [([3] * 5, [0, 1, 2, 3, 4]), ([0, 1, 1, 0], [7] * 4), ([1, 1], [2, 2])])
 def test_what_never_varies_tells_nothing(x, y):
     found = discrete_information(x, y)
-    assert (found.value_bits, found.low_bits, found.high_bits) == (0.0, 0.0, 0.0)
-    assert "never varies" in found.warnings[0]
-    assert [bound.kind for bound in discrete_bounds(x, y)] == ["lower bound", "upper bound"]
+    lower, upper = discrete_bounds(x, y)
+    assert (found.value_bits, found.low_bits) == (lower.value_bits, lower.low_bits) == (0.0, 0.0)
+    assert 0.0 < found.high_bits == upper.high_bits <= 1.0
+    assert "one label only" in found.warnings[0]
+    assert (lower.kind, upper.kind) == ("lower bound", "upper bound")
+
+
+def test_labels_too_rare_to_be_seen_are_inside_the_interval():
+    """A label of one sample in fifty stays unseen in one draw of a hundred out of seven: three deviations of 200."""
+    draws = [discrete_channel([[0.99, 0.01], [0.9, 0.1]], [0.9, 0.1], 100, seed=seed) for seed in range(200)]
+    found = [discrete_information(pair.x, pair.y) for pair in draws]
+    covered = [one.low_bits <= pair.truth_bits <= one.high_bits for one, pair in zip(found, draws, strict=True)]
+    assert sum(covered) >= 200 * 0.95 - 3 * (200 * 0.95 * 0.05) ** 0.5
 
 
 # ------------------------------------------------------------------------------------------------------------ groups

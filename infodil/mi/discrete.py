@@ -50,7 +50,8 @@ def discrete_information(
         confidence: Of the interval.
 
     Returns:
-        Bits. Exactly 0, with a warning, where x or y never varies. Nothing is clipped: an estimate may be negative.
+        Bits. Exactly 0, with a warning, where x or y never varies; the interval ends at what labels too rare to be
+            seen may tell. Nothing is clipped: an estimate may be negative.
 
     Raises:
         UserError: x, y or groups are not whole numbers in one row, are not as many, or are fewer than 2.
@@ -155,8 +156,11 @@ def _prepare(x: Labels, y: Labels, groups: Labels | None, seed: int, confidence:
 
 def _constant(joint: Joint, confidence: float, kind: Kind) -> Estimate:
     which = "x" if joint.counts[0].size == 1 else "y"
-    warnings = (f"`{which}` never varies: it can tell nothing and be told by nothing.",)
-    return _bits(joint, 0.0, 0.0, 0.0, kind, confidence, "constant", warnings)
+    warnings = (f"`{which}` took one label only: what it does not show here, it may show in more samples.",)
+    # A label too rare to be seen in so many samples may still tell something.
+    most = 0.0 if kind == "lower bound" else ceiling_nats(joint, confidence).high
+    value = most if kind == "upper bound" else 0.0
+    return _bits(joint, value, min(value, 0.0), most, kind, confidence, "constant", warnings)
 
 
 def _bits(
