@@ -17,8 +17,10 @@ from infodil.mi.climbing import AUTO, OFFERED, climb
 from infodil.mi.folds import HeldOut, hold_out
 from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
 
-FEWEST_OUTSIDE = 8
-"""A type seen less often than this outside the fold that it is commonest in counts as one with the others like it."""
+FEWEST_OUTSIDE = (8, 4, 2)
+"""A type seen less often than this outside the fold that it is commonest in counts as one with the others like it.
+
+The first number that leaves at least half of the rows with a type of their own, or else the last."""
 
 FEWEST_BLOCKS = 20
 """An interval from fewer blocks of a series says little: the result warns of it."""
@@ -175,11 +177,15 @@ def pool_rare(tokens: Int[ndarray, "rows"], held: HeldOut) -> Int[ndarray, "rows
     fold = held.fold[held.unit]
     counts = np.zeros((int(fold.max()) + 1, int(tokens.max()) + 1), dtype=np.int64)
     np.add.at(counts, (fold, tokens), 1)
-    rare = counts.sum(0) - counts.max(0) < FEWEST_OUTSIDE
+    outside = counts.sum(0) - counts.max(0)
+    for fewest in FEWEST_OUTSIDE:
+        rare = outside < fewest
+        if 2 * counts[:, ~rare].sum() >= len(tokens):
+            break
     classes = np.where(rare, int((~rare).sum()), np.cumsum(~rare) - 1)
     if classes.max() == 0:
         raise UserError(
-            f"`tokens` has {len(rare)} types, none seen {FEWEST_OUTSIDE} times outside the part of the rows that has "
+            f"`tokens` has {len(rare)} types, none seen {fewest} times outside the part of the rows that has "
             "most of it: pass more samples, or groups=np.arange(samples) where rows are independent but sorted."
         )
     return classes[tokens]
