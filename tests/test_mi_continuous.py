@@ -406,6 +406,7 @@ def test_a_constant_tells_nothing(constant):
     [
         (normal(100, 1, 0), normal(99, 1, 0), {}, "`y` must have as many rows as `x`, 100, got 99"),
         (normal(10, 1, 0), normal(10, 1, 0), {}, "`x` must have at least 16 rows, got 10"),
+        (np.empty(0), np.empty(0), {}, "`x` must have at least 16 rows, got 0"),
         (np.full((100, 1), np.nan), normal(100, 1, 0), {}, "`x` must be finite, got 100 values"),
         (normal(100, 1, 0), np.array(["a"] * 100), {}, "`y` must be whole numbers .* or floats"),
         (

@@ -91,11 +91,13 @@ def _independent_columns(array: Float[ndarray, "samples dim"], eps: float) -> Fl
 
     Mutual information does not change, and no covariance is singular. `eps` is the rounding of the caller's numbers.
     """
+    if len(array) < 2:
+        return array[:, :0]
     centred = array - array.mean(axis=0)
     spread = centred.std(axis=0)
     moving = spread > 8.0 * eps * np.abs(array).max(axis=0, initial=0.0)
     standard = centred[:, moving] / spread[moving]
-    if standard.shape[1] == 0 or len(array) < 2:
+    if standard.shape[1] == 0:
         return array[:, :0]
     # The triangle of a pivoted QR of a triangle of the rows: columns in the order of what each adds to those before.
     triangle, order = qr(np.linalg.qr(standard, mode="r"), mode="r", pivoting=True)
