@@ -4,7 +4,7 @@ Sources whose information is known (`infodil.sources`), from a few hundred sampl
 only a nonlinear reader reads, traces with noise, slow series that know nothing of each other, and Gaussian pairs. A
 lower bound must hold truth *above* its low end; with the entropy of the tokens as the upper side, the truth must lie
 between them. It could refute that the certified side is never wrong more often than stated, that a null reads zero on
-series that move slowly, and that ignoring documents costs nothing. About half an hour on one core.
+series that move slowly, and that ignoring documents costs nothing. About twenty minutes on one core.
 
     python -m analyses.calibration_states
 """
@@ -28,7 +28,7 @@ from infodil import mi, sources
 class Config:
     """Every number that matters."""
 
-    seeds: int = 40
+    seeds: int = 30
     confidence: float = 0.95
     samples: tuple[int, ...] = (500, 2000)
 
