@@ -73,7 +73,8 @@ training.gradients = slow
 from infodil.lm import train_run
 train_run(json.loads(sys.argv[1]), sys.argv[2], progress=False)
 """
-    child = subprocess.Popen([sys.executable, "-c", code, json.dumps(config), str(killed)])
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as here: another number of threads adds in another order
+    child = subprocess.Popen([sys.executable, "-c", code, json.dumps(config), str(killed)], env=one_thread)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not ((killed / "losses.csv").exists() and len(losses(killed)) > 9):
         time.sleep(0.01)

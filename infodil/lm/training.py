@@ -116,7 +116,7 @@ def train_language_model(
         precision: `bfloat16` runs matrix products in it (autocast); weights and sums stay float32.
         seed: Of the windows drawn.
         checkpoint: A file to write every `checkpoint_every` steps and at the end. Where it is there already, the run
-            goes on from it; on a CPU to the same bits as if it had never stopped.
+            goes on from it; on a CPU, with as many threads as before, to the same bits as if it had never stopped.
         checkpoint_every: Steps.
         record: Kept in the checkpoint beside the run's own numbers.
         note: Called after each step with its number, from 1, and its mean loss.
