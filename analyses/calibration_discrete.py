@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil.entropy import METHODS
 from infodil.mi import discrete_information
 from infodil.sources import (

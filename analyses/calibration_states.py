@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from analyses.calibration_discrete import score
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil import mi, sources
 
 

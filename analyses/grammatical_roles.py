@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil.roles import Architecture, grammar
 from infodil.roles.bigru import Tuning, train_bigru
 from infodil.roles.order import word_guess

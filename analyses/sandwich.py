@@ -26,9 +26,9 @@ from pathlib import Path
 import torch
 
 import infodil
+from analyses.cells import run_cells
 from analyses.provenance import DATA, write_results
 from analyses.superposition_decoder import Config as Decoder
-from analyses.superposition_decoder import run_cells
 from infodil.bounds import exact_posterior, genie_by_lag
 from infodil.encoders import TraceEncoder
 from infodil.measure.sandwich import noise_of

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil.mi import lower_bound
 from infodil.roles import Architecture, HebbianRoles, grammar
 from infodil.roles.order import role_information

@@ -10,19 +10,16 @@ cell of its own: a run that was killed takes up where it stopped. About 20 minut
 """
 
 import argparse
-import json
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from infodil.checks import write_whole
 from infodil.encoders import TraceEncoder
 from infodil.precision import Observer, horizon, noise_generator
 from infodil.probes import pursuit
@@ -88,18 +85,6 @@ def decode(cell, config):
         }
         for column, lag in enumerate(config.lags)
     ]
-
-
-def run_cells(cells, work, names, folder, workers):
-    """Rows of every cell, from its file where it was run before; each is written as soon as it is there."""
-    paths = [folder / f"{name}.json" for name in names]
-    wanted = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not path.exists()]
-    with ProcessPoolExecutor(workers) as pool:
-        done = pool.map(work, [cell for cell, _ in wanted])
-        for rows, (_, path) in zip(tqdm(done, total=len(wanted), unit="cell"), wanted, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(rows))
-    return [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def main():

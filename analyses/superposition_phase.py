@@ -22,8 +22,8 @@ from pathlib import Path
 
 import torch
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil.encoders import TraceEncoder
 from infodil.precision import Observer, horizon
 from infodil.probes import pursuit

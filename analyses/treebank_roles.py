@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from analyses.cells import run_cells
 from analyses.grammatical_roles import show
 from analyses.provenance import write_results
-from analyses.superposition_decoder import run_cells
 from infodil.roles import Architecture
 from infodil.roles.bigru import Tuning
 from infodil.roles.study import Trial, run_trial
