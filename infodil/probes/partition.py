@@ -115,6 +115,9 @@ class Division:
     def extend(self, step: int) -> bool:
         """Give the token its lags in every division; False where no division or too many are left."""
         still = (self.used[:, None] & self.bits) == 0
+        own, rest = np.exp(self.log_prior[step]), np.exp(self.log_prior[step + 1 :]).sum()
+        # An open lag is this token's or a later one's, and divisions differ in how many are open.
+        self.score = self.score + still.sum(1) * math.log(rest / (own + rest))
         together = np.flatnonzero(still.any(0))
         listed = self.sets_for(step, together, float(still.sum(1).mean()))
         parts = [] if listed is None else [self.combine(np.arange(len(self.used)), *listed)]
