@@ -11,7 +11,8 @@ import torch
 from infodil.checks import UserError
 from infodil.roles import Architecture, HebbianRoles, grammar, name_units
 from infodil.roles.competition import Competition
-from infodil.roles.hebbian import CoActivity, context_traces
+from infodil.roles.context import context_traces
+from infodil.roles.synapses import CoActivity
 
 SMALL = Architecture(hidden=200, restarts=2)
 

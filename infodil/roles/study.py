@@ -64,15 +64,22 @@ def named(trial: Trial, units: Callable[[RoleText], Tensor], number: int) -> tup
     return predictors, {"units": number, "v_measure": naming.v_measure, "chance": naming.chance}
 
 
-def hebbian(trial: Trial, architecture: Architecture | None = None, vectors: Tensor | None = None) -> Learned:
-    """Units of the Hebbian learner."""
-    chosen = architecture or trial.architecture
+def hebbian_learner(
+    trial: Trial, architecture: Architecture | None = None, vectors: Tensor | None = None
+) -> HebbianRoles:
+    """The Hebbian learner, which is given words (or what is read in their stead) and no roles."""
     read = trial.read(trial.train)
     if read is not None and vectors is None:
         vectors = torch.eye(int(read.max()) + 1)
+    chosen = architecture or trial.architecture
     learner = HebbianRoles(len(trial.train.vocabulary), chosen, vectors=vectors, seed=trial.seed)
-    learner.learn(trial.train.words, read)
-    return named(trial, lambda text: learner.units(text.words, trial.read(text)), chosen.units)
+    return learner.learn(trial.train.words, read)
+
+
+def hebbian(trial: Trial, architecture: Architecture | None = None, vectors: Tensor | None = None) -> Learned:
+    """Units of the Hebbian learner."""
+    learner = hebbian_learner(trial, architecture, vectors)
+    return named(trial, lambda text: learner.units(text.words, trial.read(text)), learner.architecture.units)
 
 
 def forward_hebbian(trial: Trial) -> Learned:
