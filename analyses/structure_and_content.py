@@ -27,8 +27,8 @@ from infodil.mi import lower_bound
 from infodil.roles import Architecture, grammar
 from infodil.roles.bigru import train_bigru
 from infodil.roles.ceiling import word_ceiling
+from infodil.roles.conditions import GRU_TOKENS, Trial, gru_states, hebbian_learner, trace_states
 from infodil.roles.order import role_information
-from infodil.roles.study import GRU_TOKENS, Trial, gru_states, hebbian_learner, trace_states
 from infodil.sources import entropy_bits
 
 WINDOW = 32

@@ -80,6 +80,8 @@ class HebbianRoles:
         vocabulary: How many word ids.
         architecture: Every choice; the headline's by default.
         vectors: Word vectors to take instead of learning them, one row for each id of `inputs` in `learn`.
+        own: Vectors of the words themselves. With them a word has a say in its own unit: units compete for these beside
+            the direction of what was expected, whose length is one.
         seed: Of the random layer and the first units.
 
     Reference:
@@ -101,6 +103,7 @@ class HebbianRoles:
         architecture: Architecture | None = None,
         *,
         vectors: Float[Tensor, "inputs dim"] | None = None,
+        own: Float[Tensor, "vocabulary own"] | None = None,
         seed: int = 0,
     ) -> None:
         check_whole("vocabulary", vocabulary, 2, "a word must tell something")
@@ -108,6 +111,9 @@ class HebbianRoles:
         self.architecture = architecture or Architecture()
         self.vectors = None if vectors is None else vectors.float()
         self.learned_vectors = vectors is None
+        if own is not None and len(own) != vocabulary:
+            raise UserError(f"`own` must have a row for each of {vocabulary} words, got {len(own)}: pass them all.")
+        self.own = own
         self.seed = seed
         self.roles: Competition | None = None
 
@@ -127,8 +133,7 @@ class HebbianRoles:
         """
         self.prepare(words, inputs)
         self.learn_expectation(words, inputs)
-        expected = [rows for _, rows in self.expectations(words, inputs)]
-        self.roles = self.compete(torch.cat(expected))
+        self.roles = self.compete(torch.cat([*self.contested(words, inputs)]))
         return self
 
     def prepare(self, words: Tensor, inputs: Tensor | None = None) -> None:
@@ -251,6 +256,12 @@ class HebbianRoles:
         for here, traces in self.traces(words, inputs):
             yield here, self.hidden(traces) @ self.expect
 
+    def contested(self, words: Tensor, inputs: Tensor | None) -> Iterator[Float[Tensor, "samples dim"]]:
+        """Batch by batch, what units compete for: expectations, or their directions beside the words themselves."""
+        for here, expected in self.expectations(words, inputs):
+            own = None if self.own is None else [torch.nn.functional.normalize(expected, dim=1), self.own[here]]
+            yield expected if own is None else torch.cat(own, dim=1)
+
     def compete(self, rows: Float[Tensor, "samples dim"]) -> Competition:
         """The best of several competitions."""
         chosen = self.architecture
@@ -273,8 +284,8 @@ class HebbianRoles:
             raise UserError("`units` must be asked of a learner that has learned, got none: call learn(words) first.")
         self.check(words, inputs)
         answer = torch.full_like(words, -1)
-        for (rows, batch), (_, expected) in zip(sentence_batches(words), self.expectations(words, inputs), strict=True):
+        for (rows, batch), contested in zip(sentence_batches(words), self.contested(words, inputs), strict=True):
             won = torch.full_like(batch, -1)
-            won[batch >= 0] = self.roles.winners(expected)
+            won[batch >= 0] = self.roles.winners(contested)
             answer[rows, : batch.shape[1]] = won
         return answer
