@@ -386,7 +386,8 @@ def term_bars(frame: Any, ax: Any | None = None) -> Any:
 
     Args:
         frame: One row a term: columns `term`, `value_bits`, `low_bits`, `high_bits`; the row `gap` is their sum, and
-            `lost_at_least` a mark in the last bar.
+            `lost_at_least` a mark in the last bar. A column `seed_values_bits`, numbers in a string, adds a dot for
+            each of them.
         ax: Axes to draw into; by default a new figure's.
 
     Returns:
@@ -404,6 +405,8 @@ def term_bars(frame: Any, ax: Any | None = None) -> Any:
             ax.barh(-place, row["value_bits"], left=left, height=0.6, color=COLOURS[place % 10], label=_plain(name))
             ends = [left + row["low_bits"], left + row["high_bits"]]
             ax.plot(ends, [-place, -place], color=INK, linewidth=1.2, label=f"_{name} interval")
+            dots = [left + float(value) for value in str(row.get("seed_values_bits", "")).split()]
+            ax.scatter(dots, [-place - 0.2] * len(dots), s=6, color=INK, zorder=3, label=f"_{name} seeds")
             begin += row["value_bits"] if name != "gap" else 0.0
         certain = rows.get("lost_at_least")
         if certain is not None and certain["value_bits"] > 0:

@@ -3,6 +3,7 @@
 __all__ = ["LanguageModel", "count_parameters", "named_config"]
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,20 +11,21 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_one_of
-from infodil.lm.attention import AttentionBlock
+from infodil.lm.attention import Attention
+from infodil.lm.blocks import MixingBlock
 from infodil.lm.config import FAMILIES, SIZES, TRACED, LanguageModelConfig
-from infodil.lm.gated_linear import GatedLinearBlock
-from infodil.lm.recurrent import GRUBlock, LSTMBlock
+from infodil.lm.gated_linear import GatedLinear
+from infodil.lm.recurrent import GRU, LSTM
 from infodil.lm.spen import SPENBlock
 from infodil.traces import weights
 
 BLOCKS = {
     "spen": SPENBlock,
     "gated_ema": SPENBlock,
-    "attention": AttentionBlock,
-    "gru": GRUBlock,
-    "lstm": LSTMBlock,
-    "gated_linear": GatedLinearBlock,
+    "attention": partial(MixingBlock, mixer=Attention),
+    "gru": partial(MixingBlock, mixer=GRU),
+    "lstm": partial(MixingBlock, mixer=LSTM),
+    "gated_linear": partial(MixingBlock, mixer=GatedLinear),
 }
 TOLD_LAGS = 4096
 
@@ -75,7 +77,7 @@ class LanguageModel(nn.Module):
             self.last_norm = nn.LayerNorm(config.dim)
             self.reset_parameters()
         names = [f"block.{layer + 1}" for layer in range(config.layers)]
-        inner = BLOCKS[config.family].sites
+        inner = self.blocks[0].sites
         self.sites = ("embedding", *(site for name in names for site in (*(f"{name}.{own}" for own in inner), name)))
 
     def reset_parameters(self) -> None:
@@ -93,7 +95,7 @@ class LanguageModel(nn.Module):
             elif isinstance(part, nn.LayerNorm | nn.GRU | nn.LSTM):
                 part.reset_parameters()
         for part in self.modules():
-            if isinstance(part, GatedLinearBlock):
+            if isinstance(part, GatedLinear):
                 part.spread_decays()
 
     def streams(

@@ -107,6 +107,7 @@ def ablate_predictor(
     margin_nats: float | int = 0.02,
     confidence: float | int = 0.95,
     batch_size: int = 8,
+    peak_rate: float | int | None = None,
     test: Split | None = None,
     folder: str | Path | None = None,
     device: str = "cpu",
@@ -131,6 +132,7 @@ def ablate_predictor(
         margin_nats: The largest difference that counts as none.
         confidence: Of intervals and tests.
         batch_size: Rows in a step.
+        peak_rate: Of learning, the same for every run; by default that of the size.
         test: Where losses are compared; by default the test split of the text.
         folder: Keep checkpoints and losses there; what is there already is not run again.
         device: Where to train.
@@ -158,7 +160,8 @@ def ablate_predictor(
     test = text.splits["test"] if test is None else test
     losses: dict[tuple[str, str], list[TextLoss]] = {}
     parameters: dict[tuple[str, str], int] = {}
-    options = {"tokens": tokens, "batch_size": batch_size, "progress": progress}
+    rate = SIZES[size].peak_rate if peak_rate is None else peak_rate
+    options = {"tokens": tokens, "batch_size": batch_size, "peak_rate": rate, "progress": progress}
     for seed in seeds:
         base = None
         for predictor in chosen:

@@ -40,13 +40,18 @@ class GapDecomposition:
     """An upper bound on what the states have lost of what the reference uses."""
     lost_at_least: Estimate
     """A certified lower bound on the same; zero where no bound on the states was given."""
-    losses_nats: dict[str, float]
-    """Of `model`, `refitted`, `stronger` and `reference`, nats a token on the test documents."""
+    losses: dict[str, TextLoss] = dataclasses.field(repr=False)
+    """Of `model`, `refitted`, `stronger` and `reference`, by test document."""
     sites: tuple[str, ...]
     """The states that were read, at one position each."""
     documents: int
     tokens: int
     warnings: tuple[str, ...] = ()
+
+    @property
+    def losses_nats(self) -> dict[str, float]:
+        """Of each reader, nats a token on the test documents."""
+        return {name: loss.loss_nats for name, loss in self.losses.items()}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a term, tidy."""
@@ -212,7 +217,7 @@ def split_gap(
         held=term(nats["refitted"] - nats["stronger"], "estimate", method),
         lost=term(nats["stronger"] - nats["reference"], "upper bound", method),
         lost_at_least=certified,
-        losses_nats={name: loss.loss_nats for name, loss in losses.items()},
+        losses=losses,
         sites=sites,
         documents=len(counts),
         tokens=int(counts.sum()),
