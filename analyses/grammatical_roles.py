@@ -21,12 +21,13 @@ import torch
 
 from analyses.cells import run_cells
 from analyses.provenance import write_results
+from analyses.roles_table import show
 from infodil.roles import Architecture, grammar
 from infodil.roles.bigru import Tuning, train_bigru
 from infodil.roles.ceiling import word_ceiling
 from infodil.roles.conditions import UNSUPERVISED
 from infodil.roles.order import order_ceiling, role_information, word_guess
-from infodil.roles.study import CONDITIONS, Trial, named, run_trial, summarise
+from infodil.roles.study import CONDITIONS, Trial, named, run_trial
 
 TUNINGS = (Tuning(dropped=0.0), Tuning(dropped=0.1), Tuning(hidden=96, dropped=0.1))
 HEADLINE = ("Hebbian", "BiGRU", "Hebbian, forward only", "majority per word")
@@ -184,29 +185,6 @@ def cells_of(part, config):
         "rivals": [(condition, seed, whole) for seed in few for condition in CONDITIONS if condition not in HEADLINE],
     }
     return within, cells[part]
-
-
-def show(rows):
-    """Means with intervals over seeds; where both are there, the ratio of the learner to the rival seed by seed."""
-    found = {}
-    for row in rows:
-        if row["group"] in ("all", "arguments", "structure-dependent", "held-out", "embedded"):
-            key = (
-                row["text"],
-                row["group"],
-                row["sentences"],
-                row["condition"],
-                row["naming"],
-                row.get("named_on", ""),
-            )
-            found.setdefault(key, {})[row["seed"]] = row["accuracy"]
-    for key, values in sorted(found.items()):
-        mean, low, high = summarise([*values.values()])
-        print(*key, f"{100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
-        rival = found.get((*key[:3], "BiGRU", "supervised", key[5]))
-        if key[3:5] == ("Hebbian", "many_to_one") and rival and min(rival.values()) > 0:
-            mean, low, high = summarise([values[seed] / rival[seed] for seed in values])
-            print(*key, f"ratio to the BiGRU {100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
 
 
 def main():

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import torch
 
 from analyses.cells import run_cells
-from analyses.grammatical_roles import show
 from analyses.provenance import write_results
+from analyses.roles_table import show
 from infodil.roles import Architecture, RoleText
 from infodil.roles.bigru import Tuning
 from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Trial
