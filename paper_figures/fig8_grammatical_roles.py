@@ -38,6 +38,9 @@ def sizes(ax, rows):
         ax.plot(means.index, means, "-", lw=1, color=COLOURS[number], label=condition)
         ax.plot(mine["sentences"], mine["accuracy"], "o", ms=4, mew=0, color=COLOURS[number])
     ax.set(xscale="log", xlabel="sentences of training text", ylabel="accuracy, arguments", ylim=(0, 1.04))
+    known = sorted(set(rows["sentences"]))
+    ax.set_xticks(known, [f"{number:,}" for number in known])
+    ax.minorticks_off()
     ax.legend(frameon=False, fontsize=8)
 
 
