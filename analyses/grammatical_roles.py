@@ -4,10 +4,11 @@ The claims it could refute (Singh 2026): Hebbian traces reach 96% of a supervise
 structure-dependent roles; 61.8 after transfer to another grammar, 84 on deeper embedding. Parts: `headline` within
 grammar A, its held-out nouns, its structure-dependent roles, and deeper embedding; `sizes` of the training text;
 `transfer` to the verb-final grammar B through universal parts of speech; `verb-final`, the same learned on B itself;
-`rivals`, what else was tried on the same traces and states; `picture`, one sentence and the confusion of roles. One row
-for each condition, seed, text, group of tokens and way of naming the units. A cell that was run is not run again.
+`rivals`, what else was tried on the same traces and states; `ceilings`, the exact best of those who see the word, the
+order or the words; `picture`, one sentence and the confusion of roles. One row for each condition, seed, text, group of
+tokens and way of naming the units. A cell that was run is not run again.
 
-    python -m analyses.grammatical_roles headline sizes transfer verb-final rivals picture
+    python -m analyses.grammatical_roles headline sizes transfer verb-final rivals ceilings picture
 """
 
 import argparse
@@ -20,15 +21,18 @@ import torch
 
 from analyses.cells import run_cells
 from analyses.provenance import write_results
+from analyses.roles_table import show
 from infodil.roles import Architecture, grammar
 from infodil.roles.bigru import Tuning, train_bigru
-from infodil.roles.order import word_guess
-from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise
+from infodil.roles.ceiling import word_ceiling
+from infodil.roles.conditions import UNSUPERVISED
+from infodil.roles.order import order_ceiling, role_information, word_guess
+from infodil.roles.study import CONDITIONS, Trial, named, run_trial
 
 TUNINGS = (Tuning(dropped=0.0), Tuning(dropped=0.1), Tuning(hidden=96, dropped=0.1))
 HEADLINE = ("Hebbian", "BiGRU", "Hebbian, forward only", "majority per word")
 PAIR = ("Hebbian", "BiGRU")
-PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "picture")
+PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "ceilings", "picture")
 
 
 @dataclass(frozen=True)
@@ -117,11 +121,11 @@ def picture(seed, config):
     train, validation = texts_of(of, seed, config.sentences, config)
     test = of.sample(config.test, seed=10 * seed + 3)
     trial = Trial(train, validation, seed, config.architecture)
-    predicted = CONDITIONS["Hebbian"](trial)[0]["many_to_one"](test)
+    predicted = named(UNSUPERVISED["Hebbian"](trial), train, seed)[0]["many_to_one"](test)
     names = test.role_names
     counts = torch.zeros(len(names), len(names), dtype=torch.long)
-    named = test.present & (predicted >= 0)
-    counts.index_put_((test.roles[named], predicted[named]), torch.tensor(1), accumulate=True)
+    known = test.present & (predicted >= 0)
+    counts.index_put_((test.roles[known], predicted[known]), torch.tensor(1), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     confusion = [
         {"role": role, "predicted": other, "tokens": int(counts[row, column]), "share": float(shares[row, column])}
@@ -142,6 +146,32 @@ def picture(seed, config):
     return [[confusion, sentence]]
 
 
+def ceilings(language):
+    """The exact accuracy of the best guess by what is seen: the floor of whoever uses order, and the ceiling of all."""
+    rows = []
+    texts = {"A": (1, False), "A deep": (2, True)} if language == "A" else {"B": (1, False)}
+    for text, (depth, exactly) in texts.items():
+        of = grammar(language, depth=depth, exactly=exactly)
+        word = role_information(of)
+        scores = {"word": {"all": word.word_accuracy, "arguments": word.word_argument_accuracy}}
+        for seen, ahead in (("so far", 0), ("sentence", None)):
+            order, words = order_ceiling(of, ahead), word_ceiling(of, ahead)
+            scores[f"order, {seen}"] = {"all": order.accuracy, "arguments": order.argument_accuracy}
+            scores[f"words, {seen}"] = {
+                "all": words.accuracy,
+                "arguments": words.argument_accuracy,
+                "structure-dependent": words.structure_dependent_accuracy,
+                "held-out": words.held_out_accuracy,
+                "embedded": words.embedded_accuracy,
+            }
+        rows += [
+            {"text": text, "sees": sees, "group": group, "accuracy": accuracy}
+            for sees, groups in scores.items()
+            for group, accuracy in groups.items()
+        ]
+    return rows
+
+
 def cells_of(part, config):
     """What is run for a part, and how."""
     whole, few = config.sentences, config.few_seeds
@@ -157,29 +187,6 @@ def cells_of(part, config):
     return within, cells[part]
 
 
-def show(rows):
-    """Means with intervals over seeds; where both are there, the ratio of the learner to the rival seed by seed."""
-    found = {}
-    for row in rows:
-        if row["group"] in ("all", "arguments", "structure-dependent", "held-out", "embedded"):
-            key = (
-                row["text"],
-                row["group"],
-                row["sentences"],
-                row["condition"],
-                row["naming"],
-                row.get("named_on", ""),
-            )
-            found.setdefault(key, {})[row["seed"]] = row["accuracy"]
-    for key, values in sorted(found.items()):
-        mean, low, high = summarise([*values.values()])
-        print(*key, f"{100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
-        rival = found.get((*key[:3], "BiGRU", "supervised", key[5]))
-        if key[3:5] == ("Hebbian", "many_to_one") and rival and min(rival.values()) > 0:
-            mean, low, high = summarise([values[seed] / rival[seed] for seed in values])
-            print(*key, f"ratio to the BiGRU {100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]", sep="\t")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
@@ -191,6 +198,12 @@ def main():
     out = options.out / ("smoke" if options.smoke else "whole")
     tuned = run_cells([config.seeds[0]], partial(tune, config=config), ["tuning"], out, 1)[0]
     for part in options.parts:
+        if part == "ceilings":
+            rows = run_cells(["A", "B"], ceilings, ["ceilings-A", "ceilings-B"], out, options.workers)
+            print(*(f"{row['text']}\t{row['sees']}\t{row['group']}\t{row['accuracy']:.4f}" for row in rows), sep="\n")
+            if not options.smoke:
+                write_results("roles_ceilings", rows, asdict(config))
+            continue
         if part == "picture":
             ((confusion, sentence),) = run_cells([config.seeds[0]], partial(picture, config=config), [part], out, 1)
             if not options.smoke:

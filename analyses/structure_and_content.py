@@ -1,10 +1,12 @@
 """Which states hold structure, and which hold content: bits about roles beside bits about past words, for each encoder.
 
-Sentences of grammar A; four states of like size: forward traces of learned word vectors, the same with backward traces,
-a GRU language model, and a GRU with random weights. Structure: bits about the role of the newest word, and bits beyond
-what that word tells, I(role; state | word), the second by the exact I(role; word) of the grammar. Content: bits about
-the word so many steps back. All are lower bounds by the Gaussian reader with intervals over sentences. It could refute
-that traces trade content for structure (Singh 2026).
+Sentences of grammar A; states that see the words so far, and states that see the whole sentence: multi-timescale traces
+of word vectors learned without labels, what the Hebbian learner expects from them, language models, a GRU with random
+weights, and a BiGRU that was told every role. Structure: bits about the role of the newest word, and bits beyond what
+that word tells, I(role; state | word), by the exact I(role; word) of the grammar and below an exact ceiling. Content:
+bits about the word so many steps back. All are lower bounds by one estimator, with intervals over sentences; for the
+states that see the words so far, content is measured by `infodil.recoverability` as well, which takes no others. It
+could refute that traces trade content for structure (Singh 2026). Fifteen minutes on one idle core.
 
     python -m analyses.structure_and_content
 """
@@ -17,37 +19,108 @@ from pathlib import Path
 
 import torch
 
+import infodil
 from analyses.cells import run_cells
 from analyses.provenance import write_results
+from infodil.lm import LanguageModel, LanguageModelConfig, train_language_model
 from infodil.mi import lower_bound
-from infodil.roles import Architecture, HebbianRoles, grammar
+from infodil.roles import Architecture, grammar
+from infodil.roles.bigru import train_bigru
+from infodil.roles.ceiling import word_ceiling
+from infodil.roles.conditions import GRU_TOKENS, Trial, gru_states, hebbian_learner, trace_states
 from infodil.roles.order import role_information
-from infodil.roles.study import Trial, gru_states
+from infodil.sources import entropy_bits
 
-ENCODERS = ("forward traces", "traces both ways", "GRU language model", "random GRU, both ways")
+WINDOW = 32
+"""Tokens that the attention language model reads at once: more than the longest sentence has."""
 
 
 @dataclass(frozen=True)
 class Config:
     """Every number that matters."""
 
-    sentences: int = 1500
     training: int = 4000
-    lags: tuple[int, ...] = (0, 1, 2, 4, 8)
+    sentences: int = 800
+    lags: tuple[int, ...] = (1, 2, 4)
     seeds: tuple[int, ...] = (0, 1, 2)
-    probe: str = "gaussian"
+    probe: str = "auto"
+    """Of every lower bound."""
+    probes: tuple[str, ...] = ("gaussian", "linear")
+    """Of `recoverability`."""
+    steps: int = 800
+    """Of the BiGRU."""
+    tokens: int = GRU_TOKENS
+    """Of the attention language model, as of the others."""
 
 
-def states_of(encoder, train, text, seed):
-    """The state after each word of a text."""
-    trial = Trial(train, train[:200], seed)
-    if "GRU" in encoder:
-        both = gru_states(trial, trained="random" not in encoder)(text)
-        return both if "both" in encoder else both[:, : both.shape[1] // 2]
-    flat = Architecture(hidden=0, backward=encoder == "traces both ways")
-    learner = HebbianRoles(len(text.vocabulary), flat, seed=seed)
-    learner.prepare(train.words)
-    return torch.cat([learner.word_states(text.words), learner.trace_states(text.words)], dim=1)
+def word_alone(trial, config):
+    """The newest word, and nothing else."""
+    return lambda text: torch.nn.functional.one_hot(text.words[text.present], len(text.vocabulary)).float()
+
+
+def traces(trial, config, backward):
+    """The vector of the newest word and the traces around it."""
+    return trace_states(dataclasses.replace(trial, architecture=Architecture(hidden=0, backward=backward)))
+
+
+def expected(trial, config):
+    """What the Hebbian learner expects in the place of the newest word, beside that word's vector."""
+    learner = hebbian_learner(trial, Architecture(restarts=1))
+    return lambda text: torch.cat([learner.word_states(text.words), learner.expected_states(text.words)], dim=1)
+
+
+def gru(trial, config, both, trained):
+    """Language models that are GRUs, one for each direction; with random weights where not trained."""
+    states = gru_states(trial, trained)
+    return states if both else lambda text: states(text).chunk(2, dim=1)[0]
+
+
+def attention(trial, config):
+    """A transformer that learned to predict words, after its last block."""
+    shape = LanguageModelConfig(
+        "attention", len(trial.train.vocabulary), dim=64, layers=2, context=WINDOW, feed_forward=256
+    )
+    model = LanguageModel(shape, seed=trial.seed)
+    flat = [text.words[text.present].numpy() for text in (trial.train, trial.validation)]
+    train_language_model(
+        model, *flat, tokens=config.tokens, window=WINDOW, batch_size=32, seed=trial.seed, progress=False
+    )
+    return lambda text: model.encode(text.words.clamp(min=0))["block.2"][text.present]
+
+
+def bigru(trial, config):
+    """The supervised rival, which was told the role of every word of the training text."""
+    model, _ = train_bigru(trial.train, trial.validation, steps=config.steps, seed=trial.seed)
+    return lambda text: model.states(text.words)[text.present]
+
+
+FORWARD = {
+    "word alone": word_alone,
+    "traces": partial(traces, backward=False),
+    "GRU language model": partial(gru, both=False, trained=True),
+    "random GRU": partial(gru, both=False, trained=False),
+    "attention language model": attention,
+}
+BOTH_WAYS = {
+    "traces, both ways": partial(traces, backward=True),
+    "Hebbian expectation, both ways": expected,
+    "GRU language models, both ways": partial(gru, both=True, trained=True),
+    "supervised BiGRU": bigru,
+}
+ENCODERS = FORWARD | BOTH_WAYS
+"""Name to what makes, of a trial, a function from a text to the state at each of its words."""
+
+
+class StatesEncoder:
+    """States that see the words so far as an `infodil.Encoder`."""
+
+    def __init__(self, read, like, site):
+        self.read, self.like, self.sites, self.vocabulary = read, like, (site,), len(like.vocabulary)
+
+    @torch.no_grad()
+    def encode(self, tokens):
+        text = dataclasses.replace(self.like, words=tokens, categories=tokens, roles=tokens, depth=tokens)
+        return {self.sites[0]: self.read(text).view(*tokens.shape, -1)}
 
 
 def measure(cell, config):
@@ -55,28 +128,60 @@ def measure(cell, config):
     torch.set_num_threads(1)
     encoder, seed = cell
     of = grammar("A")
-    train = of.sample(config.training, seed=2 * seed)
-    text = of.sample(config.sentences, seed=2 * seed + 1)
-    states = states_of(encoder, train, text, seed)
+    train = of.sample(config.training, seed=3 * seed)
+    trial = Trial(train, of.sample(max(2, config.training // 10), seed=3 * seed + 1), seed)
+    text = of.sample(config.sentences, seed=3 * seed + 2)
+    read = ENCODERS[encoder](trial, config)
+    with torch.no_grad():
+        states = read(text)
+    rows = [
+        *structure(of, text, states, None if encoder in BOTH_WAYS else 0, config),
+        *content(text, states, config),
+    ]
+    if encoder in FORWARD:
+        rows += recovered(StatesEncoder(read, text, encoder), text, seed, config)
+    sees = "sentence" if encoder in BOTH_WAYS else "words so far"
+    return [{"encoder": encoder, "sees": sees, "dim": states.shape[1], "seed": seed, **row} for row in rows]
+
+
+def structure(of, text, states, ahead, config):
+    """Bits about the role, and beyond the word, below what the words that are seen tell of it exactly."""
+    document, _ = text.present.nonzero(as_tuple=True)
+    roles, both = text.roles[text.present], torch.cat([states, word_alone(None, config)(text)], dim=1)
+    known = role_information(of)
+    most = known.role_bits - word_ceiling(of, ahead).remaining_bits
+    for about, seen, less in (("role", states, 0.0), ("role beyond the word", both, known.word_bits)):
+        found = lower_bound(roles, seen, probe=config.probe, groups=document)
+        yield {"about": about, "lag": "", "by": "lower_bound", **values(found, less), "ceiling_bits": most - less}
+
+
+def content(text, states, config):
+    """Bits about the words before, below the plug-in entropy of a word."""
     document, place = text.present.nonzero(as_tuple=True)
-    read = partial(lower_bound, probe=config.probe, seed=seed)
-    roles = text.roles[text.present]
-    word = torch.nn.functional.one_hot(text.words[text.present], len(text.vocabulary)).float()
-    rows = [("role", "", read(roles, states, groups=document))]
-    known = role_information(of).word_bits
-    beyond = read(roles, torch.cat([states, word], dim=1), groups=document)
-    shifted = {end: getattr(beyond, end) - known for end in ("value_bits", "low_bits", "high_bits")}
-    rows.append(("role beyond the word", "", dataclasses.replace(beyond, **shifted)))
     for lag in config.lags:
         back = place >= lag
         tokens = text.words[document[back], place[back] - lag]
-        rows.append(("word", lag, read(tokens, states[back], groups=document[back])))
-    fields = ("value_bits", "low_bits", "high_bits", "samples", "kind")
-    return [
-        {"encoder": encoder, "dim": states.shape[1], "seed": seed, "about": about, "lag": lag}
-        | {field: getattr(found, field) for field in fields}
-        for about, lag, found in rows
-    ]
+        found = lower_bound(tokens, states[back], probe=config.probe, groups=document[back])
+        ceiling = entropy_bits(torch.bincount(tokens).double().numpy() / len(tokens))
+        yield {"about": "word", "lag": lag, "by": "lower_bound", **values(found), "ceiling_bits": ceiling}
+
+
+def values(found, less=0.0):
+    """Columns of an estimate."""
+    ends = {end: getattr(found, end) - less for end in ("value_bits", "low_bits", "high_bits")}
+    return {**ends, "samples": found.samples}
+
+
+def recovered(encoder, text, seed, config):
+    """The content of the same states by the public door, each lag by the reader that the calibration split chose."""
+    sentences = [words[words >= 0].numpy() for words in text.words]
+    report = infodil.recoverability(
+        encoder, sentences, lags=config.lags, probes=config.probes, seed=seed, controls=False, progress=False
+    )
+    fields = ("lag", "value_bits", "low_bits", "high_bits", "samples", "ceiling_bits")
+    for row in report.rows:
+        if row["chosen"]:
+            yield {"about": "word", "by": "recoverability", **{field: row[field] for field in fields}}
 
 
 def main():
@@ -85,13 +190,15 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    config = Config(sentences=60, training=100, lags=(0, 2), seeds=(0,)) if options.smoke else Config()
+    smoke = Config(training=100, sentences=80, lags=(1, 2), seeds=(0,), probe="gaussian", steps=5, tokens=2000)
+    config = smoke if options.smoke else Config()
     cells = [(encoder, seed) for seed in config.seeds for encoder in ENCODERS]
     names = [f"{encoder}-{seed}-{config.sentences}".replace(" ", "_") for encoder, seed in cells]
     rows = run_cells(cells, partial(measure, config=config), names, options.out, options.workers)
     for row in rows:
         value = f"{row['value_bits']:.3f} [{row['low_bits']:.3f}, {row['high_bits']:.3f}]"
-        print(row["encoder"], row["seed"], row["about"], row["lag"], value, sep="\t")
+        ceiling = f"of {row['ceiling_bits']:.3f}"
+        print(row["encoder"], row["seed"], row["about"], row["lag"], row["by"], value, ceiling, sep="\t")
     if not options.smoke:
         write_results("structure_and_content", rows, asdict(config))
 

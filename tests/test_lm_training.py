@@ -322,12 +322,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     def spoil(step, loss):
         if step == 6:
             with torch.no_grad():
-                model.blocks[0].out.bias[0] = math.inf
+                model.blocks[0].mixer.out.bias[0] = math.inf
 
     options = {"tokens": 2_000, "window": 16, "checkpoint": path, "checkpoint_every": 4, "progress": False}
     message = (
         r"training stopped at step 7: the loss is nan; the last good checkpoint is checkpoint.safetensors \(step 4\); "
-        r"likely cause: the weights 'blocks.0.out.bias' are not finite"
+        r"likely cause: the weights 'blocks.0.mixer.out.bias' are not finite"
     )
     with pytest.raises(UserError, match=message):
         train_language_model(model, ids, ids, note=spoil, **options)

@@ -1,7 +1,6 @@
 """No label reaches the learner; its layers are the fixed points of local rules; names are the best there are."""
 
 import dataclasses
-import inspect
 import itertools
 
 import numpy as np
@@ -9,9 +8,12 @@ import pytest
 import torch
 
 from infodil.checks import UserError
-from infodil.roles import Architecture, HebbianRoles, grammar, name_units
+from infodil.roles import Architecture, HebbianRoles, RoleText, grammar, name_units
 from infodil.roles.competition import Competition
-from infodil.roles.hebbian import CoActivity, context_traces
+from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Trial, hebbian, hebbian_learner
+from infodil.roles.context import context_traces
+from infodil.roles.study import named
+from infodil.roles.synapses import CoActivity
 
 SMALL = Architecture(hidden=200, restarts=2)
 
@@ -50,13 +52,36 @@ def settle(inhibition, drive, steps):
 # No labels
 
 
-def test_permuted_labels_give_bit_equal_units():
-    text = grammar("A").sample(300, seed=0)
-    permuted = dataclasses.replace(text, roles=text.roles[torch.randperm(300)].flip(1))
-    first, second = (learned(one.words) for one in (text, permuted))
-    assert torch.equal(first.units(text.words), second.units(text.words))
+def test_permuted_labels_give_bit_equal_units_and_other_names():
+    text, validation, test = (grammar("A").sample(300, seed=seed) for seed in range(3))
+    learned = []
+    for order in (torch.arange(300), torch.randperm(300, generator=torch.Generator().manual_seed(0))):
+        # The labels go in with the words, as they do in every study: those of other sentences, the second time.
+        told = [dataclasses.replace(one, roles=one.roles[order].flip(1)) for one in (text, validation)]
+        trial = Trial(*told, seed=0, architecture=SMALL)
+        learned.append((hebbian_learner(trial), named(hebbian(trial), trial.train, seed=0)[0]["many_to_one"](test)))
+    (first, names), (second, other_names) = learned
+    assert torch.equal(first.units(test.words), second.units(test.words))
     assert torch.equal(first.roles.weights, second.roles.weights)
-    assert set(inspect.signature(HebbianRoles.learn).parameters) == {"self", "words", "inputs"}
+    # The control: these labels do decide what they may decide, the names.
+    assert not torch.equal(names, other_names)
+
+
+def test_labels_that_nobody_may_read_are_not_read():
+    class Told(RoleText):
+        @property
+        def roles(self):
+            raise AssertionError("a label was read")
+
+    text = grammar("A").sample(200, seed=0)
+    words = {field.name: getattr(text, field.name) for field in dataclasses.fields(text)}
+    told = Told.__new__(Told)
+    told.__dict__.update({name: value for name, value in words.items() if name != "roles"})
+    trial = Trial(told, told, seed=0, architecture=SMALL)
+    for condition in ("Hebbian", "Hebbian, stacked", "Hebbian, induced classes", "one layer", "random GRU"):
+        assert UNSUPERVISED[condition](trial).of(text).shape == text.words.shape
+    with pytest.raises(AssertionError, match="a label was read"):
+        SUPERVISED["majority per word"](trial)
 
 
 def test_a_seed_gives_its_units_again():
@@ -121,6 +146,25 @@ def test_given_vectors_and_inputs_are_used():
     right = names.many_to_one[learner.units(test.words, test.categories)] == test.roles
     assert float(right[test.is_argument].double().mean()) > 0.7  # the words alone give 0.57
     assert torch.equal(learner.vectors, classes)
+
+
+def test_with_vectors_of_its_own_a_word_has_a_say_beside_the_direction_of_what_is_expected():
+    of = grammar("A", depth=0)
+    words = of.sample(300, seed=0).words
+    own = 10.0 * torch.eye(len(of.vocabulary))
+    learner = HebbianRoles(len(of.vocabulary), SMALL, own=own, seed=0).learn(words)
+    rows = torch.cat([*learner.contested(words, None)])
+    assert rows[:, : -len(own)].norm(dim=1) == pytest.approx(torch.ones(len(rows)), abs=1e-5)
+    # Words that are this far apart never share a unit with the most frequent one, whatever is expected.
+    units = learner.units(words)
+    most = int(words[words >= 0].bincount().argmax())
+    assert not set(units[words == most].tolist()) & set(units[(words >= 0) & (words != most)].tolist())
+
+
+def test_words_without_a_role_give_no_name():
+    units, roles = torch.tensor([0, 0, 0, 1]), torch.tensor([1, -1, -1, 0])
+    naming = name_units(units, roles, number=2, role_number=2)
+    assert naming.many_to_one.tolist() == [1, 0]
 
 
 # Fixed points
@@ -274,6 +318,7 @@ def test_v_measure_and_chance_at_their_ends():
             lambda: HebbianRoles(5, vectors=torch.eye(2)).learn(torch.full((1, 2), 3)),
             "`vectors` must have a row for input 3, got 2 rows",
         ),
+        (lambda: HebbianRoles(5, own=torch.eye(4)), "`own` must have a row for each of 5 words, got 4"),
         (lambda: Competition(3).recruit(torch.zeros(9, 2)), "`units` must not exceed the 1 different inputs, got 3"),
         (
             lambda: name_units(torch.full((3,), -1), torch.zeros(3).long(), number=2, role_number=2),

@@ -1,5 +1,6 @@
 """Rivals learn what they are told, baselines are what they say, treebanks are read as they are written."""
 
+import dataclasses
 import gzip
 import json
 
@@ -9,7 +10,8 @@ import torch
 from infodil.checks import UserError
 from infodil.roles import Architecture, RoleText, grammar
 from infodil.roles.bigru import Tuning, train_bigru
-from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise, turned, turned_back
+from infodil.roles.conditions import turned, turned_back
+from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise
 from infodil.roles.treebank import UD_ARGUMENTS, read_propbank, read_protoroles, read_universal
 from infodil.roles.vectors import ppmi_vectors
 
@@ -72,7 +74,7 @@ def test_every_condition_scores_every_group(texts, condition):
 
 
 def test_a_trained_language_model_is_clustered(texts, monkeypatch):
-    monkeypatch.setattr("infodil.roles.study.GRU_TOKENS", 2000)
+    monkeypatch.setattr("infodil.roles.conditions.GRU_TOKENS", 2000)
     rows = run_trial("GRU language model", Trial(*texts[:2], 0, SMALL), {"A": texts[2]}, no_groups)
     assert rows[0]["units"] == SMALL.units
 
@@ -87,6 +89,19 @@ def test_the_majority_per_word_by_hand():
         "x": 1.0,
         "y": 0.5,
     }
+
+
+@pytest.mark.parametrize("condition", ["Hebbian", "BiGRU", "linear reader", "Gaussian reader", "majority per word"])
+def test_words_without_a_role_teach_nothing_and_are_not_scored(texts, condition):
+    some = [text[:120] for text in texts]
+    asked = [dataclasses.replace(text, roles=torch.where(text.is_argument, text.roles, -1)) for text in some]
+    trial = Trial(*asked[:2], seed=0, architecture=SMALL, tuning=Tuning(hidden=8), steps=10)
+    rows = run_trial(condition, trial, {"A": asked[2]}, no_groups)
+    shares = {row["group"]: (row["accuracy"], row["tokens"]) for row in rows if row["naming"] != "one_to_one"}
+    # All that is scored is arguments, and nobody has learned of anything else.
+    assert shares["all"] == shares["arguments"]
+    assert shares["all"][1] == int((asked[2].roles >= 0).sum()) < int(asked[2].present.sum())
+    assert "predicate" not in shares
 
 
 def test_sentences_turn_round_and_back(texts):

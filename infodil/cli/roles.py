@@ -47,7 +47,7 @@ def run_roles(options: argparse.Namespace) -> None:
     from infodil.roles.treebank import read_universal
 
     for condition in options.conditions:
-        check_one_of("conditions", condition, tuple(CONDITIONS))
+        check_one_of("conditions", condition, CONDITIONS)
     architecture = Architecture(hidden=options.hidden, units=options.units)
     if options.train:
         whole = read_universal(options.train)

@@ -1,13 +1,12 @@
-"""A block of gated linear recurrence: every feature decays by a factor that the token decides."""
+"""Gated linear recurrence: every feature decays by a factor that the token decides."""
 
-__all__ = ["GatedLinearBlock"]
+__all__ = ["GatedLinear"]
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from infodil.lm.config import LanguageModelConfig
-from infodil.lm.feed_forward import FeedForward
 from infodil.lm.scans import gated_scan
 
 LONGEST = 100.0
@@ -15,8 +14,8 @@ LONGEST = 100.0
 logarithms."""
 
 
-class GatedLinearBlock(nn.Module):
-    r"""`h_t = a_t h_{t-1} + (1 - a_t) v_t`, read through an output gate; then a feed-forward layer.
+class GatedLinear(nn.Module):
+    r"""`h_t = a_t h_{t-1} + (1 - a_t) v_t`, read through an output gate.
 
     The decay `a_t` and the value `v_t` are functions of the token alone, so that the recurrence is linear.
 
@@ -29,11 +28,8 @@ class GatedLinearBlock(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         dim = config.dim
-        self.before_recurrence = nn.LayerNorm(dim)
         self.value, self.decay, self.gate = (nn.Linear(dim, dim) for _ in range(3))
         self.out = nn.Linear(dim, dim)
-        self.before_feed_forward = nn.LayerNorm(dim)
-        self.feed_forward = FeedForward(dim, config.feed_forward)
         self.spread_decays()
 
     def spread_decays(self) -> None:
@@ -43,14 +39,9 @@ class GatedLinearBlock(nn.Module):
             self.decay.bias.copy_(torch.logit(torch.exp(-1.0 / lives)))
 
     def forward(
-        self,
-        stream: Float[Tensor, "documents tokens dim"],
-        vectors: Float[Tensor, "documents tokens dim"],
-        keep: dict[str, Tensor],
+        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor]
     ) -> Float[Tensor, "documents tokens dim"]:
-        """The stream that the block leaves; its own states are put into `keep`."""
-        x = self.before_recurrence(stream)
+        """What is added to the stream."""
         decay = self.decay(x).float().sigmoid()  # near one, half precision has few values
         state = keep["state"] = gated_scan(decay, (1 - decay) * self.value(x).float())  # [documents, tokens, dim]
-        stream = stream + self.out(state * nn.functional.silu(self.gate(x)))
-        return stream + self.feed_forward(self.before_feed_forward(stream))
+        return self.out(state * nn.functional.silu(self.gate(x)))

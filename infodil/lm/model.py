@@ -3,6 +3,7 @@
 __all__ = ["LanguageModel", "count_parameters", "named_config"]
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,26 +11,27 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_one_of
-from infodil.lm.attention import AttentionBlock
+from infodil.lm.attention import Attention
+from infodil.lm.blocks import MixingBlock
 from infodil.lm.config import FAMILIES, SIZES, TRACED, LanguageModelConfig
-from infodil.lm.gated_linear import GatedLinearBlock
-from infodil.lm.recurrent import GRUBlock, LSTMBlock
+from infodil.lm.gated_linear import GatedLinear
+from infodil.lm.recurrent import GRU, LSTM
 from infodil.lm.spen import SPENBlock
 from infodil.traces import weights
 
 BLOCKS = {
     "spen": SPENBlock,
     "gated_ema": SPENBlock,
-    "attention": AttentionBlock,
-    "gru": GRUBlock,
-    "lstm": LSTMBlock,
-    "gated_linear": GatedLinearBlock,
+    "attention": partial(MixingBlock, mixer=Attention),
+    "gru": partial(MixingBlock, mixer=GRU),
+    "lstm": partial(MixingBlock, mixer=LSTM),
+    "gated_linear": partial(MixingBlock, mixer=GatedLinear),
 }
 TOLD_LAGS = 4096
 
 
 class LanguageModel(nn.Module):
-    """Token vectors -> blocks -> normalisation -> next-token logits by the same token vectors.
+    """Token vectors -> blocks -> normalisation -> next-token logits.
 
     Also an `Encoder`. Its sites are `embedding` (what the first block reads), for each block `block.N` (the stream it
     leaves) and its own state (`block.N.traces`, `block.N.hidden` or `block.N.state`; attention has none but the
@@ -73,9 +75,11 @@ class LanguageModel(nn.Module):
                 narrow = config.bottleneck_dim
                 self.bottleneck = nn.Sequential(nn.Linear(config.dim, narrow), nn.GELU(), nn.Linear(narrow, config.dim))
             self.last_norm = nn.LayerNorm(config.dim)
+            if not config.tied:
+                self.output = nn.Linear(config.dim, config.vocabulary, bias=False)
             self.reset_parameters()
         names = [f"block.{layer + 1}" for layer in range(config.layers)]
-        inner = BLOCKS[config.family].sites
+        inner = self.blocks[0].sites
         self.sites = ("embedding", *(site for name in names for site in (*(f"{name}.{own}" for own in inner), name)))
 
     def reset_parameters(self) -> None:
@@ -87,13 +91,14 @@ class LanguageModel(nn.Module):
                     name.endswith(".out") and "predictor" not in name
                 )
                 nn.init.normal_(part.weight, std=(part.in_features * (writing if residual else 1)) ** -0.5)
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
             elif isinstance(part, nn.Embedding):
                 nn.init.normal_(part.weight, std=part.embedding_dim**-0.5 * (0.1 if name == "positions" else 1.0))
             elif isinstance(part, nn.LayerNorm | nn.GRU | nn.LSTM):
                 part.reset_parameters()
         for part in self.modules():
-            if isinstance(part, GatedLinearBlock):
+            if isinstance(part, GatedLinear):
                 part.spread_decays()
 
     def streams(
@@ -116,12 +121,17 @@ class LanguageModel(nn.Module):
             keep.update({f"block.{layer + 1}.{name}": state for name, state in own.items()})
         return stream
 
+    @property
+    def output_vectors(self) -> Float[Tensor, "vocabulary dim"]:
+        """What the output reads by: one vector a type."""
+        return self.embedding.weight if self.config.tied else self.output.weight
+
     def readout(self, stream: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows vocabulary"]:
         """Logits from the stream after the last block."""
         if self.config.family in TRACED and self.config.bottleneck != "none":
             narrow = self.bottleneck(self.before_bottleneck(stream))
             stream = stream + narrow if self.config.bottleneck == "residual" else narrow
-        return nn.functional.linear(self.last_norm(stream), self.embedding.weight)
+        return nn.functional.linear(self.last_norm(stream), self.output_vectors)
 
     def forward(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens vocabulary"]:
         """Next-token logits at each position."""

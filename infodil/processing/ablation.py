@@ -25,6 +25,7 @@ from infodil.lm import (
     train_language_model,
 )
 from infodil.processing.differences import LossDifference, compare_losses
+from infodil.processing.pages import ablation_page
 from infodil.processing.readers import TraceReader
 
 WAYS = {"end to end": "the whole model is trained with it", "frozen traces": "it alone reads traces of a trained model"}
@@ -83,6 +84,15 @@ class PredictorAblation:
 
         return pd.DataFrame(self.rows())
 
+    def to_html(self, path: str | Path, *, lead: str = "predictors of the same traces") -> Path:
+        """Write the losses and verdicts as one page that opens without a network.
+
+        Args:
+            path: The file.
+            lead: What was trained.
+        """
+        return write_whole(path, ablation_page(self, WAYS, lead))
+
     def __str__(self) -> str:
         lines = [f"Loss in nats a token, and less that of {self.baseline!r} ({len(self.seeds)} seeds)"]
         for row in self.rows():
@@ -107,6 +117,7 @@ def ablate_predictor(
     margin_nats: float | int = 0.02,
     confidence: float | int = 0.95,
     batch_size: int = 8,
+    peak_rate: float | int | None = None,
     test: Split | None = None,
     folder: str | Path | None = None,
     device: str = "cpu",
@@ -131,6 +142,7 @@ def ablate_predictor(
         margin_nats: The largest difference that counts as none.
         confidence: Of intervals and tests.
         batch_size: Rows in a step.
+        peak_rate: Of learning, the same for every run; by default that of the size.
         test: Where losses are compared; by default the test split of the text.
         folder: Keep checkpoints and losses there; what is there already is not run again.
         device: Where to train.
@@ -158,7 +170,8 @@ def ablate_predictor(
     test = text.splits["test"] if test is None else test
     losses: dict[tuple[str, str], list[TextLoss]] = {}
     parameters: dict[tuple[str, str], int] = {}
-    options = {"tokens": tokens, "batch_size": batch_size, "progress": progress}
+    rate = SIZES[size].peak_rate if peak_rate is None else peak_rate
+    options = {"tokens": tokens, "batch_size": batch_size, "peak_rate": rate, "progress": progress}
     for seed in seeds:
         base = None
         for predictor in chosen:

@@ -4,6 +4,7 @@ __all__ = ["GapDecomposition", "decompose_gap"]
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from infodil.checks import UserError, check_between, check_whole
+from infodil.checks import UserError, check_between, check_whole, write_whole
 from infodil.corpus import Split, load_corpus
 from infodil.encoders import Encoder, choose_sites, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss, next_token_windows, score_text
 from infodil.processing.differences import ratio_replicates
+from infodil.processing.pages import gap_page
 from infodil.processing.readers import HIDDEN, StateReader, keep_better
 from infodil.resampling import MOST_UNITS, interval
 
@@ -40,13 +42,18 @@ class GapDecomposition:
     """An upper bound on what the states have lost of what the reference uses."""
     lost_at_least: Estimate
     """A certified lower bound on the same; zero where no bound on the states was given."""
-    losses_nats: dict[str, float]
-    """Of `model`, `refitted`, `stronger` and `reference`, nats a token on the test documents."""
+    losses: dict[str, TextLoss] = dataclasses.field(repr=False)
+    """Of `model`, `refitted`, `stronger` and `reference`, by test document."""
     sites: tuple[str, ...]
     """The states that were read, at one position each."""
     documents: int
     tokens: int
     warnings: tuple[str, ...] = ()
+
+    @property
+    def losses_nats(self) -> dict[str, float]:
+        """Of each reader, nats a token on the test documents."""
+        return {name: loss.loss_nats for name, loss in self.losses.items()}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a term, tidy."""
@@ -77,6 +84,15 @@ class GapDecomposition:
         from infodil.plots import term_bars
 
         return term_bars(self.to_frame())
+
+    def to_html(self, path: str | Path, *, lead: str = "a model against a reference") -> Path:
+        """Write the terms as one page that opens without a network.
+
+        Args:
+            path: The file.
+            lead: What was compared.
+        """
+        return write_whole(path, gap_page(self, lead))
 
     def __str__(self) -> str:
         lines = [
@@ -212,7 +228,7 @@ def split_gap(
         held=term(nats["refitted"] - nats["stronger"], "estimate", method),
         lost=term(nats["stronger"] - nats["reference"], "upper bound", method),
         lost_at_least=certified,
-        losses_nats={name: loss.loss_nats for name, loss in losses.items()},
+        losses=losses,
         sites=sites,
         documents=len(counts),
         tokens=int(counts.sum()),

@@ -40,16 +40,19 @@ class BiGRU(nn.Module):
         self.gru = nn.GRU(dim, tuning.hidden, batch_first=True, bidirectional=True)
         self.readout = nn.Linear(2 * tuning.hidden, roles)
 
-    def forward(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens roles"]:
-        """Evidence for each role; of padding, nothing that means anything."""
+    def states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens states"]:
+        """Those of both directions at each word."""
         lengths = (words >= 0).sum(1)
         ids = torch.where(words >= 0, words, self.padding)
         if self.training and self.dropped:
             ids = torch.where(torch.rand(ids.shape) < self.dropped, self.padding, ids)
         # Packed, so that the backward direction starts at the last word and not in the padding.
         packed = nn.utils.rnn.pack_padded_sequence(self.embedding(ids), lengths, batch_first=True, enforce_sorted=False)
-        states, _ = nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=words.shape[1])
-        return self.readout(states)
+        return nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=words.shape[1])[0]
+
+    def forward(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens roles"]:
+        """Evidence for each role; of padding, nothing that means anything."""
+        return self.readout(self.states(words))
 
     @torch.no_grad()
     def predict(self, words: Int64[Tensor, "documents tokens"]) -> Int64[Tensor, "documents tokens"]:

@@ -1,21 +1,19 @@
 """Roles without labels: traces of the words around a word, a Hebbian guess at what fits there, competing units."""
 
-__all__ = ["Architecture", "CoActivity", "HebbianRoles", "context_traces"]
+__all__ = ["Architecture", "HebbianRoles"]
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_not_empty, check_whole
 from infodil.roles.competition import Competition
-from infodil.traces import ema_bank
-
-TOGETHER = 128
-"""Sentences in a batch."""
+from infodil.roles.context import context_traces, sentence_batches
+from infodil.roles.synapses import CoActivity, leading_directions
 
 MOST_KNOWN = 500
 """So many of the most frequent words are known one by one: as company of others, and as what is expected."""
@@ -58,70 +56,6 @@ class Architecture:
         check_between("restraint", self.restraint, 0.0, 1.0, open_low=True)
 
 
-def context_traces(
-    vectors: Float[Tensor, "documents tokens dim"], alphas: tuple[float, ...], backward: bool = True
-) -> Float[Tensor, "documents tokens traces"]:
-    """Traces of the words before each word and, with `backward`, of those after it; never of the word itself.
-
-    A padded word is a vector of zeros: it leaves a trace of zero as it is, so that both directions start at the ends
-    of the sentence.
-
-    Example:
-        >>> context_traces(torch.tensor([[[1.0], [2.0], [4.0]]]), (0.5,))
-        tensor([[[0.0000, 2.0000],
-                 [0.5000, 2.0000],
-                 [1.2500, 0.0000]]])
-    """
-    directions = [traces_before(vectors, alphas)]
-    if backward:
-        directions.append(traces_before(vectors.flip(1), alphas).flip(1))
-    return torch.cat(directions, dim=-1)
-
-
-def batches(words: Int64[Tensor, "documents tokens"]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some sentences at a time, those of like length together: their rows, and their words without needless padding."""
-    lengths = (words >= 0).sum(1)
-    for rows in lengths.argsort(stable=True).split(TOGETHER):
-        yield rows, words[rows, : max(1, int(lengths[rows].max()))]
-
-
-def traces_before(vectors: Float[Tensor, "documents tokens dim"], alphas: tuple[float, ...]) -> Tensor:
-    """The traces one token ago."""
-    traces = ema_bank(vectors, alphas).flatten(2)
-    return torch.cat([torch.zeros_like(traces[:, :1]), traces[:, :-1]], dim=1)
-
-
-def leading_directions(products: Float[Tensor, "dim dim"], number: int) -> Float[Tensor, "dim leading"]:
-    """The fixed point of Sanger's rule for units with these products: the leading eigenvectors, strongest first."""
-    _, directions = torch.linalg.eigh(products.double())
-    leading = directions[:, -number:].flip(1).float()
-    # The sign of a direction is nobody's: the largest entry is made positive, for the same answer everywhere.
-    return leading * leading.gather(0, leading.abs().argmax(0, keepdim=True)).sign()
-
-
-class CoActivity:
-    """What Hebbian synapses between the units of a layer keep: running sums of activities and of their products."""
-
-    def __init__(self, dim: int) -> None:
-        self.rows = 0
-        self.sums = torch.zeros(dim, dtype=torch.float64)
-        self.products = torch.zeros(dim, dim, dtype=torch.float64)
-
-    def update(self, activity: Float[Tensor, "samples dim"]) -> None:
-        """Every synapse adds the product of the two units that it joins."""
-        self.rows += len(activity)
-        self.sums += activity.sum(0)
-        self.products += activity.T @ activity
-
-    def mean(self) -> Float64[Tensor, "dim"]:
-        """Of the activities."""
-        return self.sums / self.rows
-
-    def covariance(self) -> Float64[Tensor, "dim dim"]:
-        """Of the activities."""
-        return self.products / self.rows - torch.outer(self.mean(), self.mean())
-
-
 class HebbianRoles:
     r"""Learn role units from words alone, layer by layer, each layer by local Hebbian learning.
 
@@ -146,6 +80,8 @@ class HebbianRoles:
         vocabulary: How many word ids.
         architecture: Every choice; the headline's by default.
         vectors: Word vectors to take instead of learning them, one row for each id of `inputs` in `learn`.
+        own: Vectors of the words themselves. With them a word has a say in its own unit: units compete for these beside
+            the direction of what was expected, whose length is one.
         seed: Of the random layer and the first units.
 
     Reference:
@@ -167,6 +103,7 @@ class HebbianRoles:
         architecture: Architecture | None = None,
         *,
         vectors: Float[Tensor, "inputs dim"] | None = None,
+        own: Float[Tensor, "vocabulary own"] | None = None,
         seed: int = 0,
     ) -> None:
         check_whole("vocabulary", vocabulary, 2, "a word must tell something")
@@ -174,6 +111,9 @@ class HebbianRoles:
         self.architecture = architecture or Architecture()
         self.vectors = None if vectors is None else vectors.float()
         self.learned_vectors = vectors is None
+        if own is not None and len(own) != vocabulary:
+            raise UserError(f"`own` must have a row for each of {vocabulary} words, got {len(own)}: pass them all.")
+        self.own = own
         self.seed = seed
         self.roles: Competition | None = None
 
@@ -193,8 +133,7 @@ class HebbianRoles:
         """
         self.prepare(words, inputs)
         self.learn_expectation(words, inputs)
-        expected = [rows for _, rows in self.expectations(words, inputs)]
-        self.roles = self.compete(torch.cat(expected))
+        self.roles = self.compete(torch.cat([*self.contested(words, inputs)]))
         return self
 
     def prepare(self, words: Tensor, inputs: Tensor | None = None) -> None:
@@ -213,8 +152,11 @@ class HebbianRoles:
 
     def trace_states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "samples traces"]:
         """The decorrelated traces around each word, in the order of the text."""
-        traces = context_traces(self.inputs_of(words), self.architecture.alphas, self.architecture.backward)
-        return (traces[words >= 0] - self.shift) @ self.decorrelate
+        return (self.traces_around(words)[words >= 0] - self.shift) @ self.decorrelate
+
+    def expected_states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "samples leading"]:
+        """The leading directions of what is expected in the place of each word, in the order of the text."""
+        return self.hidden(self.traces_around(words)[words >= 0]) @ self.expect
 
     def check(self, words: Tensor, inputs: Tensor | None) -> None:
         """Refuse ids that no layer has."""
@@ -240,7 +182,7 @@ class HebbianRoles:
         near = self.architecture.near
         company = torch.eye(self.vocabulary)[:, self.known]
         association = torch.zeros(self.vocabulary, 2 * len(near) * company.shape[1])
-        for _, batch in batches(words):
+        for _, batch in sentence_batches(words):
             here = batch >= 0
             association.index_add_(0, batch[here], context_traces(company[batch] * here[..., None], near)[here])
         association /= int((words >= 0).sum())
@@ -257,14 +199,17 @@ class HebbianRoles:
         vectors = torch.cat([self.vectors, torch.ones(len(self.vectors), 1)], dim=1)
         return vectors[ids] * (ids >= 0)[..., None]
 
+    def traces_around(self, ids: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens traces"]:
+        """Of what is read, as it is."""
+        return context_traces(self.inputs_of(ids), self.architecture.alphas, self.architecture.backward)
+
     def traces(
         self, words: Int64[Tensor, "documents tokens"], inputs: Int64[Tensor, "documents tokens"] | None = None
     ) -> Iterator[tuple[Int64[Tensor, "samples"], Float[Tensor, "samples traces"]]]:
         """Batch by batch, the words that are there and the traces around them."""
-        for rows, batch in batches(words):
+        for rows, batch in sentence_batches(words):
             here = batch if inputs is None else inputs[rows, : batch.shape[1]]
-            traces = context_traces(self.inputs_of(here), self.architecture.alphas, self.architecture.backward)
-            yield batch[batch >= 0], traces[batch >= 0]
+            yield batch[batch >= 0], self.traces_around(here)[batch >= 0]
 
     def learn_context(self, words: Tensor, inputs: Tensor | None) -> None:
         """Decorrelate the traces; draw the random layer."""
@@ -311,6 +256,12 @@ class HebbianRoles:
         for here, traces in self.traces(words, inputs):
             yield here, self.hidden(traces) @ self.expect
 
+    def contested(self, words: Tensor, inputs: Tensor | None) -> Iterator[Float[Tensor, "samples dim"]]:
+        """Batch by batch, what units compete for: expectations, or their directions beside the words themselves."""
+        for here, expected in self.expectations(words, inputs):
+            own = None if self.own is None else [torch.nn.functional.normalize(expected, dim=1), self.own[here]]
+            yield expected if own is None else torch.cat(own, dim=1)
+
     def compete(self, rows: Float[Tensor, "samples dim"]) -> Competition:
         """The best of several competitions."""
         chosen = self.architecture
@@ -333,8 +284,8 @@ class HebbianRoles:
             raise UserError("`units` must be asked of a learner that has learned, got none: call learn(words) first.")
         self.check(words, inputs)
         answer = torch.full_like(words, -1)
-        for (rows, batch), (_, expected) in zip(batches(words), self.expectations(words, inputs), strict=True):
+        for (rows, batch), contested in zip(sentence_batches(words), self.contested(words, inputs), strict=True):
             won = torch.full_like(batch, -1)
-            won[batch >= 0] = self.roles.winners(expected)
+            won[batch >= 0] = self.roles.winners(contested)
             answer[rows, : batch.shape[1]] = won
         return answer

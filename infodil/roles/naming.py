@@ -36,13 +36,13 @@ def name_units(
 
     Args:
         units: Of each token; negative for no token.
-        roles: Of each token.
+        roles: Of each token; negative for one that has none and gives no name.
         number: How many units there are.
         role_number: How many roles there are.
         seed: Of the chance control.
 
     Raises:
-        UserError: No token.
+        UserError: No token with a unit and a role.
 
     Example:
         >>> naming = name_units(torch.tensor([0, 0, 1, 2]), torch.tensor([1, 1, 0, 0]), number=3, role_number=2)
@@ -50,9 +50,11 @@ def name_units(
         ([1, 0, 0], [1, 0, -1])
     """
     check_whole("number", number, 1, "pass how many units there are")
-    here = units >= 0
+    here = (units >= 0) & (roles >= 0)
     if not bool(here.any()):
-        raise UserError("`units` must have at least one token, got padding alone: pass the units of a text.")
+        raise UserError(
+            "`units` must have at least one token with a role, got padding alone: pass the units of a text."
+        )
     won, role = units[here], roles[here]
     counts = tally(won, role, number, role_number)
     many = torch.where(counts.sum(1) > 0, counts.argmax(1), UNNAMED)
