@@ -27,7 +27,7 @@ MOST_LAGS = 256
 """Lags that are told apart one by one; triples of lags are listed, which grow with the cube."""
 
 FEW_TOKENS = 8
-"""So few tokens are always searched: beliefs that go round in a loop settle on one of several divisions that fit alike."""
+"""So few are always searched: beliefs that go round in a loop settle on one of several divisions that fit alike."""
 
 SOFT_SHARE = 0.05
 """Weight of the beliefs before the search in the answer: the search keeps only the best divisions it met."""
