@@ -464,7 +464,7 @@ def ratio_intervals(frame: Any, ax: Any | None = None) -> Any:
         ax.axvline(1, color=INK, linewidth=0.6)
         _intervals(ax, frame, _order(frame, "family"), "family", "text", ("ratio", "low", "high"))
         ax.set_xlabel("perplexity over attention's")
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(framealpha=1, edgecolor="none", fontsize=8)
     return ax
 
 
