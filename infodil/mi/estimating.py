@@ -2,6 +2,7 @@
 
 __all__ = ["estimate"]
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -174,7 +175,10 @@ def _labels_and_vectors(
 
 
 def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence: float) -> Estimate:
-    reach = rows.reach(reading.standard_error_nats, confidence)
+    below, above = (
+        rows.reach(math.hypot(reading.standard_error_nats, max(0.0, sign * reading.missing_nats)), confidence)
+        for sign in (-1.0, 1.0)
+    )
     warnings = reading.warnings
     if rows.dependent and not grouped:
         length = len(rows.unit) / rows.units
@@ -184,8 +188,8 @@ def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence
         )
     return Estimate(
         value_bits=reading.value_nats * BITS_PER_NAT,
-        low_bits=(reading.value_nats - reach) * BITS_PER_NAT,
-        high_bits=(reading.value_nats + reach) * BITS_PER_NAT,
+        low_bits=(reading.value_nats - below) * BITS_PER_NAT,
+        high_bits=(reading.value_nats + above) * BITS_PER_NAT,
         confidence=confidence,
         kind="lower bound" if reading.bound else "estimate",
         samples=len(rows.unit),
