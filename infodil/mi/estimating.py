@@ -20,9 +20,10 @@ from infodil.mi.elliptical import student_copula
 from infodil.mi.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
 from infodil.mi.learned import learned
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
-from infodil.mi.rows import Rows, number_groups, read_rows
+from infodil.mi.rows import Rows, read_rows
 from infodil.mi.tokens import lower_bound
 from infodil.mi.variables import Variable, read_pair
+from infodil.resampling import number_groups
 
 Reader = Callable[[Variable, Variable, Rows, int], Reading]
 
@@ -124,7 +125,7 @@ def estimate(
     check_whole("seed", seed, 0, "pass 0 or more")
     check_between("confidence", confidence, 0.5, 0.9999)
     first, second = read_pair(x, y)
-    groups = None if groups is None else number_groups(len(first.values), groups)
+    groups = None if groups is None else number_groups(groups, len(first.values), 1)
     if first.discrete and second.discrete:
         return discrete_information(
             first.values, second.values, method=method, groups=groups, seed=seed, confidence=confidence
