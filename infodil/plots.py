@@ -14,6 +14,7 @@ __all__ = [
     "term_bars",
     "difference_intervals",
     "ratio_curves",
+    "ratio_intervals",
     "role_bars",
     "role_confusion",
     "role_sentence",
@@ -405,7 +406,8 @@ def term_bars(frame: Any, ax: Any | None = None) -> Any:
             ax.barh(-place, row["value_bits"], left=left, height=0.6, color=COLOURS[place % 10], label=_plain(name))
             ends = [left + row["low_bits"], left + row["high_bits"]]
             ax.plot(ends, [-place, -place], color=INK, linewidth=1.2, label=f"_{name} interval")
-            dots = [left + float(value) for value in str(row.get("seed_values_bits", "")).split()]
+            told = row.get("seed_values_bits")
+            dots = [left + float(value) for value in told.split()] if isinstance(told, str) else []
             ax.scatter(dots, [-place - 0.2] * len(dots), s=6, color=INK, zorder=3, label=f"_{name} seeds")
             begin += row["value_bits"] if name != "gap" else 0.0
         certain = rows.get("lost_at_least")
@@ -433,25 +435,51 @@ def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
     import matplotlib as mpl
 
     frame = frame.dropna(subset=["difference_nats"])
-    names, ways = _order(frame, "predictor"), _order(frame, "way")
+    names = _order(frame, "predictor")
     with mpl.rc_context(STYLE):
         ax = _axes(1, 0)[0] if ax is None else ax
         margin = float(frame["margin_nats"].iloc[0])
         ax.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0, label="margin")
         ax.axvline(0, color=INK, linewidth=0.6)
-        for place, way in enumerate(ways):
-            part = frame[frame["way"] == way]
-            height = [-names.index(name) - 0.25 * (place - (len(ways) - 1) / 2) for name in part["predictor"]]
-            value = part["difference_nats"].to_numpy(float)
-            ends = [value - part["low_nats"].to_numpy(float), part["high_nats"].to_numpy(float) - value]
-            ax.errorbar(
-                value, height, xerr=ends, fmt=MARKERS[place], color=COLOURS[place], markersize=4, linewidth=1.2,
-                label=_plain(way),
-            )  # fmt: skip
-        ax.set_yticks([-place for place in range(len(names))], [_plain(name).replace("_", " ") for name in names])
+        _intervals(ax, frame, names, "predictor", "way", ("difference_nats", "low_nats", "high_nats"))
         ax.set_xlabel("loss less that of the linear predictor (nats a token)")
         ax.legend(frameon=False, fontsize=8)
     return ax
+
+
+def ratio_intervals(frame: Any, ax: Any | None = None) -> Any:
+    """Ratios of perplexities with their intervals, one line a family and a marker for each text; one is no difference.
+
+    Args:
+        frame: Columns `family`, `text`, `ratio`, `low` and `high`.
+        ax: Axes to draw into; by default a new figure's.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        ax = _axes(1, 0)[0] if ax is None else ax
+        ax.axvline(1, color=INK, linewidth=0.6)
+        _intervals(ax, frame, _order(frame, "family"), "family", "text", ("ratio", "low", "high"))
+        ax.set_xlabel("perplexity over attention's")
+        ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def _intervals(ax: Any, frame: Any, names: Sequence[str], name: str, group: str, columns: tuple[str, str, str]) -> None:
+    """A line for each of `names`, from the top; on it a marker with its interval for each group."""
+    groups = _order(frame, group)
+    for place, one in enumerate(groups):
+        part = frame[frame[group] == one]
+        height = [-names.index(each) - 0.25 * (place - (len(groups) - 1) / 2) for each in part[name]]
+        value, low, high = (part[column].to_numpy(float) for column in columns)
+        ax.errorbar(
+            value, height, xerr=[value - low, high - value], fmt=MARKERS[place], color=COLOURS[place], markersize=4,
+            linewidth=1.2, label=_plain(one),
+        )  # fmt: skip
+    ax.set_yticks([-place for place in range(len(names))], [_plain(each).replace("_", " ") for each in names])
 
 
 def ratio_curves(frame: Any, ax: Any | None = None) -> Any:

@@ -34,6 +34,8 @@ CHOICES = [
     {"family": "spen", "mix": "sum"},
     {"family": "spen", "bottleneck": "squeeze"},
     {"family": "spen", "bottleneck": "none"},
+    {"family": "spen", "activation": "relu"},
+    {"family": "attention", "tied": False},
 ]
 NAMES = ["-".join(map(str, choice.values())) for choice in CHOICES]
 
@@ -262,6 +264,19 @@ def test_few_units_are_active():
     assert (seen[0] != 0)[units >= units.topk(3).values[..., -1:]].all()
     dense = FeedForward(8, 50)
     torch.testing.assert_close(dense(x), dense.out(nn.functional.gelu(dense.into(x))))
+    other = FeedForward(8, 50, activation="relu")
+    torch.testing.assert_close(other(x), other.out(other.into(x).clamp(min=0)))
+
+
+def test_an_output_of_its_own_counts_among_equal_parameters():
+    assert count_parameters(named_config("spen", "1m", tied=False)) == pytest.approx(1_050_000, rel=1e-3)
+    model = tiny(family="gru", tied=False)
+    tokens = torch.randint(11, (1, 5))
+    before = model(tokens)
+    with torch.no_grad():
+        model.output.weight[3] = 0.0
+    torch.testing.assert_close(model(tokens)[..., 3], torch.zeros(1, 5))
+    torch.testing.assert_close(model(tokens)[..., :3], before[..., :3])
 
 
 def test_a_trained_model_is_measured():
@@ -281,6 +296,7 @@ def test_a_trained_model_is_measured():
     [
         ({"family": "spem"}, "`family` must be one of .*, got 'spem': did you mean 'spen'?"),
         ({"predictor": "liner"}, "`predictor` must be one of .*, got 'liner': did you mean 'linear'?"),
+        ({"activation": "tanh"}, "`activation` must be one of 'gelu' or 'relu', got 'tanh'."),
         ({"mix": "product"}, "`mix` must be one of 'concat' or 'sum', got 'product'."),
         ({"vocabulary": 1}, "`vocabulary` must be a whole number of at least 2, got 1: a token must tell something."),
         ({"layers": 0}, "`layers` must be a whole number of at least 1, got 0: pass 1 or more."),

@@ -119,12 +119,11 @@ def test_neither_coordinates_nor_the_names_of_tokens_matter(seed):
     assert abs(here.value_bits - there.value_bits) < 0.5 * (here.high_bits - here.low_bits)
 
 
-def test_a_trace_of_one_number_needs_the_local_reader():
-    pair = ema_channel(torch.tensor([[-1.0], [1.0]]), 0.5, 0.02, lags=[4], documents=60, tokens=100).at(4)
-    # Affine readers see nothing of it.
+def test_a_trace_of_one_number_needs_more_than_affine_readers():
+    pair = ema_channel(torch.tensor([[-1.0], [1.0]]), 0.5, 0.02, lags=[4], documents=50, tokens=100).at(4)
     assert lower_bound(pair.x, pair.y, groups=pair.groups, probe="linear").value_bits < 0.02
     bits = lower_bound(pair.x, pair.y, groups=pair.groups)
-    assert "neighbours" in bits.method
+    assert "trace" in bits.method or "neighbours" in bits.method
     assert pair.truth_bits - 0.05 < bits.value_bits < pair.truth_bits + 0.02
 
 

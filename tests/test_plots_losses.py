@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from infodil.plots import difference_intervals, ratio_curves, save_figure, term_bars
+from infodil.plots import difference_intervals, ratio_curves, ratio_intervals, save_figure, term_bars
 
 TERMS = pd.DataFrame(
     [
@@ -29,6 +29,14 @@ def test_terms_begin_where_the_one_before_ends():
     assert len(term_bars(TERMS.iloc[:4]).lines) == len(axes.lines) - 1
 
 
+def test_seeds_are_dots_from_where_their_term_begins():
+    rows = TERMS.assign(seed_values_bits=["0.4 0.6", "0.1 0.3", "-0.1 -0.1", "0.3 0.5", float("nan")])
+    dots = {one.get_label(): one.get_offsets()[:, 0].tolist() for one in term_bars(rows).collections}
+    assert dots["_gap seeds"] == [0.4, 0.6]
+    assert dots["_held seeds"] == pytest.approx([0.1, 0.1])  # 0.2 is where it begins
+    assert all(len(one.get_offsets()) == 0 for one in term_bars(TERMS).collections)
+
+
 def test_differences_stand_with_their_margin():
     rows = [
         {"predictor": name, "way": way, "difference_nats": value, "low_nats": value - 0.1, "high_nats": value + 0.2,
@@ -44,6 +52,18 @@ def test_differences_stand_with_their_margin():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["mlp"]
     assert axes.patches[0].get_x() == pytest.approx(-0.02)
     assert axes.patches[0].get_width() == pytest.approx(0.04)
+
+
+def test_ratios_stand_on_the_line_of_their_family():
+    frame = pd.DataFrame(
+        {"family": ["a", "a", "b"], "text": ["t", "u", "t"], "ratio": [1.2, 1.1, 0.9], "low": 0.8, "high": 1.3}
+    )
+    axes = ratio_intervals(frame)
+    found = {one.get_label(): one.lines[0].get_xdata().tolist() for one in axes.containers}
+    assert found == {"t": [1.2, 0.9], "u": [1.1]}
+    heights = {one.get_label(): one.lines[0].get_ydata().tolist() for one in axes.containers}
+    assert heights == {"t": [0.125, -0.875], "u": [-0.125]}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
 
 def test_ratios_against_tokens(tmp_path):

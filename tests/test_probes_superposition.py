@@ -14,10 +14,11 @@ from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
 from infodil.encoders.trace import random_embedding
 from infodil.probes import pursuit
-from infodil.probes.assignment import SETTLED
+from infodil.probes.assignment import SETTLED, SOFT_SHARE
 from infodil.probes.channel import Channel
 from infodil.probes.regression import estimate_code
 from infodil.probes.subsets import matching_subsets
+from infodil.probes.superposition import DOUBT
 from infodil.probes.support import Dictionary, find_support
 from infodil.probes.tails import STRAY, STRAY_ERRORS, tail_of
 from infodil.sources import iid
@@ -170,6 +171,31 @@ def test_lags_of_equal_weight_share_their_tokens():
 
 
 # ---------------------------------------------------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize("prior", [None, (0.4, 0.35, 0.25), (0.4, 0.3, 0.2, 0.1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_divisions_that_fit_alike_are_weighed_by_the_prior(prior, seed):
+    """With the golden ratio a lag weighs as much as the two after it: many sequences leave the same state."""
+    types, lags = len(prior or (1, 1, 1)), 9
+    generator = torch.Generator().manual_seed(seed)
+    code = torch.nn.functional.normalize(torch.randn(types, 16, generator=generator), dim=1)
+    weight = ((math.sqrt(5) - 1) / 2) ** torch.arange(lags, dtype=torch.float64)
+    chance = torch.tensor(prior or (1 / types,) * types, dtype=torch.float64)
+    tokens = torch.multinomial(chance, lags, replacement=True, generator=generator)
+    sequences = torch.tensor(list(itertools.product(range(types), repeat=lags)))
+    is_type = sequences[:, :, None] == torch.arange(types)
+    coefficients = torch.einsum("l,slv->sv", weight, is_type.double())
+    truth = torch.einsum("l,lv->v", weight, (tokens[:, None] == torch.arange(types)).double())
+    fits = (coefficients - truth).abs().amax(1) < 1e-9
+    log = chance.log()[sequences[fits]].sum(1)
+    expected = torch.einsum("s,slv->lv", log.softmax(0), is_type[fits].double())
+    state = (weight @ code[tokens].double()).float()
+    decoded = pursuit(state[None], code, weight, lags=range(lags), prior=chance)
+    for type_ in range(types):
+        answer = decoded.log_probs(torch.full((1, lags), type_))[0].exp()
+        # What the beliefs before the search, and the prior, keep of the answer.
+        assert float((answer - expected[:, type_]).abs().max()) <= SOFT_SHARE + DOUBT
 
 
 def test_support_agrees_with_scikit_learn():

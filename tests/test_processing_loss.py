@@ -211,6 +211,17 @@ def test_what_is_told_of_a_gap(copies):
     assert decomposed(Blank(1), Turned(), copies).gap == found.gap  # the same again
 
 
+def test_a_gap_becomes_a_page(copies, tmp_path):
+    found = decomposed(Blank(1), Turned(), copies)
+    page = found.to_html(tmp_path / "a.html", lead="<b>one</b> against another").read_text()
+    assert "&lt;b&gt;one&lt;/b&gt; against another" in page
+    assert "<script" not in page
+    for row in found.rows():
+        assert f"<td>{row['value_bits']:.3f}</td><td>[{row['low_bits']:.3f}, {row['high_bits']:.3f}]</td>" in page
+    assert page.count("<img") == 1
+    assert page == found.to_html(tmp_path / "b.html", lead="<b>one</b> against another").read_text()
+
+
 def test_a_gap_between_language_models(sums):
     shape = {"vocabulary": 2, "dim": 8, "layers": 1, "context": 50, "feed_forward": 16, "heads": 2}
     models = [LanguageModel(LanguageModelConfig(family, **shape)) for family in ("spen", "attention")]
@@ -307,7 +318,7 @@ def test_the_ablation_finds_what_one_trace_does_not_give(repeats, tmp_path, monk
     assert {"way", "predictor", "looks_at", "loss_nats", "verdict", "margin_nats"} <= set(again.to_frame().columns)
 
 
-def test_the_ablation_trains_every_predictor_both_ways(repeats):
+def test_the_ablation_trains_every_predictor_both_ways(repeats, tmp_path):
     found = ablate_predictor(
         repeats, tokens=600, seeds=(0,), progress=False, dim=16, layers=1, context=24, feed_forward=32, heads=2
     )
@@ -317,6 +328,12 @@ def test_the_ablation_trains_every_predictor_both_ways(repeats):
     history = found.looks_at["history_attention"]
     assert "determine every token" in history
     assert found.looks_at["window_attention"] == "all traces at the last 16 positions"
+    page = found.to_html(tmp_path / "a.html").read_text()
+    assert page.count('<th scope="row">') == 12
+    difference = found.differences["frozen traces", "mlp"]
+    assert f"<td>{difference.value_nats:+.3f}</td>" in page
+    assert difference.verdict in page
+    assert "One seed: the interval says nothing of another training run." in page
 
 
 def test_a_stronger_predictor_that_does_worse_is_a_matter_of_its_fit():
@@ -373,7 +390,9 @@ def test_ablation_and_gap_from_a_shell(tmp_path, capsys, monkeypatch):
     assert main([*command, *shape, "--predictors", "mlp", "--seeds", "2", "--out", "out", "--quiet"]) == 0
     printed = capsys.readouterr().out
     assert "nats" in printed
-    assert {"ablation.csv", "ablation.png", "text", "cells"} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"ablation.csv", "ablation.html", "ablation.png", "text", "cells"} == {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
     shape = [word for size in sizes for word in ("--set", f"model.{size}")]
     for family in ("spen", "gru"):
         run = ["lm", "train", "--config", f"{family}-0.3m", "--corpus", "texts.txt", "--tokens", "300", "--quiet"]
@@ -381,4 +400,4 @@ def test_ablation_and_gap_from_a_shell(tmp_path, capsys, monkeypatch):
     command = ["lm", "gap", "--model", "spen", "--reference", "gru", "--tokens", "300"]
     assert main([*command, "--out", "gap", "--quiet"]) == 0
     assert "at most lost in the states" in capsys.readouterr().out
-    assert {"gap.csv", "gap.png"} == {path.name for path in (tmp_path / "gap").iterdir()}
+    assert {"gap.csv", "gap.html", "gap.png"} == {path.name for path in (tmp_path / "gap").iterdir()}

@@ -93,6 +93,7 @@ def add_ablate(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--max-tokens", type=int, help="read at most so many from the corpus")
     command.add_argument("--predictors", nargs="+", help="by default all")
     command.add_argument("--seeds", type=int, default=3, help="how many (default %(default)s)")
+    command.add_argument("--peak-rate", type=float, help="of learning, for every run (default: the size's)")
     command.add_argument("--margin", type=float, default=0.02, help="nats that count as the same (default %(default)s)")
     command.add_argument("--device", default="cpu")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as alphas=[0.5,0.1]")
@@ -125,6 +126,7 @@ def run_ablate(options: argparse.Namespace) -> None:
         predictors=options.predictors or PREDICTORS,
         tokens=options.tokens,
         seeds=range(options.seeds),
+        peak_rate=options.peak_rate,
         margin_nats=options.margin,
         folder=out / "cells",
         device=options.device,
@@ -135,7 +137,8 @@ def run_ablate(options: argparse.Namespace) -> None:
     frame = found.to_frame()
     write_whole(out / "ablation.csv", frame.to_csv(index=False))
     save_figure(difference_intervals(frame).figure, out / "ablation.png")
-    print(f"\nwrote {out / 'ablation.csv'}, {out / 'ablation.png'}")
+    found.to_html(out / "ablation.html", lead=f"{options.size} on {options.corpus}")
+    print(f"\nwrote ablation.csv, ablation.html and ablation.png into {out}")
 
 
 def add_gap(commands: argparse._SubParsersAction) -> None:
@@ -144,7 +147,7 @@ def add_gap(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("gap", help=words, description=f"{words[0].upper()}{words[1:]}.")
     command.add_argument("--model", required=True, metavar="FOLDER", help="of a run of `infodil lm train`")
     command.add_argument("--reference", required=True, metavar="FOLDER", help="likewise, of the same tokenizer")
-    command.add_argument("--out", required=True, metavar="FOLDER", help="where gap.csv and gap.png go")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where gap.csv, .html and .png go")
     command.add_argument("--sites", nargs="+", help="which states to read (default all)")
     command.add_argument("--tokens", type=int, default=200_000, help="to train each reader on (default %(default)s)")
     command.add_argument("--seed", type=int, default=0)
@@ -180,4 +183,5 @@ def run_gap(options: argparse.Namespace) -> None:
     out = Path(options.out)
     write_whole(out / "gap.csv", found.to_frame().to_csv(index=False))
     save_figure(found.plot().figure, out / "gap.png")
-    print(f"\nwrote {out / 'gap.csv'}, {out / 'gap.png'}")
+    found.to_html(out / "gap.html", lead=f"{Path(options.model).name} against {Path(options.reference).name}")
+    print(f"\nwrote gap.csv, gap.html and gap.png into {out}")

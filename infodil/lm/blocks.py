@@ -28,7 +28,7 @@ class MixingBlock(nn.Module):
         self.mixer = mixer(config)
         self.sites = self.mixer.sites
         self.before_feed_forward = nn.LayerNorm(config.dim)
-        self.feed_forward = FeedForward(config.dim, config.feed_forward)
+        self.feed_forward = FeedForward(config.dim, config.feed_forward, activation=config.activation)
 
     def forward(
         self,

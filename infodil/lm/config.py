@@ -28,8 +28,7 @@ class LanguageModelConfig:
     fixed to selective); `attention`: GPT-2's layout; `gru`, `lstm`; `gated_linear`: a linear recurrence whose decays
     are functions of the token."""
     vocabulary: int
-    """Types of token; their vectors are tied to the output, as GPT-2 ties them (not public: the fewest parameters
-    outside the blocks)."""
+    """Types of token."""
     dim: int = 128
     """Width of the residual stream (not public)."""
     layers: int = 4
@@ -40,6 +39,12 @@ class LanguageModelConfig:
     """Hidden units of each block's feed-forward layer (not public): what is set to make parameters equal."""
     heads: int = 4
     """Of attention, in the model or in the predictor."""
+    activation: str = "gelu"
+    """Of the hidden units: GPT-2's, or `relu`, under which fewer than the active ones may be above zero (not
+    public)."""
+    tied: bool = True
+    """Whether the output reads by the token vectors, as GPT-2 does, or has vectors of its own (not public: tied, the
+    fewest parameters are outside the blocks)."""
     alphas: Sequence[float | int] = (0.5, 0.1, 0.02)
     """Weight of the newest token in each trace: the paper's."""
     learnable_alpha: bool = False
@@ -93,6 +98,7 @@ class LanguageModelConfig:
 
 
 OPTIONS = {
+    "activation": ("gelu", "relu"),
     "trace_input": ("stream", "embedding"),
     "trace_scale": ("unit", "raw"),
     "mix": ("concat", "sum"),

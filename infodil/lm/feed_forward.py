@@ -10,26 +10,28 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """Linear -> GELU -> the largest units alone -> linear.
+    """Linear -> GELU or ReLU -> the largest units alone -> linear.
 
     Args:
         dim: Width of the stream.
         hidden: Units.
         active_share: Of the units that stay active at a position; all by default, as in GPT-2.
+        activation: `gelu` or `relu`.
 
     Reference:
         Makhzani and Frey (2014), k-sparse autoencoders, arXiv 1312.5663, for keeping the largest.
     """
 
-    def __init__(self, dim: int, hidden: int, active_share: float = 1.0) -> None:
+    def __init__(self, dim: int, hidden: int, active_share: float = 1.0, activation: str = "gelu") -> None:
         super().__init__()
         self.active = math.ceil(active_share * hidden)
+        self.activation = getattr(nn.functional, activation)
         self.into = nn.Linear(dim, hidden)
         self.out = nn.Linear(hidden, dim)
 
     def forward(self, x: Float[Tensor, "documents tokens dim"]) -> Float[Tensor, "documents tokens dim"]:
         """What is added to the stream."""
-        units = nn.functional.gelu(self.into(x))  # [documents, tokens, hidden]
+        units = self.activation(self.into(x))  # [documents, tokens, hidden]
         if self.active < units.shape[-1]:
             least = units.topk(self.active, sorted=False).values.amin(-1, keepdim=True)
             units = torch.where(units >= least, units, 0.0)

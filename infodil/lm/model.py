@@ -31,7 +31,7 @@ TOLD_LAGS = 4096
 
 
 class LanguageModel(nn.Module):
-    """Token vectors -> blocks -> normalisation -> next-token logits by the same token vectors.
+    """Token vectors -> blocks -> normalisation -> next-token logits.
 
     Also an `Encoder`. Its sites are `embedding` (what the first block reads), for each block `block.N` (the stream it
     leaves) and its own state (`block.N.traces`, `block.N.hidden` or `block.N.state`; attention has none but the
@@ -75,6 +75,8 @@ class LanguageModel(nn.Module):
                 narrow = config.bottleneck_dim
                 self.bottleneck = nn.Sequential(nn.Linear(config.dim, narrow), nn.GELU(), nn.Linear(narrow, config.dim))
             self.last_norm = nn.LayerNorm(config.dim)
+            if not config.tied:
+                self.output = nn.Linear(config.dim, config.vocabulary, bias=False)
             self.reset_parameters()
         names = [f"block.{layer + 1}" for layer in range(config.layers)]
         inner = self.blocks[0].sites
@@ -89,7 +91,8 @@ class LanguageModel(nn.Module):
                     name.endswith(".out") and "predictor" not in name
                 )
                 nn.init.normal_(part.weight, std=(part.in_features * (writing if residual else 1)) ** -0.5)
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
             elif isinstance(part, nn.Embedding):
                 nn.init.normal_(part.weight, std=part.embedding_dim**-0.5 * (0.1 if name == "positions" else 1.0))
             elif isinstance(part, nn.LayerNorm | nn.GRU | nn.LSTM):
@@ -118,12 +121,17 @@ class LanguageModel(nn.Module):
             keep.update({f"block.{layer + 1}.{name}": state for name, state in own.items()})
         return stream
 
+    @property
+    def output_vectors(self) -> Float[Tensor, "vocabulary dim"]:
+        """What the output reads by: one vector a type."""
+        return self.embedding.weight if self.config.tied else self.output.weight
+
     def readout(self, stream: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows vocabulary"]:
         """Logits from the stream after the last block."""
         if self.config.family in TRACED and self.config.bottleneck != "none":
             narrow = self.bottleneck(self.before_bottleneck(stream))
             stream = stream + narrow if self.config.bottleneck == "residual" else narrow
-        return nn.functional.linear(self.last_norm(stream), self.embedding.weight)
+        return nn.functional.linear(self.last_norm(stream), self.output_vectors)
 
     def forward(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens vocabulary"]:
         """Next-token logits at each position."""

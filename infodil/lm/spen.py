@@ -40,7 +40,7 @@ class SPENBlock(nn.Module):
         self.predictor = make_predictor(config)
         self.mix = nn.Linear(scales * dim, dim) if config.mix == "concat" else WeightedSum(scales)
         self.before_feed_forward = nn.LayerNorm(dim)
-        self.feed_forward = FeedForward(dim, config.feed_forward, config.active_share)
+        self.feed_forward = FeedForward(dim, config.feed_forward, config.active_share, config.activation)
 
     def forward(
         self,

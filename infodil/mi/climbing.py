@@ -22,6 +22,12 @@ AUTO = "auto"
 OFFERED = [probe for probe, reader in LADDER.items() if not getattr(reader, "knows_the_code", False)]
 """The rungs that need nothing but states; others must be told how the states were made."""
 
+SLOW = ("mlp", "neighbours")
+"""Fitted last, and only where the others leave something to be read."""
+
+LEFT_NATS = 0.003
+"""Where the evidence so far leaves no more doubt than this about the calibration tokens, no other rung is fitted."""
+
 PARTS = 8
 SURE = 0.95
 """Evidence is used where its gain on the calibration rows is above zero at this level (one-sided, Student's t), judged
@@ -63,7 +69,7 @@ def climb(
         tokens: Type ids from zero on.
         states: All rows; each rung goes over the training rows in random order.
         parts: Rows to train on, to calibrate on (those that depend on each other side by side) and to answer for.
-        probe: The strongest rung, or `auto` for all that apply and do not take long.
+        probe: The strongest rung, or `auto` for all that apply and do not take long, until nothing is left to read.
         seed: Of everything random.
 
     Raises:
@@ -82,7 +88,10 @@ def climb(
     doubt = 1.0 / (len(calibration) + 2.0)
     best: Reader | None = None
     most, weaker, left_out = 0.0, None, []
-    for rung in OFFERED if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
+    doubted = -float(classes.class_log_prior[held.labels[0]].double().mean())
+    for rung in sorted(OFFERED, key=SLOW.__contains__) if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
+        if probe == AUTO and doubted - most < LEFT_NATS:
+            break
         if probe == AUTO and not getattr(LADDER[rung], "applies", lambda setting: True)(setting):
             continue
         reader = make(rung, setting, weaker)
@@ -93,7 +102,7 @@ def climb(
             for rows in in_random_order(train, seed * 1009 + number):
                 reader.update(frame.apply(states[rows].double()).float(), labels[None, rows])
             reader.end_pass(held)
-        weaker = reader
+        weaker = weaker if getattr(reader, "stands_alone", False) else reader
         gain = gains(reader, classes, held.states, held.labels[0], doubt)
         mean = float(gain.mean()) if certain(gain.numpy()) else 0.0
         if best is None or mean > most:

@@ -29,9 +29,19 @@ from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_na
 from infodil.probes.regression import estimate_code
 from infodil.probes.superposition import pursuit
 from infodil.probes.superposition_reader import PursuitReader
+from infodil.probes.trace_reader import TraceReader
 
 LADDER: dict[str, type] = {
     reader.name: reader
-    for reader in (PriorReader, GaussianReader, LinearReader, MLPReader, NeighboursReader, PursuitReader, ExactReader)
+    for reader in (
+        PriorReader,
+        GaussianReader,
+        LinearReader,
+        MLPReader,
+        NeighboursReader,
+        TraceReader,
+        PursuitReader,
+        ExactReader,
+    )
 }
 """Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""

@@ -26,6 +26,9 @@ PRESENT_ERRORS = 4.0
 MOST_LAGS = 256
 """Lags that are told apart one by one; triples of lags are listed, which grow with the cube."""
 
+FEW_TOKENS = 8
+"""So few are always searched: beliefs that go round in a loop settle on one of several divisions that fit alike."""
+
 SOFT_SHARE = 0.05
 """Weight of the beliefs before the search in the answer: the search keeps only the best divisions it met."""
 
@@ -54,8 +57,9 @@ def assign_lags(
     lags = min(MOST_LAGS, weights.shape[1])
     answer = torch.zeros(*types.shape, lags, dtype=torch.float64, device=types.device)
     taken = torch.zeros(len(types), lags, dtype=torch.bool, device=types.device)
-    levels = typical_errors(support)
-    past = count_past(support, weights, levels)
+    past, excess = count_past(support, weights, typical_errors(support))  # [samples, 2], least and most
+    error = (error**2 + excess[..., None] ** 2).sqrt()
+    levels = typical_errors(Support(types, found, error))
     asked = asked[asked < lags]
     fastest_first = by_memory(weights)
     for place in range(len(fastest_first)):
@@ -118,7 +122,7 @@ def read_scale(
     level: Float[Tensor, "scales"],
     log_prior: Float[Tensor, "vocabulary"],
     relative: float,
-    past: Int[Tensor, "samples"],
+    past: Int[Tensor, "samples bounds"],
     taken: Bool[Tensor, "samples lags"],
 ) -> Float[Tensor, "samples slots seen"] | None:
     """Chances at the lags that show in samples of one noise level; None where they are all settled."""
@@ -126,6 +130,7 @@ def read_scale(
     if taken.any():
         there &= (support.coefficients.abs() > PRESENT_ERRORS * support.error).any(1)
     step = (weights[:, :-1] - weights[:, 1:]).abs() > SHARP_ERRORS * level[:, None]
+    step = torch.cat([step, step[:, -1:]], 1)  # the last lag is told apart if the one before it is
     seen = min(MOST_LAGS, deepest((weights.abs() > SEEN_ERRORS * level[:, None]).any(0)))
     shows = weights[-1, :seen].abs() > SEEN_ERRORS * level[-1]
     if not there.any() or not (shows & ~taken[:, :seen]).any():
@@ -150,15 +155,14 @@ def deepest(shown: Bool[Tensor, "lags"]) -> int:
 
 def count_past(
     support: Support, weights: Float[Tensor, "scales tokens"], level: Float[Tensor, "samples scales"]
-) -> Int[Tensor, "samples"]:
-    """How many tokens each state has seen: coefficients add up to the weights of the lags there are.
+) -> tuple[Int[Tensor, "samples bounds"], Float[Tensor, "samples scales"]]:
+    """How many tokens each state has seen at least and at most, and what those beyond the last weight add.
 
-    All lags, where the sum cannot tell (long documents, or weights of both signs).
+    Coefficients add up to the weights of the lags there are. All lags and nothing, where the weights have both signs.
     """
     tokens = weights.shape[1]
-    longest = torch.full((len(level),), tokens, device=level.device)
     if (weights < 0).any():
-        return longest
+        return torch.full((len(level), 2), tokens, device=level.device), torch.zeros_like(level)
     there = (support.types >= 0)[:, None]
     total = torch.where(there, support.coefficients, 0.0).sum(2)
     spread = torch.where(there, support.error, 0.0).pow(2).sum(2).sqrt()
@@ -166,12 +170,12 @@ def count_past(
     # What is too small to be found is missing from the total.
     unfound = torch.where(weights < 5.0 * level[..., None], weights, 0.0).sum(2)
     slack = 4.0 * spread + 1e-7 * total.abs()
-    counts = torch.stack(
-        [torch.searchsorted(reached[scale], total[:, scale] - slack[:, scale]) + 1 for scale in range(len(weights))], 1
-    )
-    all_of_them = total + slack + unfound >= reached[:, -1]
-    counts = torch.where(all_of_them, tokens, counts)
-    return counts.amin(1).clamp(max=tokens)
+    least = torch.searchsorted(reached, (total - slack).T.contiguous()).T + 1
+    most = torch.searchsorted(reached, (total + slack + unfound).T.contiguous(), right=True).T
+    # Scales agree, but for what their errors miss.
+    least, most = least.clamp(1, tokens).amax(1), most.clamp(1, tokens).amin(1)
+    bounds = torch.stack([torch.minimum(least, most), most], 1)
+    return bounds, (total - slack - reached[:, -1]).clamp(min=0.0)
 
 
 def settle(
@@ -190,8 +194,10 @@ def settle(
     taken = beliefs.taken[:, :sharp].cpu().numpy()
     edges = np.searchsorted(sample, np.arange(beliefs.samples + 1))
     for number, (begin, end) in enumerate(itertools.pairwise(edges)):
+        if end - begin <= FEW_TOKENS:
+            open_nodes[begin:end], held[begin:end] = True, False
         nodes = begin + np.flatnonzero(open_nodes[begin:end])
-        divided = divide_lags(beliefs, nodes, held[begin:end].any(0) | taken[number], int(past[number]))
+        divided = divide_lags(beliefs, nodes, held[begin:end].any(0) | taken[number], *past[number].tolist())
         if divided is not None:
             new = torch.from_numpy(divided).to(answer.device)
             lags = new.sum(0) > 0.5

@@ -43,7 +43,7 @@ class LagBeliefs:
         relative: Relative error of a weight, as the states have it.
         sharp: Lags told apart from their neighbours by this error.
         seen: Lags that show at all.
-        past: How many tokens each state has seen.
+        past: How many tokens each state has seen, at least and at most.
         taken: Lags whose token is known: they are no one's here.
 
     Reference:
@@ -61,7 +61,7 @@ class LagBeliefs:
         relative: float,
         sharp: int,
         seen: int,
-        past: Int[Tensor, "samples"],
+        past: Int[Tensor, "samples bounds"],
         taken: Bool[Tensor, "samples seen"],
     ) -> None:
         self.sample, self.coefficient, self.error, self.log_prior = sample, coefficient, error, log_prior
@@ -81,8 +81,9 @@ class LagBeliefs:
         # A token that was not found: the likelier the smaller its weight against the noise; sure before the beginning.
         strength = (self.weights / typical[:, None]).pow(2).sum(0).sqrt()
         self.elsewhere = (1.0 - present.clamp(max=1.0 - 1e-9)).log()[:, None] + torch.special.log_ndtr(4.0 - strength)
-        beyond = torch.arange(seen, device=device) >= past[:, None]
-        self.elsewhere = torch.where(beyond | taken, 50.0, self.elsewhere)
+        lag = torch.arange(seen, device=device)
+        self.elsewhere = torch.where(lag >= past[:, :1], 0.0, self.elsewhere)  # there may be no token
+        self.elsewhere = torch.where((lag >= past[:, 1:]) | taken, 50.0, self.elsewhere)
         self.list_sets()
 
     def full_error(self, node: Int[Tensor, "some"]) -> Float[Tensor, "some scales"]:
@@ -94,7 +95,7 @@ class LagBeliefs:
     ) -> Tail:
         """What some tokens may add from lags beyond the first `cut`, given their chance to be at each."""
         lag = torch.arange(self.all_weights.shape[1], device=node.device)
-        deep = (lag >= cut[:, None]) & (lag < self.past[self.sample[node], None])
+        deep = (lag >= cut[:, None]) & (lag < self.past[self.sample[node], 1:])
         return tail_of(self.all_weights, torch.where(deep, chance, 0.0), self.full_error(node), self.key)
 
     def chances(self, node: Int[Tensor, "some"]) -> Float[Tensor, "some tokens"]:

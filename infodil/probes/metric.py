@@ -9,6 +9,8 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from infodil.probes.frame import whitening
+
 ROUNDS = 16
 STEPS = 12
 PATIENCE = 4
@@ -22,8 +24,8 @@ FIRST = 2
 """At the start the kernel is as wide as this neighbour is far: from a wide one, what is finely striped looks even."""
 
 RATE = 0.15
-FLATTEST = 1e-10
-"""Directions in which states vary less than this share of the largest variance are left out."""
+FLATTEST = 0.05
+"""Directions along which states vary less than this, in widths of the kernel, are left out of the metric."""
 
 DOUBT = 1e-2
 """Share of the answer that is spread over all classes: one wrong neighbour must not cost without limit."""
@@ -31,7 +33,7 @@ DOUBT = 1e-2
 
 def learn_metric(
     states: Float[Tensor, "rows dim"], labels: Int[ndarray, "rows"], classes: int, seed: int
-) -> Float[Tensor, "dim dim"]:
+) -> Float[Tensor, "dim axes"]:
     r"""The linear map A that makes :math:`\sum_{j \ne i} \mathrm{softmax}_j(-|A h_i - A h_j|^2 / 2) [y_j = y_i]` large.
 
     The sum goes over the nearest states in the metric so far, which are looked up anew in every round among all of
@@ -49,20 +51,19 @@ def learn_metric(
         the log-probability of the class in place of the probability (their equation 8).
     """
     generator = torch.Generator().manual_seed(seed)
-    states = states.double()
-    spread, axes = torch.linalg.eigh(torch.cov(states.T).reshape(states.shape[1], -1))
-    seen = spread > FLATTEST * spread[-1]
-    white = torch.where(seen, axes * torch.where(seen, spread, 1.0).rsqrt(), 0.0)
-    states = states @ white
-    own = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).double()
-    metric = torch.eye(states.shape[1], dtype=torch.float64, requires_grad=True)
+    white = whitening(states)
+    states = (states.double() @ white).float()
+    own = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).float()
+    metric = torch.eye(states.shape[1], requires_grad=True)
     optimizer = torch.optim.Adam([metric], lr=RATE)
     best, least, since = metric.detach().clone(), np.inf, 0
     for number in range(ROUNDS):
         optimizer.param_groups[0]["lr"] = RATE * (1.0 - 0.8 * number / ROUNDS)
         asked = torch.randperm(len(states), generator=generator)[:ASKED]
-        points = (states @ metric.detach()).numpy()
-        distance, index = cKDTree(points).query(points[asked], k=min(NEIGHBOURS + 1, len(points)))
+        points = (states @ metric.detach()).double().numpy()
+        distance, index = cKDTree(points).query(
+            points[asked], k=min(NEIGHBOURS + 1, len(points)), workers=torch.get_num_threads()
+        )
         if number == 0:
             with torch.no_grad():
                 metric /= max(float(np.median(distance[:, FIRST])), 1e-9)
@@ -82,4 +83,6 @@ def learn_metric(
             optimizer.step()
         if since == PATIENCE:
             break
-    return white @ best
+    axes, width, _ = torch.linalg.svd(best.double())
+    seen = width >= min(FLATTEST, float(width[0]))
+    return white @ (axes[:, seen] * width[seen])

@@ -14,16 +14,12 @@ from torch import Tensor
 
 from infodil.checks import UserError
 from infodil.probes.metric import learn_metric
-from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, FramedReader, Reader, Setting
-from infodil.probes.row_sample import RowSample
-from infodil.probes.softmax import trust
+from infodil.probes.reader import LEAST_GAIN_NATS, Reader, Setting
+from infodil.probes.sampled import SampledReader
 
 MOST_DIMS = 8
 MOST_CLASSES = 32
 """In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
-
-MOST_ROWS = 2**18
-"""Training rows kept."""
 
 ROWS = 2**13
 """States whose neighbours are looked up at once."""
@@ -48,7 +44,7 @@ LEAST_NATS = LEAST_GAIN_NATS + float(np.log(len(CHOICES)))
 class Local:
     """What the reader of one target has found."""
 
-    metric: Float[Tensor, "dim dim"]
+    metric: Float[Tensor, "dim axes"]
     tree: cKDTree
     labels: Int[ndarray, "rows"]
     below: Float[ndarray, "rows classes"]
@@ -58,7 +54,7 @@ class Local:
     strength: float
 
 
-class NeighboursReader(FramedReader):
+class NeighboursReader(SampledReader):
     r"""Votes of the nearest training states, which correct what the rung below says.
 
     Where the rung below expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
@@ -77,7 +73,6 @@ class NeighboursReader(FramedReader):
     """
 
     name = "neighbours"
-    passes = 1
 
     def __init__(self, setting: Setting, weaker: Reader | None = None) -> None:
         if not self.applies(setting):
@@ -85,45 +80,26 @@ class NeighboursReader(FramedReader):
                 f"`probes` cannot have 'neighbours' here: pass states of at most {MOST_DIMS} dims and tokens of at "
                 f"most {MOST_CLASSES} types, or leave it out."
             )
-        self.setting, self.weaker = setting, weaker
-        most = min(MOST_ROWS, max(1, setting.train_rows))
-        self.sample: RowSample | None = RowSample(
-            most, setting.train_rows, setting.dim, setting.targets, setting.seed, setting.device
-        )
-        self.local: list[Local | None] = []
-        self.temperatures: list[float] = []
+        super().__init__(setting)
+        self.weaker = weaker
 
     @staticmethod
     def applies(setting: Setting) -> bool:
         """Whether the dims and the classes are few enough."""
         return setting.dim <= MOST_DIMS and setting.classes.number <= MOST_CLASSES
 
-    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """Keep training rows."""
-        self.sample.update(states, labels)
-
-    def end_pass(self, calibration: Calibration) -> None:
-        """Learn each target's metric, and choose how its neighbours are asked."""
-        base = self.setting.classes.class_log_prior
-        for target, labels in enumerate(calibration.labels):
-            rows = torch.nonzero(labels >= 0).squeeze(1)
-            states, labels = calibration.states[rows], labels[rows]
-            self.local.append(self.choose(target, states, labels))
-            self.temperatures.append(trust(base, self.scores(states, target), labels))
-        self.sample = None
-
-    def choose(self, target: int, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> Local | None:
+    def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
         """The way of asking that loses least on some calibration rows; None where none gains enough."""
-        there = self.sample.labels[target] >= 0
-        known, known_labels = self.sample.states[there].cpu(), self.sample.labels[target, there].cpu().numpy()
+        (known, known_labels), (states, labels) = known, held_out
         if len(known) <= max(NUMBERS) or len(labels) == 0:
             return None
+        known_labels = known_labels.numpy()
         generator = torch.Generator().manual_seed(self.setting.seed)
         moved = known.double() + JITTER * torch.randn(known.shape, generator=generator, dtype=torch.float64)
         metric = learn_metric(moved, known_labels, self.setting.classes.number, self.setting.seed)
         tree, below = cKDTree(measured(moved, metric)), self.posterior(known.to(states.device), target)
         here, truth = self.posterior(states, target), labels.cpu().numpy()
-        distance, index = tree.query(measured(states, metric), k=max(NUMBERS))
+        distance, index = tree.query(measured(states, metric), k=max(NUMBERS), workers=torch.get_num_threads())
         losses = []
         for number, sharpness in product(NUMBERS, SHARPNESS):
             votes = count_votes(distance[:, :number], index[:, :number], sharpness, known_labels, below)
@@ -149,18 +125,19 @@ class NeighboursReader(FramedReader):
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the corrected log-posterior less the log-prior, nats before the temperature."""
-        local = self.local[target]
+        local = self.learned[target]
         if local is None:
             return self.evidence(states, target)
         parts = []
         for some in states.split(ROWS):
-            distance, index = local.tree.query(measured(some, local.metric), k=local.number)
+            place, workers = measured(some, local.metric), torch.get_num_threads()
+            distance, index = local.tree.query(place, k=local.number, workers=workers)
             votes = count_votes(distance, index, local.sharpness, local.labels, local.below)
             parts.append(torch.from_numpy(corrected(self.posterior(some, target), *votes, local.strength)))
         return torch.cat(parts).to(states) - self.setting.classes.class_log_prior
 
 
-def measured(states: Float[Tensor, "rows dim"], metric: Float[Tensor, "dim dim"]) -> Float[ndarray, "rows dim"]:
+def measured(states: Float[Tensor, "rows dim"], metric: Float[Tensor, "dim axes"]) -> Float[ndarray, "rows axes"]:
     """Coordinates in which distance is Euclidean."""
     return (states.cpu().double() @ metric).numpy()
 

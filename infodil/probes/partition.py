@@ -30,7 +30,8 @@ def divide_lags(
     beliefs: LagBeliefs,
     nodes: Int[ndarray, "unsettled"],
     taken: Bool[ndarray, "lags"],
-    past: int,
+    least: int,
+    most: int,
 ) -> Float[ndarray, "unsettled lags"] | None:
     """Posterior of how the lags that no settled token holds are divided among the unsettled tokens of one state.
 
@@ -42,19 +43,21 @@ def divide_lags(
         beliefs: The tokens of all states, with their coefficients.
         nodes: The unsettled tokens of this state.
         taken: Lags held by settled tokens, among the sharp ones.
-        past: How many tokens the state has seen.
+        least: How many tokens the state has seen at least.
+        most: How many at most.
 
     Returns:
         Probability that each sharp lag is each token's, or None where too many divisions fit to list them.
     """
     free = np.flatnonzero(~taken)
-    free = free[free < past]
+    free = free[free < most]
     cut = beliefs.sharp if len(free) <= MOST_LAGS else int(free[MOST_LAGS])
     free = free[:MOST_LAGS]
     if len(free) == 0 or not 0 < len(nodes) <= MOST_TOKENS:
         return None
     order = nodes[np.argsort(beliefs.log_prior[nodes].cpu().numpy(), kind="stable")]
     problem = Division(beliefs, order, free, cut)
+    problem.begin(max(least, 1 + int(np.flatnonzero(taken).max(initial=-1))), most)
     for step in range(len(order) - 1):
         if not problem.extend(step):
             return None
@@ -79,9 +82,17 @@ class Division:
         low = coefficient - torch.maximum(tail.reach[:, beliefs.key], WINDOW * error)
         self.low, self.high = low.cpu().numpy(), (coefficient + WINDOW * error).cpu().numpy()
         self.bits = np.uint64(1) << np.arange(len(free), dtype=np.uint64)
-        self.used = np.zeros(1, dtype=np.uint64)
-        self.score = np.zeros(1)
-        self.owner = np.full((1, len(free)), -1, dtype=np.int64)
+
+    def begin(self, least: int, most: int) -> None:
+        """One division for each number of tokens there may have been: lags before the first token are no one's."""
+        last = int(self.free[-1])
+        pasts = np.arange(min(least, last + 1), min(most, last + 1) + 1)
+        before = self.free >= pasts[:, None]
+        # All numbers are as likely, and beyond the last free lag they are not told apart.
+        chance = np.where(pasts > last, max(1, most - last), 1)
+        self.used, first = np.unique((before * self.bits).sum(1, dtype=np.uint64), return_index=True)
+        self.score = np.log(chance[first])
+        self.owner = np.full((len(first), len(self.free)), -1, dtype=np.int64)
 
     def density(self, token: int, sets: Bool[ndarray, "sets free"]) -> Float[ndarray, "sets"]:
         """Log-likelihood of the token's coefficient for each set of free lags."""
@@ -115,6 +126,9 @@ class Division:
     def extend(self, step: int) -> bool:
         """Give the token its lags in every division; False where no division or too many are left."""
         still = (self.used[:, None] & self.bits) == 0
+        own, rest = np.exp(self.log_prior[step]), np.exp(self.log_prior[step + 1 :]).sum()
+        # An open lag is this token's or a later one's, and divisions differ in how many are open.
+        self.score = self.score + still.sum(1) * math.log(rest / (own + rest))
         together = np.flatnonzero(still.any(0))
         listed = self.sets_for(step, together, float(still.sum(1).mean()))
         parts = [] if listed is None else [self.combine(np.arange(len(self.used)), *listed)]
@@ -175,9 +189,9 @@ class Division:
         """Share of the divisions' weight in which each lag is each token's."""
         weight = np.exp(self.score - self.score.max())
         weight /= weight.sum()
-        by_token = np.zeros((len(self.order), lags))
+        by_token = np.zeros((len(self.order) + 1, lags))  # the last row for lags that are no one's
         for place, lag in enumerate(self.free):
             np.add.at(by_token[:, lag], self.owner[:, place], weight)
         back = np.empty(len(nodes), dtype=np.int64)
         back[np.argsort(self.beliefs.log_prior[nodes].cpu().numpy(), kind="stable")] = np.arange(len(nodes))
-        return by_token[back]
+        return by_token[:-1][back]

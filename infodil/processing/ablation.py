@@ -25,6 +25,7 @@ from infodil.lm import (
     train_language_model,
 )
 from infodil.processing.differences import LossDifference, compare_losses
+from infodil.processing.pages import ablation_page
 from infodil.processing.readers import TraceReader
 
 WAYS = {"end to end": "the whole model is trained with it", "frozen traces": "it alone reads traces of a trained model"}
@@ -82,6 +83,15 @@ class PredictorAblation:
         import pandas as pd
 
         return pd.DataFrame(self.rows())
+
+    def to_html(self, path: str | Path, *, lead: str = "predictors of the same traces") -> Path:
+        """Write the losses and verdicts as one page that opens without a network.
+
+        Args:
+            path: The file.
+            lead: What was trained.
+        """
+        return write_whole(path, ablation_page(self, WAYS, lead))
 
     def __str__(self) -> str:
         lines = [f"Loss in nats a token, and less that of {self.baseline!r} ({len(self.seeds)} seeds)"]

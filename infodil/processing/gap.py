@@ -4,6 +4,7 @@ __all__ = ["GapDecomposition", "decompose_gap"]
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from infodil.checks import UserError, check_between, check_whole
+from infodil.checks import UserError, check_between, check_whole, write_whole
 from infodil.corpus import Split, load_corpus
 from infodil.encoders import Encoder, choose_sites, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss, next_token_windows, score_text
 from infodil.processing.differences import ratio_replicates
+from infodil.processing.pages import gap_page
 from infodil.processing.readers import HIDDEN, StateReader, keep_better
 from infodil.resampling import MOST_UNITS, interval
 
@@ -82,6 +84,15 @@ class GapDecomposition:
         from infodil.plots import term_bars
 
         return term_bars(self.to_frame())
+
+    def to_html(self, path: str | Path, *, lead: str = "a model against a reference") -> Path:
+        """Write the terms as one page that opens without a network.
+
+        Args:
+            path: The file.
+            lead: What was compared.
+        """
+        return write_whole(path, gap_page(self, lead))
 
     def __str__(self) -> str:
         lines = [

@@ -84,7 +84,7 @@ class TraceReader(nn.Module):
     """A predictor of the next token from the frozen traces of one block of a trained model.
 
     Traces, the newest token included -> predictor -> mix of the scales -> logits by a matrix that begins as the
-    model's token vectors. Only what follows the traces is trained.
+    model's output vectors. Only what follows the traces is trained.
 
     Args:
         model: Of the family `spen` or `gated_ema`.
@@ -110,7 +110,7 @@ class TraceReader(nn.Module):
             self.norm = nn.LayerNorm(config.dim)
             self.out = nn.Linear(config.dim, config.vocabulary, bias=False)
         with torch.no_grad():
-            self.out.weight.copy_(model.embedding.weight)
+            self.out.weight.copy_(model.output_vectors)
         self.to(model.embedding.weight.device)
 
     def forward(self, tokens: Int[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens vocabulary"]:

@@ -12,7 +12,7 @@ from typing import Any
 from infodil.report.sentences import control_sentences, meaning_sentences, printable, upper_sentences
 from infodil.report.table import number, short_names
 
-__all__ = ["render_page", "report_page"]
+__all__ = ["render_page", "report_page", "table_page"]
 
 
 def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
@@ -67,19 +67,66 @@ def render_page(
         "title": text(f"{lead} - {heading}"),
         "heading": text(heading),
         "lead": text(lead),
-        "facts": "".join(
-            f"<li>{text(name)} <b>{text(_spell(value))}</b></li>" for name, value in facts.items() if value is not None
-        ),
+        "facts": _facts(facts),
         "provenance": "".join(_definitions(name, values) for name, values in provenance.items()),
         "summary": _summary(report["summary"], report["rows"]),
-        "figure": _picture(figure),
+        "figure": _picture(figure, "Bits by lag, one curve a site"),
         "trust": _trust(sentences, report["warnings"]),
         "learning": _learning(report.get("controls")),
         "data": _data(report),
         "script": script,
         "style": style,
     }
-    return re.sub(r"\[\[(\w+)\]\]", lambda hole: holes[hole[1]], _part("page.html"))
+    return _filled("page.html", holes)
+
+
+def table_page(
+    *,
+    heading: str,
+    lead: str,
+    facts: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+    figure: bytes = b"",
+) -> str:
+    """A result that is one table and one figure, as a page without a script.
+
+    Args:
+        heading: What the table is.
+        lead: What it is about.
+        facts: Shown by name; those that are None are left out.
+        rows: One line each; the first column names it.
+        notes: Sentences below the table.
+        figure: SVG.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in columns)
+    lines = []
+    for row in rows:
+        first, *others = (text(row.get(name, "")) for name in columns)
+        cells = "".join(f"<td>{value}</td>" for value in others)
+        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+    holes = {
+        "title": text(f"{lead} - {heading}"),
+        "heading": text(heading),
+        "lead": text(lead),
+        "facts": _facts(facts),
+        "table": f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>",
+        "notes": "".join(f'<p class="note">{text(sentence)}</p>' for sentence in notes),
+        "figure": _picture(figure, heading),
+        "style": _part("page.css"),
+    }
+    return _filled("table_page.html", holes)
+
+
+def _filled(name: str, holes: Mapping[str, str]) -> str:
+    return re.sub(r"\[\[(\w+)\]\]", lambda hole: holes[hole[1]], _part(name))
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    return "".join(
+        f"<li>{text(name)} <b>{text(_spell(value))}</b></li>" for name, value in facts.items() if value is not None
+    )
 
 
 def text(value: object) -> str:
@@ -205,9 +252,9 @@ def _learning(controls: Mapping[str, Any] | None) -> str:
     )
 
 
-def _picture(svg: bytes) -> str:
+def _picture(svg: bytes, words: str) -> str:
     """The figure as an image whose markup is sealed in its own data."""
     if not svg:
         return ""
     source = base64.b64encode(svg).decode()
-    return f'<img class="figure" alt="Bits by lag, one curve a site" src="data:image/svg+xml;base64,{source}">'
+    return f'<img class="figure" alt="{text(words)}" src="data:image/svg+xml;base64,{source}">'

@@ -38,7 +38,7 @@ SUMMARY_COLUMNS = (
 ).split()
 """The columns of the summary; the sums run over the measured lags and are not a joint quantity."""
 
-LADDER = ("prior", "gaussian", "linear", "mlp", "neighbours", "pursuit", "exact")
+LADDER = ("prior", "gaussian", "linear", "mlp", "neighbours", "trace", "pursuit", "exact")
 """The readers, weakest first; a reader not named here comes last."""
 
 

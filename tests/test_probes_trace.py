@@ -1,0 +1,125 @@
+"""The trace rung: Bayes' rule for its model, a fit that finds the code, the decay and the lag, and nothing in noise."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from infodil.checks import UserError
+from infodil.mi import lower_bound
+from infodil.probes import LADDER, Setting, make_classes
+from infodil.probes.exact import exact
+from infodil.probes.frame import whitening
+from infodil.probes.reader import Calibration
+from infodil.probes.trace_model import TraceModel, beginnings, fit_trace
+from infodil.sources import ema_channel, xor_code
+from infodil.traces import weights
+
+ALPHA, SIGMA, LAG = 0.5, 0.1, 2
+
+
+@pytest.fixture(scope="module")
+def code():
+    return torch.randn(4, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def source(code):
+    return ema_channel(code, ALPHA, SIGMA, lags=[0, LAG], documents=100, tokens=100).at(LAG)
+
+
+def true_model(code, depth):
+    """The model that the states of `source` are drawn from, but for older tokens as Gaussian noise."""
+    centred, noise, prior = code - code.mean(0), SIGMA**2 * torch.eye(2).double(), torch.full((4,), 0.25).double()
+    model = TraceModel(code.mean(0), ALPHA * centred, 1 - ALPHA, noise, depth, LAG, prior)
+    return replace(model, noise=noise + model.older(depth))
+
+
+def test_the_posterior_is_that_of_enumeration(code, source):
+    """With all sequences kept; the twin enumerates the same four tokens, with older ones as the same Gaussian noise."""
+    states = source.y[:300]
+    found = true_model(code, 4).posterior(states, 4**4).double()
+    twin = exact(states, code, weights(ALPHA, 60), lags=[LAG], sigma=SIGMA, window=4).posterior(0)
+    assert (found - twin).abs().max() < 1e-4  # float32
+
+
+def test_naming_more_tokens_changes_what_is_noise_and_not_the_whole(code):
+    model = true_model(code, 3)
+    assert torch.allclose(model.deepened(5).noise, true_model(code, 5).noise)
+    assert torch.allclose(model.deepened(5).deepened(3).noise, model.noise)
+
+
+def test_rounds_make_states_no_less_likely(code, source):
+    """Expectation and maximisation with all sequences kept."""
+    white = source.y / source.y.std(0)
+    model, some = beginnings(white, source.x, 4)[1], (white[:1000].float(), source.x[:1000])
+    told = []
+    for _ in range(8):
+        told.append(model.likelihood(*some, 4**model.depth))
+        model = model.improved(*some, 4**model.depth)
+    steps = torch.tensor(told).diff()
+    assert steps.min() > -2e-3 and told[-1] > told[0]  # sequences of less than a thousandth are left out
+
+
+def test_the_fit_finds_code_decay_and_lag(code, source):
+    white = whitening(source.y)
+    model = fit_trace((source.y @ white).float(), source.x, 4, 0)
+    assert model.lag == LAG
+    assert model.decay == pytest.approx(1 - ALPHA, abs=0.02)
+    sigma = SIGMA * white.norm(dim=0).max()
+    # 2,500 rows of a type name its newest vector to a fiftieth of the noise at best, and to half as well in doubt.
+    assert (model.code - ALPHA * (code - code.mean(0)) @ white).abs().max() < 0.15 * sigma
+    assert (model.noise - white.T @ true_model(code, LAG + 1).noise @ white).abs().max() < 0.15 * sigma**2
+
+
+def test_no_model_where_states_say_nothing():
+    generator = torch.Generator().manual_seed(0)
+    states, labels = torch.randn(12000, 3, generator=generator), torch.randint(4, (12000,), generator=generator)
+    assert fit_trace(states, labels, 4, 0) is None
+    assert abs(bits_of(labels, states)) < 0.01
+
+
+def test_what_is_no_trace_is_left_to_others():
+    pair = xor_code(1, 0.4, samples=1000)
+    bits = lower_bound(pair.x, pair.y, groups=pair.groups)
+    assert "trace" not in bits.method and bits.value_bits > 0.5
+
+
+def test_an_old_token_is_read_to_a_twentieth_of_a_bit():
+    """Eight types in four dims, two newer tokens in the way; the same in any coordinates and by any names."""
+    code = torch.randn(8, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    pair = ema_channel(code, 0.5, 0.1, lags=[2], documents=100, tokens=120, truth_samples=512).at(2)
+    mixed = torch.randn(4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    here, there = bits_of(pair.x, pair.y), bits_of(7 - pair.x, pair.y @ mixed + 3.0)
+    reach = 0.05 + 3.0 * pair.standard_error_bits
+    assert pair.truth_bits - reach < here < pair.truth_bits + reach
+    assert there == pytest.approx(here, abs=0.02)
+
+
+def bits_of(labels, states):
+    """What the rung reads of the last rows, trained on the first."""
+    counts, train, chosen = torch.bincount(labels), slice(0, 8000), slice(8000, 9000)
+    setting = Setting(states.shape[1], 1, make_classes(counts, counts), 8000, torch.device("cpu"), 0)
+    reader = LADDER["trace"](setting)
+    reader.update(states[train].float(), labels[None, train])
+    reader.end_pass(Calibration(states[chosen].float(), labels[None, chosen]))
+    logits = setting.classes.class_log_prior + reader.temperatures[0] * reader.scores(states[9000:].float(), 0)
+    share = counts / counts.sum()
+    entropy = -float(share @ share.log())
+    return (entropy - float(torch.nn.functional.cross_entropy(logits, labels[9000:]))) / math.log(2.0)
+
+
+def test_many_dims_or_types_are_refused():
+    setting = Setting(17, 1, make_classes(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    with pytest.raises(UserError, match="`probes` cannot have 'trace' here: pass states of at most 16 dims and tokens"):
+        LADDER["trace"](setting)
+
+
+def test_few_rows_are_not_fitted():
+    setting = Setting(2, 1, make_classes(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    reader = LADDER["trace"](setting)
+    states, labels = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)), torch.arange(100)[None] % 4
+    reader.update(states, labels)
+    reader.end_pass(Calibration(states, labels))
+    assert reader.temperatures == [0.0]
