@@ -259,7 +259,7 @@ TOKENS, STATES = np.arange(200) % 4, np.random.default_rng(0).standard_normal((2
         ([("a", STATES), ("b", STATES * np.nan)], {}, "`stages` 'b' must be finite, got NaN or infinity"),
         ([("a", STATES), ("b", STATES)], {"upper": {"B": 1.0}}, "`upper` has 'B', which is no stage"),
         ([("a", STATES), ("b", STATES)], {"upper": {"b": -1.0}}, r"`upper\['b'\]` must be at least 0.0"),
-        ([("a", STATES), ("b", STATES)], {"groups": TOKENS}, "`groups` has 4 distinct ids, too few"),
+        ([("a", STATES), ("b", STATES)], {"groups": TOKENS}, "`groups` must name at least 10 groups, got 4"),
         ([("a", STATES), ("b", STATES)], {"confidence": 2.0}, "`confidence` must be at least 0.5"),
         ([("a", STATES), ("b", STATES)], {"probe": "gausian"}, "did you mean 'gaussian'"),
     ],
