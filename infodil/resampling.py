@@ -7,15 +7,20 @@ __all__ = [
     "interval",
     "mean_reach",
     "merge_cells",
+    "number_groups",
+    "number_labels",
     "resample_weights",
 ]
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import ndtr, stdtrit
+
+from infodil.checks import UserError
 
 MOST_UNITS = 1024
 """More resampling units than this add nothing to an interval; documents are grouped so that memory stays constant."""
@@ -26,6 +31,47 @@ MOST_CELLS = 4 * MOST_UNITS
 
 FEWEST_BLOCKS = 16
 """Blocks are not made longer than leaves this many: an interval from fewer would say little."""
+
+
+def number_labels(labels: ndarray) -> Int[ndarray, "rows"]:
+    """Labels numbered from 0 in order of first appearance: what they are called leaves no trace.
+
+    Example:
+        >>> number_labels(np.array([7, -1, 7, 4]))
+        array([0, 1, 0, 2])
+    """
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.empty(len(first), dtype=np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    return order[inverse.reshape(-1)]
+
+
+def number_groups(groups: Any, rows: int, fewest: int) -> Int[ndarray, "rows"]:
+    """The groups numbered from 0, from whole numbers or names.
+
+    Args:
+        groups: An array, a tensor or a list.
+        rows: How many there must be.
+        fewest: How many different groups there must be at least.
+
+    Raises:
+        UserError: Not one label a row, labels that are fractions, or too few groups.
+    """
+    labels = np.asarray(groups.detach().cpu() if hasattr(groups, "detach") else groups)
+    if labels.shape != (rows,):
+        raise UserError(
+            f"`groups` must have one label for each of {rows} rows, got shape {list(labels.shape)}: pass the document "
+            "of each row."
+        )
+    if labels.dtype.kind in "fc" and not np.array_equal(labels, np.trunc(labels.real)):
+        raise UserError("`groups` must be whole numbers or names, got fractions or NaN: number the documents.")
+    numbered = number_labels(labels)
+    if numbered.max(initial=-1) + 1 < fewest:
+        raise UserError(
+            f"`groups` must name at least {fewest} groups, got {numbered.max(initial=-1) + 1}, for whole groups are "
+            "held out and resampled: pass more, or leave it out."
+        )
+    return numbered
 
 
 def resample_weights(units: int, replicates: int, seed: int) -> Float[ndarray, "replicates units"]:

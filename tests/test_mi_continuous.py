@@ -1,6 +1,7 @@
 """Mutual information of vectors: known truths, nulls and slow series, invariances, twins, and what users do wrong."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from infodil.sources import (
     normal_pair,
     paired_correlation,
     student_pair,
+    uniform_noise,
     zero_inflated_poisson,
 )
 
@@ -61,6 +63,29 @@ def test_the_expected_log_determinant_is_that_of_the_chi_squared():
     """In one dim `(n - 1) S` is chi-squared with `n - 1` degrees of freedom, whose mean logarithm is `psi + log 2`."""
     draws = np.random.default_rng(0).chisquare(4, 400_000)
     assert log_det_bias(5, 1) == pytest.approx(np.log(draws / 4.0).mean(), abs=4 * np.log(draws).std() / 632)
+
+
+@pytest.mark.parametrize("draw", [partial(uniform_noise, 0.75), partial(student_pair, 1)], ids=["edges", "tails"])
+def test_intervals_of_neighbours_hold_the_truth_in_few_rows(draw):
+    """Edges make neighbours read .06 nats too little here, and tails make terms look too much alike."""
+    missed = 0
+    for seed in range(25):
+        pair = draw(samples=300, seed=seed)
+        bits = estimate(pair.x, pair.y, "ksg", seed=seed)
+        missed += not bits.low_bits <= pair.truth_bits <= bits.high_bits
+    assert missed <= 5  # one in twenty by its level: more with chance 0.001
+
+
+def test_what_a_larger_sample_may_read_fades():
+    """And is put on the side where it is expected, beside what sampling may do there."""
+    small, large = (ksg(*normal_pair_of(samples), alone(samples)) for samples in (300, 20_000))
+    assert abs(large.missing_nats) < 0.01 < abs(small.missing_nats)
+    assert large.standard_error_nats < 1.5 * small.standard_error_nats * math.sqrt(300 / 20_000)
+
+
+def normal_pair_of(samples):
+    noise = normal(samples, 2, 0)
+    return noise[:, :1], 0.75 * noise[:, :1] + math.sqrt(1.0 - 0.75**2) * noise[:, 1:]
 
 
 @pytest.mark.parametrize("task", ["normal 1x1", "swiss roll 2x1", "asinh student 1x1 df 1"])

@@ -80,7 +80,7 @@ def test_the_layers_of_a_model_are_not_accused():
     assert VIOLATED not in check.verdicts
 
 
-@pytest.mark.parametrize("seeds", [15, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [8, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["quantised", "noisy"])
 def test_a_true_chain_is_accused_no_more_often_than_its_level(kind, seeds):
     accused = 0
@@ -91,16 +91,16 @@ def test_a_true_chain_is_accused_no_more_often_than_its_level(kind, seeds):
         )
         accused += VIOLATED in check.verdicts
     # One in ten by its level: the bound of the binomial with chance 0.001.
-    assert accused <= {15: 6, 120: 23}[seeds]
+    assert accused <= {8: 4, 120: 23}[seeds]
 
 
-@pytest.mark.parametrize("seeds", [15, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [8, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_good_estimator_is_accused_no_more_often_than_its_level(seeds):
     """At the edge: a stage that adds nothing but a coin holds exactly as much as the one before."""
     accused = shown = 0
     for seed in range(seeds):
-        pair = discrete_channel(0.6 * np.eye(4) + 0.1, samples=2000, seed=seed)
-        coin = np.random.default_rng(seed).integers(2, size=2000)
+        pair = discrete_channel(0.6 * np.eye(4) + 0.1, samples=1000, seed=seed)
+        coin = np.random.default_rng(seed).integers(2, size=1000)
         beside = 2 * pair.y.numpy() + coin
         halved = pair.y.numpy() // 2
         check = check_chain(
@@ -113,8 +113,8 @@ def test_a_good_estimator_is_accused_no_more_often_than_its_level(seeds):
         )
         accused += VIOLATED in check.verdicts
         shown += check.verdicts[1] == HOLDS
-    assert accused <= {15: 5, 120: 15}[seeds]  # one in twenty: chance 0.001
-    assert shown > 0.9 * seeds
+    assert accused <= {8: 3, 120: 15}[seeds]  # one in twenty: chance 0.001
+    assert shown > 0.85 * seeds
 
 
 # ---------------------------------------------------------------------------------------------------- no chains
@@ -151,10 +151,6 @@ def wind(states):
     generator = torch.Generator().manual_seed(1)
     turn = torch.randint(12, (len(states),), generator=generator)
     return (2.0 * turn + parity + 0.5 * torch.rand(len(states), generator=generator))[:, None].double()
-    place = torch.tensor([1.0, 0.0, 2.0, 3.0])[quadrant.long()]  # so that neighbours on the line differ in parity
-    spread = torch.rand(len(states), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    turn = torch.randint(6, (len(states),), generator=torch.Generator().manual_seed(1))
-    return (4.0 * turn + place + 0.5 * spread)[:, None].double()
 
 
 # ---------------------------------------------------------------------------------------------------- estimators
@@ -259,7 +255,7 @@ TOKENS, STATES = np.arange(200) % 4, np.random.default_rng(0).standard_normal((2
         ([("a", STATES), ("b", STATES * np.nan)], {}, "`stages` 'b' must be finite, got NaN or infinity"),
         ([("a", STATES), ("b", STATES)], {"upper": {"B": 1.0}}, "`upper` has 'B', which is no stage"),
         ([("a", STATES), ("b", STATES)], {"upper": {"b": -1.0}}, r"`upper\['b'\]` must be at least 0.0"),
-        ([("a", STATES), ("b", STATES)], {"groups": TOKENS}, "`groups` has 4 distinct ids, too few"),
+        ([("a", STATES), ("b", STATES)], {"groups": TOKENS}, "`groups` must name at least 10 groups, got 4"),
         ([("a", STATES), ("b", STATES)], {"confidence": 2.0}, "`confidence` must be at least 0.5"),
         ([("a", STATES), ("b", STATES)], {"probe": "gausian"}, "did you mean 'gaussian'"),
     ],

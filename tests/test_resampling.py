@@ -4,9 +4,18 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import t as student
 
-from infodil.resampling import FEWEST_BLOCKS, correlation_length, interval, merge_cells, resample_weights
+from infodil.checks import UserError
+from infodil.resampling import (
+    FEWEST_BLOCKS,
+    correlation_length,
+    interval,
+    merge_cells,
+    number_groups,
+    resample_weights,
+)
 
 
 def autoregressive(cells, rho, rng):
@@ -69,3 +78,23 @@ def test_block_intervals_cover_a_slow_series_where_positions_do_not():
     # 95% of 200 trials is 190, with a standard deviation of 3.1: three of them, and two points for the finite series.
     assert hits >= 177
     assert naive < 150
+
+
+@pytest.mark.parametrize("groups", [["b", "b", "a"], [7, 7, -1], [7.0, 7.0, 1.0], torch.tensor([4, 4, 2])])
+def test_groups_are_numbered_in_order_whatever_they_are_called(groups):
+    assert number_groups(groups, 3, 2).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([0, 1], r"`groups` must have one label for each of 3 rows, got shape \[2\]: pass the document of each row"),
+        ([[0, 1, 2]], r"`groups` must have one label for each of 3 rows, got shape \[1, 3\]"),
+        ([0.5, 1, 2], "`groups` must be whole numbers or names, got fractions or NaN: number the documents"),
+        ([float("nan"), 1, 2], "`groups` must be whole numbers or names, got fractions or NaN"),
+        ([1, 1, 1], "`groups` must name at least 2 groups, got 1, for whole groups are held out and resampled: pass"),
+    ],
+)
+def test_what_are_no_groups_is_refused_in_one_sentence(groups, message):
+    with pytest.raises(UserError, match=message):
+        number_groups(groups, 3, 2)

@@ -127,6 +127,15 @@ def test_vectors_of_words_in_like_company_are_alike():
     assert mean("followed chased", "helped kicked") > mean("followed chased", "big small")
 
 
+def test_the_same_text_has_the_same_vectors_whatever_was_drawn_before():
+    words = grammar("A", depth=0).sample(100, seed=0).words
+    first = ppmi_vectors(words, 200, dim=4)
+    torch.rand(7)
+    state = torch.get_rng_state()
+    assert torch.equal(first, ppmi_vectors(words, 200, dim=4))
+    assert torch.equal(state, torch.get_rng_state())
+
+
 # Treebanks
 
 CONLLU = """# sent_id = 1

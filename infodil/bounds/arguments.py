@@ -2,7 +2,6 @@
 
 __all__ = [
     "check_confidence",
-    "check_groups",
     "check_noise",
     "mean_variance",
     "noise_steps",
@@ -70,17 +69,6 @@ def probabilities(prior: Tensor | np.ndarray | Sequence[float] | None, vocabular
     if not (found.isfinite() & (found >= 0)).all() or float(found.sum()) <= 0:
         raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
     return found / found.sum()
-
-
-def check_groups(groups: Tensor | np.ndarray | Sequence[int], rows: int) -> Int[np.ndarray, "rows"]:
-    """The group of each row, numbered from zero; raise `UserError` unless there are two or more."""
-    found = np.asarray(groups.detach().cpu() if isinstance(groups, Tensor) else groups)
-    if found.shape != (rows,):
-        raise UserError(f"`groups` must have one entry for each of {rows} rows, got shape {list(found.shape)}.")
-    known, numbered = np.unique(found, return_inverse=True)
-    if len(known) < 2:
-        raise UserError("`groups` must name at least two documents, got one: an interval needs more than one.")
-    return numbered
 
 
 def mean_variance(terms: Float[np.ndarray, "rows"], group: Int[np.ndarray, "rows"]) -> float:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from infodil.bounds.arguments import (
     check_confidence,
-    check_groups,
     check_noise,
     mean_variance,
     noise_steps,
@@ -21,6 +20,7 @@ from infodil.bounds.arguments import (
 from infodil.bounds.spectrum import Corrected, correct
 from infodil.checks import UserError
 from infodil.estimate import BITS_PER_NAT, Estimate
+from infodil.resampling import number_groups
 
 SHAPING_NATS = 0.5 * math.log(2.0 * math.pi * math.e / 12.0)
 """What uniform noise hides less than Gaussian noise of the same variance, for each number: a quarter of a bit."""
@@ -126,7 +126,7 @@ def budget(
     samples, dim = rows.shape
     if samples < FEWEST_STATES:
         raise UserError(f"`states` must be at least {FEWEST_STATES} rows, got {samples}: pass more states.")
-    group = np.arange(samples) if groups is None else check_groups(groups, samples)
+    group = np.arange(samples) if groups is None else number_groups(groups, samples, 2)
     rows = (rows - rows.mean(0)) / noise_steps(sigma, 1, dim)[0].numpy()
     floor = 0.0 if observed else 1.0
 

@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.bounds.arguments import check_confidence, check_groups, mean_variance, reaches
+from infodil.bounds.arguments import check_confidence, mean_variance, reaches
 from infodil.checks import UserError, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
+from infodil.resampling import number_groups
 
 FOLDS = 10
 FEWEST_TOKENS = 16
@@ -66,7 +67,7 @@ def entropy(
     types = read_types(tokens, counts)
     vocabulary = check_vocabulary(vocabulary, int(types.max()))
     generator = np.random.default_rng(seed)
-    group = np.arange(len(types)) if groups is None else check_groups(groups, len(types))
+    group = np.arange(len(types)) if groups is None else number_groups(groups, len(types), 2)
     number = int(group.max()) + 1
     fold = (generator.permutation(number) % min(FOLDS, number))[group]
     surprise = np.empty(len(types))

@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.resampling import MOST_UNITS
+from infodil.resampling import MOST_UNITS, number_groups, number_labels
 
 Labels = np.ndarray | Tensor | list | tuple
 Codes = Int64[np.ndarray, "samples"]
@@ -35,23 +35,18 @@ def codes_of(argument: str, labels: Labels, samples: int | None = None) -> Codes
         raise UserError(f"`{argument}` must be integers, got {given.dtype}: number the labels, as with numpy.unique.")
     if samples is not None and len(given) != samples:
         raise UserError(f"`{argument}` must have {samples} labels, got {len(given)}: pass one a sample.")
-    _, first, inverse = np.unique(given, return_index=True, return_inverse=True)
-    order = np.empty(len(first), dtype=np.int64)
-    order[np.argsort(first)] = np.arange(len(first))
-    return order[inverse]
+    return number_labels(given)
 
 
 def units_of(groups: Labels | None, samples: int) -> Codes | None:
     """The resampling unit of each sample: its group, or several groups together where there are very many.
 
     Raises:
-        UserError: There are other than `samples` groups, or fewer than two.
+        UserError: As `number_groups`; there are fewer than two.
     """
     if groups is None:
         return None
-    codes = codes_of("groups", groups, samples)
-    if codes.max() == 0:
-        raise UserError("`groups` must be at least 2, got 1: pass the document of each sample, or None.")
+    codes = number_groups(groups, samples, 2)
     return codes if codes.max() < MOST_UNITS else codes % MOST_UNITS
 
 

@@ -1,6 +1,6 @@
 """What a caller passed, checked before anything is computed: each complaint is one sentence with the way out."""
 
-__all__ = ["check_groups", "check_states", "check_tokens"]
+__all__ = ["FEWEST_GROUPS", "check_states", "check_tokens"]
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from infodil.checks import UserError
 
 FEWEST_SAMPLES = 100
 FEWEST_GROUPS = 10
+"""Some are held out from training, some from choosing."""
 
 
 def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[ndarray, "samples"]:
@@ -40,20 +41,6 @@ def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples
     if not bool(states.isfinite().all()):
         raise UserError("`states` must be finite, got NaN or infinity: leave such rows out.")
     return states
-
-
-def check_groups(groups: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Int[ndarray, "samples"]:
-    """The groups numbered from zero on; raise `UserError` unless there is one id for each row, and enough of them."""
-    groups = whole_numbers("groups", groups, "number the documents")
-    if len(groups) != samples:
-        raise UserError(f"`groups` has {len(groups)} rows for {samples} tokens: pass the document of each token.")
-    ids, numbered = np.unique(groups, return_inverse=True)
-    if len(ids) < FEWEST_GROUPS:
-        raise UserError(
-            f"`groups` has {len(ids)} distinct ids, too few to hold some out and resample them: "
-            f"pass at least {FEWEST_GROUPS}, or leave `groups` out for one long series."
-        )
-    return numbered
 
 
 def whole_numbers(

@@ -2,6 +2,7 @@
 
 __all__ = ["estimate"]
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,9 +20,10 @@ from infodil.mi.elliptical import student_copula
 from infodil.mi.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
 from infodil.mi.learned import learned
 from infodil.mi.neighbours import ksg, mixed_ksg, ross
-from infodil.mi.rows import Rows, number_groups, read_rows
+from infodil.mi.rows import Rows, read_rows
 from infodil.mi.tokens import lower_bound
 from infodil.mi.variables import Variable, read_pair
+from infodil.resampling import number_groups
 
 Reader = Callable[[Variable, Variable, Rows, int], Reading]
 
@@ -123,7 +125,7 @@ def estimate(
     check_whole("seed", seed, 0, "pass 0 or more")
     check_between("confidence", confidence, 0.5, 0.9999)
     first, second = read_pair(x, y)
-    groups = None if groups is None else number_groups(len(first.values), groups)
+    groups = None if groups is None else number_groups(groups, len(first.values), 1)
     if first.discrete and second.discrete:
         return discrete_information(
             first.values, second.values, method=method, groups=groups, seed=seed, confidence=confidence
@@ -174,7 +176,10 @@ def _labels_and_vectors(
 
 
 def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence: float) -> Estimate:
-    reach = rows.reach(reading.standard_error_nats, confidence)
+    below, above = (
+        rows.reach(math.hypot(reading.standard_error_nats, max(0.0, sign * reading.missing_nats)), confidence)
+        for sign in (-1.0, 1.0)
+    )
     warnings = reading.warnings
     if rows.dependent and not grouped:
         length = len(rows.unit) / rows.units
@@ -184,8 +189,8 @@ def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence
         )
     return Estimate(
         value_bits=reading.value_nats * BITS_PER_NAT,
-        low_bits=(reading.value_nats - reach) * BITS_PER_NAT,
-        high_bits=(reading.value_nats + reach) * BITS_PER_NAT,
+        low_bits=(reading.value_nats - below) * BITS_PER_NAT,
+        high_bits=(reading.value_nats + above) * BITS_PER_NAT,
         confidence=confidence,
         kind="lower bound" if reading.bound else "estimate",
         samples=len(rows.unit),

@@ -38,6 +38,8 @@ class Reading:
     bound: bool = False
     """Whether the value is below the truth but for sampling: a lower bound."""
     warnings: tuple[str, ...] = ()
+    missing_nats: float = 0.0
+    """How much more, or where it is negative less, a sample without end may read."""
 
 
 def normal_scores(values: Float[ndarray, "samples dim"]) -> Float[ndarray, "samples dim"]:

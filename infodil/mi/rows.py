@@ -1,18 +1,16 @@
 """Which rows belong together: folds and intervals by groups, or by blocks of a series that moves slowly."""
 
-__all__ = ["Rows", "number_groups", "read_rows"]
+__all__ = ["Rows", "read_rows"]
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.special import stdtrit
 
-from infodil.checks import UserError
-from infodil.resampling import correlation_length, merge_cells
+from infodil.resampling import correlation_length, merge_cells, number_groups
 
 FEWEST_GROUPS = 4
 """An interval from fewer would be wider than anything it could say."""
@@ -100,26 +98,9 @@ def read_rows(samples: int, groups: object | None, *series: Float[ndarray, "samp
         UserError: `groups` is not one label a row, or names fewer than four groups.
     """
     if groups is not None:
-        unit = number_groups(samples, groups)
-        if unit.max() + 1 < FEWEST_GROUPS:
-            raise UserError(
-                f"`groups` must name at least {FEWEST_GROUPS} groups, got {unit.max() + 1}: an interval resamples "
-                "whole groups; pass None for rows in the order of one series."
-            )
+        unit = number_groups(groups, samples, FEWEST_GROUPS)
         return Rows(unit, dependent=int(unit.max()) + 1 < samples)
     correlation = max(correlation_length(part[:MOST_ROWS]) for part in series)
     if correlation < SLOW:
         return Rows(np.arange(samples), dependent=False)
     return Rows(merge_cells(samples, correlation), dependent=True)
-
-
-def number_groups(samples: int, groups: object) -> Int[ndarray, "samples"]:
-    """The groups by number, from any labels.
-
-    Raises:
-        UserError: `groups` is not one label a row.
-    """
-    labels = groups.detach().cpu().numpy() if isinstance(groups, torch.Tensor) else np.asarray(groups)
-    if labels.shape != (samples,):
-        raise UserError(f"`groups` must have one label for each of {samples} rows, got shape {labels.shape}.")
-    return np.unique(labels, return_inverse=True)[1].reshape(-1)

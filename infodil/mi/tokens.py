@@ -12,10 +12,10 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.mi.arguments import check_groups, check_states, check_tokens
+from infodil.mi.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.mi.climbing import AUTO, OFFERED, climb
 from infodil.mi.folds import HeldOut, hold_out
-from infodil.resampling import correlation_length, interval, merge_cells, resample_weights
+from infodil.resampling import correlation_length, interval, merge_cells, number_groups, resample_weights
 
 FEWEST_OUTSIDE = (8, 4, 2)
 """A type seen less often than this outside the fold that it is commonest in counts as one with the others like it.
@@ -91,7 +91,8 @@ def lower_bound(
     check_between("confidence", confidence, 0.5, 0.9999)
     tokens = check_tokens(tokens)
     states = check_states(states, len(tokens))
-    held = hold_out(tokens, states, None if groups is None else check_groups(groups, len(tokens)), seed)
+    group = None if groups is None else number_groups(groups, len(tokens), FEWEST_GROUPS)
+    held = hold_out(tokens, states, group, seed)
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
         read = cross_fit(tokens, states, held, probe, seed)

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_one_of, check_whole, near_matches
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.mi.arguments import check_groups, check_states, check_tokens
+from infodil.mi.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.mi.climbing import AUTO, OFFERED
 from infodil.mi.folds import HeldOut, hold_out
 from infodil.mi.tokens import blocks, certify, cross_fit, mean_intervals, pool_rare
 from infodil.processing.stages import jackknife_change, known_upper
+from infodil.resampling import number_groups
 
 HOLDS = "holds"
 VIOLATED = "violated by more than its uncertainty"
@@ -178,7 +179,7 @@ def check_chain(
     check_between("confidence", confidence, 0.5, 0.9999)
     tokens, names = check_tokens(source), check_names(stages)
     states = [check_stage(name, values, len(tokens)) for name, values in stages]
-    group = None if groups is None else check_groups(groups, len(tokens))
+    group = None if groups is None else number_groups(groups, len(tokens), FEWEST_GROUPS)
     bounds = check_upper(upper, names)
 
     level = 1.0 - (1.0 - confidence) / (len(stages) - 1) / (1 if estimator is None else 2)

@@ -51,6 +51,9 @@ def ppmi_vectors(
         expected = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
         parts.append(torch.where(joint > 0, (joint / expected).log(), 0.0).clamp(min=0))
     matrix = torch.cat(parts, dim=1)
-    left, strength, _ = torch.svd_lowrank(matrix, q=min(dim + 10, *matrix.shape), niter=4)
+    # The sketch is random; one draw for all, so that the same text always has the same vectors.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        left, strength, _ = torch.svd_lowrank(matrix, q=min(dim + 10, *matrix.shape), niter=4)
     vectors = (left * strength.sqrt())[:, :dim].float()
     return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-6)
