@@ -3,8 +3,9 @@
 Sources whose information is known (`infodil.sources`), from a few hundred samples on: codebooks in noise, codes that
 only a nonlinear reader reads, traces with noise, slow series that know nothing of each other, and Gaussian pairs. A
 lower bound must hold truth *above* its low end; with the entropy of the tokens as the upper side, the truth must lie
-between them. One table for tokens (`mi.lower_bound`), one for vectors (`mi.estimate`). It could refute that the certified side is never wrong more often than stated, that a null reads zero on
-series that move slowly, and that ignoring documents costs nothing. About twenty minutes on one core.
+between them. One table for tokens (`mi.lower_bound`), one for vectors (`mi.estimate`). It could refute that the
+certified side is never wrong more often than stated, that a null reads zero on series that move slowly, and that
+ignoring documents costs nothing. About twenty minutes on one core.
 
     python -m analyses.calibration_states
 """
