@@ -35,6 +35,8 @@ CHOICES = [
     {"family": "spen", "bottleneck": "squeeze"},
     {"family": "spen", "bottleneck": "none"},
     {"family": "spen", "activation": "relu"},
+    {"family": "spen", "active_by": "magnitude"},
+    {"family": "spen", "normalisation": "after"},
     {"family": "attention", "tied": False},
 ]
 NAMES = ["-".join(map(str, choice.values())) for choice in CHOICES]
@@ -110,6 +112,14 @@ def test_a_model_before_training_guesses_about_evenly():
         assert loss.item() == pytest.approx(7.62 + 0.5, abs=0.3), family
 
 
+def test_a_stream_normalised_after_each_block_has_mean_zero_and_variance_one():
+    states = tiny(family="spen", normalisation="after", bottleneck="none").encode(torch.randint(11, (2, 12)))
+    for layer in (1, 2):
+        left = states[f"block.{layer}"]
+        torch.testing.assert_close(left.mean(-1), torch.zeros(2, 12), atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(left.var(-1, correction=0), torch.ones(2, 12), atol=1e-2, rtol=0.0)
+
+
 # Traces
 
 
@@ -119,7 +129,7 @@ def test_the_sites_of_traces_are_traces_of_the_stream():
     states = model.encode(tokens)
     with torch.no_grad():
         for layer, read in ((1, "embedding"), (2, "block.1")):
-            expected = ema_bank(model.blocks[layer - 1].before(states[read]), (0.5, 0.1, 0.02)).flatten(2)
+            expected = ema_bank(model.blocks[layer - 1].reads(states[read]), (0.5, 0.1, 0.02)).flatten(2)
             torch.testing.assert_close(states[f"block.{layer}.traces"], expected)
     unit = LanguageModel(LanguageModelConfig("spen", **TINY)).eval()
     ratio = unit.encode(tokens)["block.1.traces"] / states["block.1.traces"]
@@ -128,7 +138,8 @@ def test_the_sites_of_traces_are_traces_of_the_stream():
 
 
 @pytest.mark.parametrize(
-    "choice", [{}, {"trace_input": "embedding"}, {"trace_scale": "raw"}, {"learnable_alpha": True}]
+    "choice",
+    [{}, {"trace_input": "embedding"}, {"trace_scale": "raw"}, {"learnable_alpha": True}, {"normalisation": "after"}],
 )
 def test_the_first_traces_are_the_superposition_they_are_told_to_be(choice):
     model = tiny(family="spen", **choice)
@@ -264,6 +275,12 @@ def test_few_units_are_active():
     assert (seen[0] != 0)[units >= units.topk(3).values[..., -1:]].all()
     dense = FeedForward(8, 50)
     torch.testing.assert_close(dense(x), dense.out(nn.functional.gelu(dense.into(x))))
+    signed = FeedForward(8, 50, 0.06, active_by="magnitude")
+    kept = []
+    signed.out.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+    signed(x)
+    units = nn.functional.gelu(signed.into(x))
+    torch.testing.assert_close(kept[0].abs().sum(-1), units.abs().topk(3).values.sum(-1))
     other = FeedForward(8, 50, activation="relu")
     torch.testing.assert_close(other(x), other.out(other.into(x).clamp(min=0)))
 

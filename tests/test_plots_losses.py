@@ -22,7 +22,8 @@ def test_terms_begin_where_the_one_before_ends():
     assert [(bar.get_x(), bar.get_width()) for bar in bars] == [
         (0.0, 0.5), (0.0, 0.2), (0.2, -0.1), pytest.approx((0.1, 0.4)),
     ]  # fmt: skip
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["gap", "underfit", "held", "lost"]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["gap", "underfit", "held, not usable", "at most lost"]
     lines = [line.get_xdata() for line in axes.lines]
     assert list(lines[3]) == pytest.approx([0.1 + 0.3, 0.1 + 0.5])
     assert list(lines[4]) == pytest.approx([0.1 + 0.25] * 2)  # what is certain, within the bar of what may be

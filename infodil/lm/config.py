@@ -70,6 +70,12 @@ class LanguageModelConfig:
     weight a scale."""
     active_share: float | int = 0.06
     """Hidden units of the feed-forward layer that stay active at a position: the paper's 6%."""
+    active_by: str = "value"
+    """Which those are: the largest, as in k-sparse autoencoders, or the largest in `magnitude` (not public: GELU leaves
+    little below zero to choose from)."""
+    normalisation: str = "before"
+    """Whether a block normalises what it reads, GPT-2's way, or what it leaves, the first transformer's, `after` (not
+    public: before, a stream of 12 blocks trains without a long warm-up)."""
     bottleneck: str = "residual"
     """After the last block, `bottleneck_dim` wide: added to the stream, in place of it, or left out. The figure names a
     bottleneck and not its place; squeezing would cap the rank of the logits and count against the traces."""
@@ -102,6 +108,8 @@ OPTIONS = {
     "trace_input": ("stream", "embedding"),
     "trace_scale": ("unit", "raw"),
     "mix": ("concat", "sum"),
+    "active_by": ("value", "magnitude"),
+    "normalisation": ("before", "after"),
     "bottleneck": ("residual", "squeeze", "none"),
 }
 

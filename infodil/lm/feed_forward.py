@@ -17,14 +17,18 @@ class FeedForward(nn.Module):
         hidden: Units.
         active_share: Of the units that stay active at a position; all by default, as in GPT-2.
         activation: `gelu` or `relu`.
+        active_by: Largest by `value` or by `magnitude`.
 
     Reference:
         Makhzani and Frey (2014), k-sparse autoencoders, arXiv 1312.5663, for keeping the largest.
     """
 
-    def __init__(self, dim: int, hidden: int, active_share: float = 1.0, activation: str = "gelu") -> None:
+    def __init__(
+        self, dim: int, hidden: int, active_share: float = 1.0, activation: str = "gelu", active_by: str = "value"
+    ) -> None:
         super().__init__()
         self.active = math.ceil(active_share * hidden)
+        self.by_magnitude = active_by == "magnitude"
         self.activation = getattr(nn.functional, activation)
         self.into = nn.Linear(dim, hidden)
         self.out = nn.Linear(hidden, dim)
@@ -33,6 +37,7 @@ class FeedForward(nn.Module):
         """What is added to the stream."""
         units = self.activation(self.into(x))  # [documents, tokens, hidden]
         if self.active < units.shape[-1]:
-            least = units.topk(self.active, sorted=False).values.amin(-1, keepdim=True)
-            units = torch.where(units >= least, units, 0.0)
+            size = units.abs() if self.by_magnitude else units
+            least = size.topk(self.active, sorted=False).values.amin(-1, keepdim=True)
+            units = torch.where(size >= least, units, 0.0)
         return self.out(units)

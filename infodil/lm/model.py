@@ -153,7 +153,7 @@ class LanguageModel(nn.Module):
         with torch.no_grad():
             own = config.trace_input == "embedding"
             vectors = self.embedding.weight
-            vectors = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if own else block.before(vectors)
+            vectors = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if own else block.reads(vectors)
             alphas = block.alpha_logits.sigmoid().tolist() if config.learnable_alpha else config.alphas
             scaled = [1.0] * len(alphas) if config.trace_scale == "raw" else block.spread.flatten().tolist()
             told = torch.stack([weights(alpha, TOLD_LAGS) / by for alpha, by in zip(alphas, scaled, strict=True)])

@@ -29,7 +29,7 @@ class SPENBlock(nn.Module):
         super().__init__()
         self.config = config
         dim, scales = config.dim, len(config.alphas)
-        self.before = nn.LayerNorm(dim)
+        self.normalise = nn.LayerNorm(dim)
         alphas = torch.tensor(config.alphas)
         self.register_buffer("spread", (alphas / (2 - alphas)).sqrt()[:, None], persistent=False)
         if config.family == "gated_ema":
@@ -40,7 +40,9 @@ class SPENBlock(nn.Module):
         self.predictor = make_predictor(config)
         self.mix = nn.Linear(scales * dim, dim) if config.mix == "concat" else WeightedSum(scales)
         self.before_feed_forward = nn.LayerNorm(dim)
-        self.feed_forward = FeedForward(dim, config.feed_forward, config.active_share, config.activation)
+        self.feed_forward = FeedForward(
+            dim, config.feed_forward, config.active_share, config.activation, config.active_by
+        )
 
     def forward(
         self,
@@ -50,14 +52,19 @@ class SPENBlock(nn.Module):
     ) -> Float[Tensor, "documents tokens dim"]:
         """The stream that the block leaves; its own states are put into `keep`."""
         config = self.config
-        x = self.before(stream)
+        x = self.reads(stream)
         traced = x if config.trace_input == "stream" else nn.functional.layer_norm(vectors, vectors.shape[-1:])
         traces = self.traces(traced)  # [documents, tokens, scales, dim]
         keep["traces"] = traces.flatten(2)
         seen = traces if config.trace_includes_token else delayed(traces)
         read = traced if config.trace_includes_token else delayed(traced)
         error = x[:, :, None] - self.predictor(seen, read)  # [documents, tokens, scales, dim]
-        return stream + self.feed_forward(self.before_feed_forward(self.mix(error.flatten(2))))
+        stream = stream + self.feed_forward(self.before_feed_forward(self.mix(error.flatten(2))))
+        return self.normalise(stream) if config.normalisation == "after" else stream
+
+    def reads(self, stream: Float[Tensor, "*places dim"]) -> Float[Tensor, "*places dim"]:
+        """The vectors that the block traces and predicts, of the stream that enters it."""
+        return self.normalise(stream) if self.config.normalisation == "before" else stream
 
     def traces(self, x: Float[Tensor, "documents tokens dim"]) -> Float[Tensor, "documents tokens scales dim"]:
         """The states after each token: all that the block knows of the past."""

@@ -1,0 +1,199 @@
+"""Bits against lag."""
+
+__all__ = ["QUANTITY_LABELS", "lag_ticks", "multi_curves", "recoverability_curves"]
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, in_order, new_axes, panel_columns, plain
+
+QUANTITY_LABELS = {
+    "value_bits": "bits recovered per token",
+    "beyond_context_bits": "bits beyond context per token",
+    "usable_bits": "usable bits per token",
+    "shuffled_bits": "bits read from shuffled tokens",
+}
+WIDE_LAGS = 24
+"""From this longest lag on the axis is logarithmic beyond lag 1, so that the first steps are not crushed."""
+
+
+def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "value_bits") -> Any:
+    """Bits against lag, one curve with its interval band for each site.
+
+    Args:
+        frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
+            has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the upper bound
+            of a site (dotted) where it is not the ceiling.
+        ax: Axes to draw into; by default a new figure's.
+        quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
+
+    Returns:
+        The axes; `axes.figure` is the figure.
+    """
+    import matplotlib as mpl
+
+    sites = in_order(frame, "site")
+    with mpl.rc_context(STYLE):
+        own = ax is None
+        ax = new_axes(1, len(sites))[0] if ax is None else ax
+        if quantity == "value_bits":
+            _ceiling(ax, frame)
+        for place, site in enumerate(sites):
+            _curve(ax, frame[frame["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
+        _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
+        _names(ax, sites, own)
+    return ax
+
+
+def multi_curves(frame: Any, quantity: str = "value_bits", figure: Any | None = None) -> Any:
+    """Several reports side by side: one panel a report, the same axes, one colour a site.
+
+    Args:
+        frame: As for `recoverability_curves`, with a column `report`.
+        quantity: The column to draw.
+        figure: A figure to draw into; by default a new one.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib as mpl
+
+    reports, sites = in_order(frame, "report"), in_order(frame, "site")
+    with mpl.rc_context(STYLE):
+        axes = new_axes(len(reports), len(sites), figure)
+        for ax, report in zip(axes, reports, strict=True):
+            part = frame[frame["report"] == report]
+            if quantity == "value_bits":
+                _ceiling(ax, part)
+            for site in in_order(part, "site"):
+                place = sites.index(site)
+                _curve(ax, part[part["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
+            _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
+            ax.set_title(plain(report), fontsize=9, loc="left", color=INK)
+            if ax not in axes[:: panel_columns(len(axes))]:
+                ax.set_ylabel("")
+            if ax not in axes[-panel_columns(len(axes)) :]:
+                ax.set_xlabel("")
+        handles = {line.get_label(): line for ax in axes for line in ax.lines if not line.get_label().startswith("_")}
+        figure = axes[0].figure
+        columns = min(len(handles), 5)
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            handlelength=2.4,
+        )
+    return figure
+
+
+def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
+    """Lags to label: 0 and powers of two within what was measured, thinned to `most`.
+
+    Example:
+        >>> lag_ticks(range(65))
+        [0, 1, 2, 4, 8, 16, 32, 64]
+        >>> lag_ticks([0, 1, 2, 3])
+        [0, 1, 2, 3]
+    """
+    lags = sorted({int(lag) for lag in lags})
+    if len(lags) <= 6:
+        return lags
+    low, high = lags[0], lags[-1]
+    if high < WIDE_LAGS:
+        step = next(step for step in (1, 2, 5) if (high - low) / step < most)
+        return list(range(low, high + 1, step))
+    powers = [2**power for power in range(int(math.log2(high)) + 1) if 2**power >= low]
+    thin = -(-(len(powers) + 1) // most)
+    return [0] * (low == 0) + powers[::-1][::thin][::-1]
+
+
+def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: str) -> None:
+    part = part.sort_values("lag")
+    low, high = _ends(quantity)
+    lag, value = part["lag"].to_numpy(float), part[quantity].to_numpy(float)
+    sparse = len(lag) <= 20
+    ax.plot(
+        lag,
+        value,
+        color=colour,
+        marker=marker,
+        markersize=3.6 if sparse else 0,
+        linewidth=1.3,
+        linestyle=DASHES[MARKERS.index(marker) % len(DASHES)],
+        markeredgewidth=0,
+        label=plain(label),
+        zorder=3,
+    )
+    if quantity == "value_bits":
+        _upper(ax, part, label, colour)
+    if low in part and high in part:
+        ends = [part[name].to_numpy(float) for name in (low, high)]
+        ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{plain(label)} interval")
+
+
+def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
+    """The other side of the sandwich, where it is not the ceiling: what no reader could exceed."""
+    if "upper_by" not in part or part["upper_by"].fillna("entropy").eq("entropy").all():
+        return
+    part = part.dropna(subset=["upper_bits"])
+    lag, upper = part["lag"].to_numpy(float), part["upper_bits"].to_numpy(float)
+    ax.plot(lag, upper, color=colour, linewidth=0.8, linestyle=(0, (1, 1)), label=f"_{plain(label)} upper bound")
+    ax.fill_between(
+        lag, part["value_bits"].to_numpy(float), upper,
+        color=colour, alpha=0.08, linewidth=0, zorder=1, label=f"_{plain(label)} sandwich",
+    )  # fmt: skip
+
+
+def _ceiling(ax: Any, frame: Any) -> None:
+    if "ceiling_bits" not in frame or frame["ceiling_bits"].isna().all():
+        return
+    part = frame.dropna(subset=["ceiling_bits"]).drop_duplicates("lag").sort_values("lag")
+    lag = part["lag"].to_numpy(float)
+    ax.plot(
+        lag, part["ceiling_bits"].to_numpy(float), color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="_ceiling"
+    )
+    if {"ceiling_low_bits", "ceiling_high_bits"} <= set(part):
+        ends = [part[f"ceiling_{end}_bits"].to_numpy(float) for end in ("low", "high")]
+        ax.fill_between(lag, *ends, color=INK, alpha=0.12, linewidth=0, label="_ceiling interval")
+    ax.annotate(
+        "ceiling: entropy of a token",
+        (lag[-1], part["ceiling_bits"].iloc[-1]),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=INK,
+    )
+
+
+def _finish(ax: Any, lags: Sequence[int], label: str) -> None:
+    ax.axhline(0, color=INK, linewidth=0.6, zorder=1, label="_zero")
+    ticks = lag_ticks(lags)
+    low, high = min(lags), max(lags)
+    if high >= WIDE_LAGS:
+        ax.set_xscale("symlog", linthresh=1, linscale=0.8, base=2)
+        ax.set_xlim(low - 0.25, high * 1.12)
+    else:
+        pad = max(0.03 * (high - low), 0.1)
+        ax.set_xlim(low - pad, high + pad)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("lag (tokens back)")
+    ax.set_ylabel(label)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.5, zorder=0)
+    ax.set_axisbelow(True)
+
+
+def _names(ax: Any, sites: Sequence[str], own: bool) -> None:
+    """A legend beside the data, in the order of the sites; inside axes that are the caller's."""
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if own else {"loc": "best"}
+    if len(sites) > 0:
+        ax.legend(frameon=False, handlelength=2.6, fontsize=8, **beside)
+
+
+def _ends(quantity: str) -> tuple[str, str]:
+    stem = "" if quantity == "value_bits" else quantity.removesuffix("bits")
+    return f"{stem}low_bits", f"{stem}high_bits"
