@@ -31,7 +31,7 @@ ALTERNATIONS = 3
 HARDLY = 1e-3
 """Sequences of less probability, given a state, are left out of the fit."""
 
-STAGES = ((1024, 32, 2, 3), (2048, 32, 3, 1), (4096, 64, 4, 1), (16384, 64, 1, 1))
+STAGES = ((1024, 32, 2, 3), (2048, 32, 6, 1), (4096, 64, 3, 1), (16384, 64, 1, 1))
 """Rows, sequences kept for each, rounds, and how many of the models go on that are likeliest then."""
 
 ROWS = 2**12
