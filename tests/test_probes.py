@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+import infodil
 from infodil.probes import (
     LADDER,
     BackwardNgram,
     Calibration,
+    Frame,
     Reader,
     Setting,
     cross_entropy_nats,
@@ -366,3 +368,30 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
     # H(X_t | X_{t+1}) = H(X_t | X_{t-1}) in a stationary chain; the sample of 3,800 has a standard error below 0.03.
     assert loss == pytest.approx(source.entropy_rate_bits, abs=0.06)
     assert loss < source.entropy_bits
+
+
+class OneHot:
+    """States that are the newest token itself."""
+
+    sites = ("token",)
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+
+    def encode(self, tokens):
+        return {"token": torch.nn.functional.one_hot(tokens, self.vocabulary).float()}
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_a_dim_that_stands_still_in_some_states_is_not_blown_up(seed):
+    """Some types are in few documents, and their places in one-hot states move in none that the frame is made of."""
+    tokens = torch.randint(20, (300, 12), generator=torch.Generator().manual_seed(seed))
+    tokens[seed::100, 5] = torch.tensor([20, 21, 22])
+    report = infodil.recoverability(
+        OneHot(23), list(tokens.numpy()), lags=(0,), probes=("linear",), seed=seed, controls=False, progress=False
+    )
+    row = report.rows[0]
+    # In these splits the training has met every type that is asked for.
+    assert row["value_bits"] > row["ceiling_bits"] - 0.1
+    still = Frame.of(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
+    assert still.apply(torch.tensor([[1.0, 2.0]])).tolist() == [[1.0, 0.0]]

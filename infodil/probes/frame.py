@@ -11,6 +11,9 @@ from torch import Tensor
 FLATTEST = 1e-10
 """Directions in which states vary less than this share of the largest variance are left out of white coordinates."""
 
+STILL = 1e-6
+"""A dim whose spread is within this share of its mean, or zero, does not vary but for rounding."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -21,10 +24,17 @@ class Frame:
 
     @classmethod
     def of(cls, states: Float[Tensor, "rows dim"]) -> "Frame":
-        """Mean and standard deviation of some states; an invertible map, so it changes no information."""
-        spread = states.std(0, correction=0)
+        """Mean and standard deviation of some states; an invertible map, so it changes no information.
+
+        A dim that stood still in them may move in others, as the place of a rare word in one-hot states: it is scaled
+        like the largest, not blown up.
+        """
+        mean, spread = states.mean(0), states.std(0, correction=0)
         largest = float(spread.max())
-        return cls(states.mean(0), spread.clamp(min=1e-5 * largest) if largest > 0 else torch.ones_like(spread))
+        if largest == 0:
+            return cls(mean, torch.ones_like(spread))
+        still = spread <= STILL * mean.abs()
+        return cls(mean, torch.where(still, largest, spread.clamp(min=1e-5 * largest)))
 
     def apply(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
         """The states in this frame."""
