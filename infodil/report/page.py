@@ -57,27 +57,23 @@ def render_page(
     sentences: Sequence[str],
     figure: bytes = b"",
 ) -> str:
-    """Fill the template: each hole once, so that nothing inserted is read as a hole."""
-    script, style = _part("page.js"), _part("page.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    holes = {
-        # Only the one script whose hash is named may run, should markup ever slip through.
-        "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
-        "title": text(f"{lead} - {heading}"),
-        "heading": text(heading),
-        "lead": text(lead),
-        "facts": _facts(facts),
-        "provenance": "".join(_definitions(name, values) for name, values in provenance.items()),
+    """The page of a report or of a comparison of reports."""
+    script = _part("page.js")
+    sections = {
         "summary": _summary(report["summary"], report["rows"]),
         "figure": _picture(figure, "Bits by lag, one curve a site"),
         "trust": _trust(sentences, report["warnings"]),
         "learning": _learning(report.get("controls")),
-        "data": _data(report),
-        "script": script,
-        "style": style,
     }
-    return _filled("page.html", holes)
+    definitions = "".join(_definitions(name, values) for name, values in provenance.items())
+    return _page(
+        heading, lead, facts,
+        details="<details><summary>Settings and provenance</summary>"
+        f'<div class="provenance">{definitions}</div></details>',
+        main=_filled("sections.html", sections),
+        scripts=f'<script type="application/json" id="data">{_data(report)}</script>\n<script>{script}</script>\n',
+        script=script,
+    )  # fmt: skip
 
 
 def table_page(
@@ -106,20 +102,43 @@ def table_page(
         first, *others = (text(row.get(name, "")) for name in columns)
         cells = "".join(f"<td>{value}</td>" for value in others)
         lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    said = "".join(f'<p class="note">{text(sentence)}</p>' for sentence in notes)
+    region = f'<div class="scroll" tabindex="0" role="region" aria-label="{text(heading)}">{table}</div>'
+    return _page(heading, lead, facts, main=f"{region}\n{said}\n{_picture(figure, heading)}\n")
+
+
+def _page(
+    heading: str,
+    lead: str,
+    facts: Mapping[str, Any],
+    *,
+    main: str,
+    details: str = "",
+    scripts: str = "",
+    script: str = "",
+) -> str:
+    """What every page has around its `main`; of scripts only the one whose text is `script` may run."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # Should markup ever slip through, no other script runs.
+    runs = f"script-src 'sha256-{digest}'; " if script else ""
     holes = {
+        "policy": f"default-src 'none'; {runs}style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
         "title": text(f"{lead} - {heading}"),
         "heading": text(heading),
         "lead": text(lead),
         "facts": _facts(facts),
-        "table": f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>",
-        "notes": "".join(f'<p class="note">{text(sentence)}</p>' for sentence in notes),
-        "figure": _picture(figure, heading),
+        "details": details,
+        "main": main,
+        "scripts": scripts,
         "style": _part("page.css"),
     }
-    return _filled("table_page.html", holes)
+    return _filled("page.html", holes)
 
 
 def _filled(name: str, holes: Mapping[str, str]) -> str:
+    """A template, each hole filled once, so that nothing inserted is read as a hole."""
     return re.sub(r"\[\[(\w+)\]\]", lambda hole: holes[hole[1]], _part(name))
 
 
