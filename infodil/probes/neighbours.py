@@ -12,14 +12,9 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from infodil.checks import UserError
 from infodil.probes.metric import learn_metric
 from infodil.probes.reader import LEAST_GAIN_NATS, Reader, Setting
 from infodil.probes.sampled import SampledReader
-
-MOST_DIMS = 8
-MOST_CLASSES = 32
-"""In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
 
 ROWS = 2**13
 """States whose neighbours are looked up at once."""
@@ -73,20 +68,13 @@ class NeighboursReader(SampledReader):
     """
 
     name = "neighbours"
+    most_dims = 8
+    most_classes = 32
+    """In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
 
     def __init__(self, setting: Setting, weaker: Reader | None = None) -> None:
-        if not self.applies(setting):
-            raise UserError(
-                f"`probes` cannot have 'neighbours' here: pass states of at most {MOST_DIMS} dims and tokens of at "
-                f"most {MOST_CLASSES} types, or leave it out."
-            )
         super().__init__(setting)
         self.weaker = weaker
-
-    @staticmethod
-    def applies(setting: Setting) -> bool:
-        """Whether the dims and the classes are few enough."""
-        return setting.dim <= MOST_DIMS and setting.classes.number <= MOST_CLASSES
 
     def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
         """The way of asking that loses least on some calibration rows; None where none gains enough."""

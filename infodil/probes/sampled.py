@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.checks import UserError
 from infodil.probes.reader import Calibration, FramedReader, Setting
 from infodil.probes.row_sample import RowSample
 from infodil.probes.softmax import trust
@@ -20,8 +21,15 @@ class SampledReader(FramedReader):
     """Keeps training rows, learns each target from them and the calibration rows, and weighs what it learned there."""
 
     passes = 1
+    most_dims: int
+    most_classes: int
 
     def __init__(self, setting: Setting) -> None:
+        if not self.applies(setting):
+            raise UserError(
+                f"`probes` cannot have {self.name!r} here: pass states of at most {self.most_dims} dims and tokens of "
+                f"at most {self.most_classes} types, or leave it out."
+            )
         self.setting = setting
         most = min(MOST_ROWS, max(1, setting.train_rows))
         self.sample: RowSample | None = RowSample(
@@ -30,6 +38,11 @@ class SampledReader(FramedReader):
         self.learned: list[Any] = []
         """Of each target; None where nothing."""
         self.temperatures: list[float] = []
+
+    @classmethod
+    def applies(cls, setting: Setting) -> bool:
+        """Whether the dims and the classes are few enough."""
+        return setting.dim <= cls.most_dims and setting.classes.number <= cls.most_classes
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Keep training rows."""

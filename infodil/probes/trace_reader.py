@@ -6,15 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.checks import UserError
 from infodil.probes.frame import whitening
 from infodil.probes.reader import Setting
 from infodil.probes.sampled import SampledReader
 from infodil.probes.trace_model import TraceModel, fit_trace
-
-MOST_DIMS = 16
-MOST_CLASSES = 32
-"""Sequences are continued by every class."""
 
 FEWEST_ROWS = 256
 """Training rows that a model is fitted to."""
@@ -45,22 +40,15 @@ class TraceReader(SampledReader):
     """
 
     name = "trace"
+    most_dims = 16
+    most_classes = 32
+    """Sequences are continued by every class."""
     stands_alone = True
     """Rests on no rung, and none rests on it."""
 
     def __init__(self, setting: Setting, weaker: object = None) -> None:
         del weaker  # the model stands alone
-        if not self.applies(setting):
-            raise UserError(
-                f"`probes` cannot have 'trace' here: pass states of at most {MOST_DIMS} dims and tokens of at most "
-                f"{MOST_CLASSES} types, or leave it out."
-            )
         super().__init__(setting)
-
-    @staticmethod
-    def applies(setting: Setting) -> bool:
-        """Whether the dims and the classes are few enough."""
-        return setting.dim <= MOST_DIMS and setting.classes.number <= MOST_CLASSES
 
     def learn(
         self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
