@@ -11,7 +11,7 @@ from infodil.corpus import load_corpus
 from infodil.estimate import Estimate
 from infodil.lm import PREDICTORS, LanguageModel, LanguageModelConfig, TextLoss
 from infodil.processing import ablate_predictor, ablation, compare_losses, decompose_gap
-from infodil.processing.readers import StateReader, TraceReader, keep_better
+from infodil.processing.readers import StateReader, TracePredictor, keep_better
 
 # Differences
 
@@ -269,7 +269,7 @@ TINY = {"dim": 8, "layers": 2, "context": 24, "feed_forward": 32, "heads": 2}
 @pytest.mark.parametrize("predictor", PREDICTORS)
 def test_only_what_follows_the_traces_is_trained(predictor):
     model = LanguageModel(LanguageModelConfig("spen", 11, **TINY))
-    reader = TraceReader(model, predictor)
+    reader = TracePredictor(model, predictor)
     tokens = torch.randint(11, (2, 24))
     reader(tokens).square().sum().backward()
     assert all(weight.grad is None for weight in model.parameters())

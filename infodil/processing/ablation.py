@@ -26,7 +26,7 @@ from infodil.lm import (
 )
 from infodil.processing.differences import LossDifference, compare_losses
 from infodil.processing.pages import ablation_page
-from infodil.processing.readers import TraceReader
+from infodil.processing.readers import TracePredictor
 
 WAYS = {"end to end": "the whole model is trained with it", "frozen traces": "it alone reads traces of a trained model"}
 
@@ -185,7 +185,7 @@ def ablate_predictor(
                 runs.append(("frozen traces", None))
             for way, module in runs:
                 # Made once the baseline is trained.
-                module = TraceReader(base, predictor, seed=seed) if module is None else module
+                module = TracePredictor(base, predictor, seed=seed) if module is None else module
                 place = None if folder is None else Path(folder) / f"{way.split()[0]}-{predictor}-{seed}"
                 name = f"{predictor}, {way}, seed {seed}"
                 loss = trained_loss(module, text, test, built.context, seed, place, name, options)

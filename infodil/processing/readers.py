@@ -1,6 +1,6 @@
 """Readers of frozen states: next-token models whose only trained part comes after the states of another model."""
 
-__all__ = ["StateReader", "TraceReader", "keep_better"]
+__all__ = ["StateReader", "TracePredictor", "keep_better"]
 
 import copy
 import dataclasses
@@ -80,7 +80,7 @@ class StateReader(nn.Module):
         return corrected if self.perceptron is None else corrected + self.perceptron(torch.cat(normed, 2))
 
 
-class TraceReader(nn.Module):
+class TracePredictor(nn.Module):
     """A predictor of the next token from the frozen traces of one block of a trained model.
 
     Traces, the newest token included -> predictor -> mix of the scales -> logits by a matrix that begins as the
