@@ -69,10 +69,10 @@ def recoverability(
     intervals resample documents, or blocks of one long text.
 
     The rungs of the ladder, weakest first: `prior`, which does not look at the state; `gaussian`, closed form; `linear`
-    softmax; `mlp`; `neighbours`, for states of at most 8 dims and 32 types; and, where the encoder says how its states
-    sum token vectors (`superposition`), `pursuit` and `exact`, the posterior by enumeration for few types. Where a
-    weaker rung does better on the calibration rows, it answers for the stronger one, whose family contains it:
-    `answered_by` in the rows says who did.
+    softmax; `mlp`; `neighbours`, for states of at most 8 dims and 32 types; `trace`, a fitted model of an exponential
+    trace, for at most 16 dims and 32 types; and, where the encoder says how its states sum token vectors
+    (`superposition`), `pursuit` and `exact`, the posterior by enumeration for few types. Where a weaker rung does
+    better on the calibration rows, it answers for the stronger one: `answered_by` in the rows says who did.
 
     Controls stand in every row. `shuffled_bits` is what the same readers, trained alike, read of tokens of other
     documents; `selectivity_bits` is the value less that (Hewitt and Liang 2019, whose control task gives each type a
