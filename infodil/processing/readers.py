@@ -120,7 +120,7 @@ class TracePredictor(nn.Module):
             keep: dict[str, Tensor] = {}
             front.streams(tokens, keep)
             below = keep["embedding" if self.layer == 1 else f"block.{self.layer - 1}"]
-            vectors = front.blocks[-1].before(below)
+            vectors = front.blocks[-1].reads(below)
             traces = keep[f"block.{self.layer}.traces"].unflatten(2, (self.scales, -1))
         return self.out(self.norm(self.mix(self.predictor(traces, vectors).flatten(2))))
 
