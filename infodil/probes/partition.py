@@ -56,8 +56,8 @@ def divide_lags(
     if len(free) == 0 or not 0 < len(nodes) <= MOST_TOKENS:
         return None
     order = nodes[np.argsort(beliefs.log_prior[nodes].cpu().numpy(), kind="stable")]
-    problem = Division(beliefs, order, free, cut)
-    problem.begin(max(least, 1 + int(np.flatnonzero(taken).max(initial=-1))), most)
+    least = max(least, 1 + int(np.flatnonzero(taken).max(initial=-1)))
+    problem = Division(beliefs, order, free, cut, least, most)
     for step in range(len(order) - 1):
         if not problem.extend(step):
             return None
@@ -69,7 +69,13 @@ class Division:
     """The beam: divisions of the free lags among the tokens considered so far."""
 
     def __init__(
-        self, beliefs: LagBeliefs, order: Int[ndarray, "tokens"], free: Int[ndarray, "free"], cut: int
+        self,
+        beliefs: LagBeliefs,
+        order: Int[ndarray, "tokens"],
+        free: Int[ndarray, "free"],
+        cut: int,
+        least: int,
+        most: int,
     ) -> None:
         self.beliefs, self.order, self.free = beliefs, order, free
         self.log_prior = beliefs.log_prior[order].cpu().numpy()
@@ -82,17 +88,15 @@ class Division:
         low = coefficient - torch.maximum(tail.reach[:, beliefs.key], WINDOW * error)
         self.low, self.high = low.cpu().numpy(), (coefficient + WINDOW * error).cpu().numpy()
         self.bits = np.uint64(1) << np.arange(len(free), dtype=np.uint64)
-
-    def begin(self, least: int, most: int) -> None:
-        """One division for each number of tokens there may have been: lags before the first token are no one's."""
-        last = int(self.free[-1])
+        # One division for each number of tokens there may have been: lags before the first token are no one's.
+        last = int(free[-1])
         pasts = np.arange(min(least, last + 1), min(most, last + 1) + 1)
-        before = self.free >= pasts[:, None]
+        before = free >= pasts[:, None]
         # All numbers are as likely, and beyond the last free lag they are not told apart.
         chance = np.where(pasts > last, max(1, most - last), 1)
         self.used, first = np.unique((before * self.bits).sum(1, dtype=np.uint64), return_index=True)
         self.score = np.log(chance[first])
-        self.owner = np.full((len(first), len(self.free)), -1, dtype=np.int64)
+        self.owner = np.full((len(first), len(free)), -1, dtype=np.int64)
 
     def density(self, token: int, sets: Bool[ndarray, "sets free"]) -> Float[ndarray, "sets"]:
         """Log-likelihood of the token's coefficient for each set of free lags."""
