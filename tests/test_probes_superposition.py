@@ -143,6 +143,15 @@ def test_the_beginning_of_a_document_is_noticed():
         assert torch.equal(decoded.tokens, tokens[:, :seen].flip(1))
 
 
+def test_how_many_tokens_a_state_has_seen_is_left_open_where_its_sum_does_not_tell():
+    """After 68 tokens what an older one would weigh, .2 * .8 ** 68 = 5e-8, is within the rounding of a sum of one."""
+    source = iid(512, documents=24, tokens=68, distribution="zipf", seed=1)
+    encoder = TraceEncoder(512, (0.2,), dim=192)
+    states = encoder.encode(source.tokens)["ema"][:, -1]
+    decoded = pursuit(states, encoder.embedding, weights(0.2, 400), lags=range(12), prior=source.probabilities)
+    assert torch.equal(decoded.tokens, source.tokens.flip(1)[:, :12])
+
+
 @pytest.mark.parametrize("alphas", [(0.15,), (0.5, 0.15)], ids=str)
 def test_an_answer_does_not_depend_on_its_neighbours(alphas):
     encoder = TraceEncoder(200, alphas, dim=128)
