@@ -62,8 +62,6 @@ def decode(cell, config):
     decoded = pursuit(observed, encoder.embedding, weight, lags=config.lags, prior=source.probabilities)
     seconds = time.perf_counter() - begin
     truth = torch.stack([source.tokens[document, position - lag] for lag in config.lags], 1)
-    right = (decoded.tokens == truth).double()
-    bits = (decoded.log_probs(truth) - decoded.log_prior[truth]) / math.log(2.0)
     shared = {
         "precision": precision,
         "seed": seed,
@@ -74,16 +72,22 @@ def decode(cell, config):
         "predicted_horizon": horizon(weight, error, 1.0, reader="decoder"),
         "predicted_genie_horizon": horizon(weight, error, 1.0, reader="genie", vocabulary=config.types),
     }
+    return [shared | row for row in by_lag(decoded, truth)]
+
+
+def by_lag(decoded, truth):
+    """One row a lag: the share of tokens read exactly and the bits, each with its standard error."""
+    right = (decoded.tokens == truth).double()
+    bits = (decoded.log_probs(truth) - decoded.log_prior[truth]) / math.log(2.0)
     return [
         {
-            **shared,
             "lag": lag,
             "top1": float(right[:, column].mean()),
-            "top1_error": float(right[:, column].std() / math.sqrt(samples)),
+            "top1_error": float(right[:, column].std() / math.sqrt(len(truth))),
             "bits": float(bits[:, column].mean()),
-            "bits_error": float(bits[:, column].std() / math.sqrt(samples)),
+            "bits_error": float(bits[:, column].std() / math.sqrt(len(truth))),
         }
-        for column, lag in enumerate(config.lags)
+        for column, lag in enumerate(decoded.lags)
     ]
 
 

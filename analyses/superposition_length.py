@@ -9,7 +9,6 @@ rather than the age of a token, that costs the decoder its last few per cent. Ab
 """
 
 import argparse
-import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 
 from analyses.cells import run_cells
 from analyses.provenance import write_results
+from analyses.superposition_decoder import by_lag
 from infodil.encoders import TraceEncoder
 from infodil.probes import pursuit
 from infodil.sources import iid
@@ -44,25 +44,15 @@ def decode(cell, config):
     source = iid(config.types, documents=config.documents, tokens=length, distribution="zipf", seed=seed)
     encoder = TraceEncoder(config.types, (config.alpha,), dim=config.dim, seed=seed)
     states = encoder.encode(source.tokens)["ema"][:, -1]
-    lags = range(config.lags)
     decoded = pursuit(
-        states, encoder.embedding, weights(config.alpha, 400), lags=lags, prior=source.probabilities
-    )  # fmt: skip
-    truth = source.tokens.flip(1)[:, : config.lags]
-    right = (decoded.tokens == truth).double()
-    bits = (decoded.log_probs(truth) - decoded.log_prior[truth]) / math.log(2.0)
-    return [
-        {
-            "length": length,
-            "seed": seed,
-            "lag": lag,
-            "documents": config.documents,
-            "top1": float(right[:, lag].mean()),
-            "top1_error": float(right[:, lag].std() / math.sqrt(config.documents)),
-            "bits": float(bits[:, lag].mean()),
-        }
-        for lag in lags
-    ]
+        states,
+        encoder.embedding,
+        weights(config.alpha, 400),
+        lags=range(config.lags),
+        prior=source.probabilities,
+    )
+    shared = {"length": length, "seed": seed, "documents": config.documents}
+    return [shared | row for row in by_lag(decoded, source.tokens.flip(1)[:, : config.lags])]
 
 
 def main():

@@ -24,6 +24,7 @@ import torch
 
 from analyses.cells import run_cells
 from analyses.provenance import write_results
+from analyses.superposition_decoder import by_lag
 from infodil.encoders import TraceEncoder
 from infodil.precision import Observer, horizon
 from infodil.probes import pursuit
@@ -72,8 +73,7 @@ def decode(cell, config):
     lags = range(config.longest)
     decoded = pursuit(chosen, encoder.embedding, weight, lags=lags, prior=source.probabilities)
     truth = torch.stack([source.tokens[document, position - lag] for lag in lags], 1)
-    top1 = (decoded.tokens == truth).double().mean(0)
-    bits = ((decoded.log_probs(truth) - decoded.log_prior[truth]) / math.log(2.0)).mean(0)
+    read = by_lag(decoded, truth)
     error = float(Observer.of("float32", chosen).sigma(chosen).pow(2).mean().sqrt())
     return [
         {
@@ -81,8 +81,8 @@ def decode(cell, config):
             "alpha": alpha,
             "seed": seed,
             "samples": config.samples,
-            "recovered_lags": int((top1 >= 0.5).sum()),
-            "recovered_bits": float(bits.sum()),
+            "recovered_lags": sum(row["top1"] >= 0.5 for row in read),
+            "recovered_bits": sum(row["bits"] for row in read),
             "predicted_by_sensing": edge(weight, config.types, dim, torch.tensor(source.probabilities)),
             "predicted_by_precision": horizon(weight, error, 1.0) + 1,
         }
