@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from infodil.lm.scans import delayed
 from infodil.traces import ema_bank
 
 TOGETHER = 128
@@ -43,5 +44,4 @@ def sentence_batches(words: Int64[Tensor, "documents tokens"]) -> Iterator[tuple
 
 def traces_before(vectors: Float[Tensor, "documents tokens dim"], alphas: tuple[float, ...]) -> Tensor:
     """The traces one token ago."""
-    traces = ema_bank(vectors, alphas).flatten(2)
-    return torch.cat([torch.zeros_like(traces[:, :1]), traces[:, :-1]], dim=1)
+    return delayed(ema_bank(vectors, alphas).flatten(2))
