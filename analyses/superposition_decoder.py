@@ -4,7 +4,7 @@ Independent Zipf tokens (4,096 types), random unit token vectors (768 dims), one
 least 300 tokens, observed at several precisions. For each lag: the share of tokens read exactly, and the bits. Beside
 it the horizon predicted from weight against rounding before anything is decoded (`infodil.precision.horizon`). It could
 refute that an EMA trace destroys token identity, and that the horizon is set by rounding. Each precision and seed is a
-cell of its own: a run that was killed takes up where it stopped. About 20 minutes of one idle core.
+cell of its own: a run that was killed takes up where it stopped. About 80 minutes of one idle core.
 
     python -m analyses.superposition_decoder
 """
@@ -35,10 +35,10 @@ class Config:
     dim: int = 768
     alpha: float = 0.1
     precisions: tuple[str, ...] = ("float32", "bfloat16", "float16", "float8_e4m3", "float8_e5m2", "int8", "snr=20dB")
-    samples: tuple[int, ...] = (256, 192, 96, 96, 96, 96, 96)
+    samples: tuple[int, ...] = (1024, 192, 96, 96, 96, 96, 96)
     lags: tuple[int, ...] = (*range(65), *range(68, 181, 4))
     before: int = 300
-    documents: int = 16
+    documents: int = 64
     tokens: int = 900
     seeds: tuple[int, ...] = (0, 1, 2)
 
