@@ -19,7 +19,9 @@ from infodil.probes import (
     Reader,
     Setting,
     cross_entropy_nats,
+    doubt_after,
     fit_temperature,
+    log_answer,
     make_classes,
 )
 from infodil.probes.gaussian import ClassSums, solutions
@@ -370,6 +372,21 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
     assert loss < source.entropy_bits
 
 
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 1e-3, 1.0, 1e5]), st.integers(0, 10**5))
+@settings(max_examples=60, deadline=None)
+def test_an_answer_is_a_distribution_and_never_far_below_what_was_known(seed, temperature, rows):
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.randn(7, 5, generator=generator).log_softmax(1)
+    scores, doubt = 30.0 * torch.randn(7, 5, generator=generator), doubt_after(rows)
+    answers = torch.stack(
+        [log_answer(base, scores, temperature, doubt, torch.full((7,), label)) for label in range(5)], 1
+    )
+    torch.testing.assert_close(answers.exp().sum(1), torch.ones(7, dtype=torch.float64), rtol=0.0, atol=1e-6)
+    assert bool((answers >= base.double() + math.log(doubt)).all())
+    if temperature == 0.0:
+        assert torch.equal(answers, base.double())
+
+
 class OneHot:
     """States that are the newest token itself."""
 
@@ -382,7 +399,7 @@ class OneHot:
         return {"token": torch.nn.functional.one_hot(tokens, self.vocabulary).float()}
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("seed", range(8))
 def test_a_dim_that_stands_still_in_some_states_is_not_blown_up(seed):
     """Some types are in few documents, and their places in one-hot states move in none that the frame is made of."""
     tokens = torch.randint(20, (300, 12), generator=torch.Generator().manual_seed(seed))
@@ -391,7 +408,9 @@ def test_a_dim_that_stands_still_in_some_states_is_not_blown_up(seed):
         OneHot(23), list(tokens.numpy()), lags=(0,), probes=("linear",), seed=seed, controls=False, progress=False
     )
     row = report.rows[0]
-    # In these splits the training has met every type that is asked for.
-    assert row["value_bits"] > row["ceiling_bits"] - 0.1
+    # Each of three rows may be of a type that the training met nowhere or once: there the prior answers, with the
+    # probability that doubt leaves it, and the prior gives such a type no less than one part in twice the tokens.
+    most = 3 * math.log2(tokens.numel() * 2 * tokens.numel()) / row["samples"]
+    assert row["value_bits"] > row["ceiling_bits"] - 0.1 - most
     still = Frame.of(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
     assert still.apply(torch.tensor([[1.0, 2.0]])).tolist() == [[1.0, 0.0]]

@@ -1,6 +1,6 @@
 """The one pass over the test split: pointwise terms of every reader, summed within resampling units."""
 
-__all__ = ["log_probability", "read_test_split"]
+__all__ = ["read_test_split"]
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
 from infodil.measure.sums import Sums, Units
 from infodil.measure.targets import Targets
-from infodil.probes import BackwardNgram, Classes
+from infodil.probes import BackwardNgram, Classes, log_answer, with_doubt
 
 LOGITS = 2**22
 """Logits held at once."""
@@ -159,28 +159,21 @@ def pointwise(
 ) -> dict[str, Float[Tensor, "rows"]]:
     """Log-probability of the true class under one reader, the same beside the context, and hits of the true type."""
     scores = fit.reader.scores(prepared, target)
-    temperature = fit.reader.temperatures[target]
-    logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
-    # At temperature zero the answer is the prior itself, and zero bits must be zero, not a rounding error.
-    terms = {"reader": log_probability(logits, label) if temperature else classes.class_log_prior[label]}
+    temperature, doubt, base = fit.reader.temperatures[target], fit.doubts[target], classes.class_log_prior
+    terms = {"reader": log_answer(base, scores, temperature, doubt, label)}
     if known is None and hasattr(fit.reader, "answer"):
         terms["reader"] = classes.log_prior[torch.from_numpy(types).to(label.device)]
     if known is not None:
-        weight = fit.beside_context[target]
-        beside = known + weight * (scores - scores.amax(1, keepdim=True))
-        context = known.gather(1, label[:, None]).squeeze(1)
-        terms["beside_context"] = log_probability(beside, label) if weight else context
+        above = scores - scores.amax(1, keepdim=True)
+        terms["beside_context"] = log_answer(known, above, fit.beside_context[target], doubt, label)
         true = torch.from_numpy(types).to(label.device)
         if hasattr(fit.reader, "answer"):
-            terms["reader"], greater, equal = fit.reader.answer(prepared, target, true)
+            log, greater, equal = fit.reader.answer(prepared, target, true)
+            terms["reader"] = with_doubt(log, classes.log_prior[true], doubt) if temperature else log
         else:
+            logits = base + (temperature * scores if temperature else torch.zeros_like(scores))
             greater, equal = classes.ranks(logits, true)
         for term, guesses in (("top1", 1.0), ("top5", 5.0)):
             # Types that are exactly as likely share the guesses that are left.
             terms[term] = ((guesses - greater) / equal).clamp(0.0, 1.0)
     return terms
-
-
-def log_probability(logits: Float[Tensor, "rows classes"], label: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-    """Log-softmax at the label only."""
-    return logits.gather(1, label[:, None]).squeeze(1) - torch.logsumexp(logits, 1)

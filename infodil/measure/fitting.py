@@ -2,6 +2,7 @@
 
 __all__ = ["CURVED", "Fitted", "Fitting", "fit_context", "pick_calibration"]
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,18 @@ from infodil.checks import UserError
 from infodil.encoders import superposition
 from infodil.measure.states import StateStream, is_control
 from infodil.measure.targets import Targets, positions
-from infodil.probes import LADDER, BackwardNgram, Calibration, Classes, Frame, Reader, Setting, fit_temperature
+from infodil.probes import (
+    LADDER,
+    BackwardNgram,
+    Calibration,
+    Classes,
+    Frame,
+    Reader,
+    Setting,
+    doubt_after,
+    fit_temperature,
+    log_answer,
+)
 from infodil.probes.context import LONGEST
 from infodil.probes.decoding import Code
 
@@ -34,12 +46,18 @@ class Fitted:
     reader: Reader
     beside_context: list[float]
     """For each target, the temperature of the evidence when it is added to what the context already says."""
+    doubts: list[float]
+    """For each target, the part of the answer that stays with what is known without the state (`doubt_after`)."""
     calibration_log: Float[Tensor, "targets rows"]
     """Log-probability of each calibration row's class, nats; zero where a row has no such token or was not read."""
     read: Bool[Tensor, "rows"]
     """The calibration rows that were read: all, but for readers that are too slow."""
     calibration_nats: list[float]
     """For each target, cross-entropy of the classes on the calibration rows; infinite if it is not a number."""
+
+    def doubted_nats(self, target: int) -> float:
+        """The most that doubt takes from the log-probability of a row: nothing where the evidence is not used."""
+        return -math.log1p(-self.doubts[target]) if self.reader.temperatures[target] else 0.0
 
 
 def pick_calibration(targets: Targets, generator: np.random.Generator) -> Int[ndarray, "rows"]:
@@ -207,13 +225,12 @@ class Fitting:
         picked = self.rows_of(reader)
         log = torch.zeros(self.labels.shape, device=self.labels.device)
         there = calibration.labels >= 0
+        doubts = [doubt_after(rows) for rows in there.sum(1).tolist()]
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(there[target]).squeeze(1)
-            label, temperature = labels[rows], reader.temperatures[target]
-            scores = reader.scores(prepared[rows], target)
-            # At temperature zero the answer is the prior, even where the evidence is not a number.
-            logits = base + temperature * scores if temperature else base.expand_as(scores)
-            log[target, picked[rows]] = -torch.nn.functional.cross_entropy(logits, label, reduction="none")
+            label, scores = labels[rows], reader.scores(prepared[rows], target)
+            answer = log_answer(base, scores, reader.temperatures[target], doubts[target], label)
+            log[target, picked[rows]] = answer.to(log)
             if target:
                 # What the context says is kept for the rows that have such a token, in their order.
                 place = (self.labels[target] >= 0).cumsum(0)[picked[rows]] - 1
@@ -221,4 +238,4 @@ class Fitting:
         nats = -log.double().sum(1) / there.sum(1)
         read = torch.zeros(self.labels.shape[1], dtype=torch.bool, device=log.device)
         read[picked] = True
-        return Fitted(reader, beside, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())
+        return Fitted(reader, beside, doubts, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from infodil.estimate import BITS_PER_NAT
-from infodil.measure.evaluation import log_probability
 from infodil.measure.fitting import labels_of
 from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
 from infodil.measure.targets import Targets
-from infodil.probes import Classes
+from infodil.probes import Classes, log_answer
 
 
 def read_passage(
@@ -49,13 +48,14 @@ def read_passage(
             label = types[target, there]
             true = torch.from_numpy(label).to(stream.device)
             rung = climbed.answers[site][chosen][target]
-            reader = rungs[rung].reader
+            fit = rungs[rung]
+            reader, doubt = fit.reader, fit.doubts[target]
             if rung not in prepared:
                 prepared[rung] = reader.prepare(stream.view(site, stream.placed(states), reader.raw))
             scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
-            temperature = reader.temperatures[target]
-            logits = classes.class_log_prior + (temperature * scores if temperature else torch.zeros_like(scores))
-            log_q = log_probability(logits, labels_of(classes, label)) + classes.log_within(true)
+            temperature, base = reader.temperatures[target], classes.class_log_prior
+            log_q = log_answer(base, scores, temperature, doubt, labels_of(classes, label)) + classes.log_within(true)
+            logits = base + (temperature * scores if temperature else torch.zeros_like(scores))
             greater, _ = classes.ranks(logits, true)
             bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
             for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):

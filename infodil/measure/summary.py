@@ -33,7 +33,8 @@ def make_rows(
     A value is `H(c(X)) - cross-entropy` of the classes c (types, the rare ones pooled), with the plug-in entropy of
     the test labels: low by construction, hence the lower bound. The ceiling is that of the types themselves. An
     interval reaches from the plug-in's lower end to the upper end under the trained prior, whose cross-entropy is
-    never below the entropy: what is not known about the entropy is inside the interval.
+    never below the entropy: what is not known about the entropy is inside the interval. So is what doubt took from
+    the answers: states without a single error are read to within it of the entropy, which the interval must reach.
     """
     if not units.documents:
         first = block_edges(sums, whole)
@@ -66,7 +67,9 @@ def make_rows(
 
     value, certified = answer_gain("plug_in")
     usable, usable_drawn = answer_gain("prior")
-    low, high = bounds(certified)[0], bounds(usable_drawn)[1]
+    doubted = doubted_bits(climbed, len(lags) + 1)
+    highest = usable_drawn + doubted
+    low, high = bounds(certified)[0], bounds(highest)[1]
     surprise = {term: -whole[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
     ceiling = surprise["type_plug_in"].sum(-1) / whole["count"].sum(-1)
     ceiling_low = bounds(replicate(surprise["type_plug_in"], whole["count"]))[0]
@@ -77,7 +80,7 @@ def make_rows(
     against = np.where(poor[..., None], sums.shared["plug_in"], sums.shared["context"])
     beyond, beyond_drawn = gain("beside_context", against)
     beyond_low = bounds(beyond_drawn)[0]
-    beyond_high = bounds(gain("beside_context", sums.shared["context"])[1])[1]
+    beyond_high = bounds(gain("beside_context", sums.shared["context"])[1] + doubted)[1]
     hits = {term: sums.reader[term].sum(-1) / count.sum(-1) for term in ("top1", "top5")}
     samples = count.sum(-1).astype(int)
 
@@ -129,7 +132,7 @@ def make_rows(
                 lags,
                 value[picked],
                 certified[:, *picked],
-                usable_drawn[:, *picked],
+                highest[:, *picked],
                 ceiling[1:],
                 bounds,
                 confidence,
@@ -137,6 +140,16 @@ def make_rows(
             | total("beyond_context", beyond[picked], beyond_drawn[:, *picked], bounds)
         )
     return rows, summary, {"units": number, "of": "documents" if units.documents else "blocks of positions"}
+
+
+def doubted_bits(climbed: Climbed, targets: int) -> Float[ndarray, "entries targets"]:
+    """The most that doubt took from each mean gain, bits; the controls come last, as in the sums."""
+    answering = [
+        [climbed.fitted[site][rung] for rung in climbed.answers[site][probe]] for site, probe in climbed.entries()
+    ]
+    answering += [[fit] * targets for fit in climbed.control.values()]
+    nats = [[fit.doubted_nats(target) for target, fit in enumerate(line)] for line in answering]
+    return np.array(nats) * BITS_PER_NAT
 
 
 def sampled_gain(
@@ -182,14 +195,14 @@ def summarise(
     lags: Sequence[int],
     value: Float[ndarray, "lags"],
     certified: Float[ndarray, "replicates lags"],
-    usable: Float[ndarray, "replicates lags"],
+    highest: Float[ndarray, "replicates lags"],
     ceiling: Float[ndarray, "lags"],
     bounds: object,
     confidence: float,
 ) -> dict:
     """Sum over the measured lags, its share of the ceiling, and the half-life, for one site."""
     whole = ceiling.sum()
-    low, high = bounds(certified.sum(1))[0], bounds(usable.sum(1))[1]
+    low, high = bounds(certified.sum(1))[0], bounds(highest.sum(1))[1]
     lives = np.array([half_life(lags, curve) for curve in certified[: REPLICATES // 4]])
     life = half_life(lags, value)
     # A replicate past the longest lag is past it: the quantile is taken among order statistics, never between.

@@ -13,7 +13,18 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.probes import LADDER, Calibration, Classes, Frame, Reader, Setting, make_classes, most_classes
+from infodil.probes import (
+    LADDER,
+    Calibration,
+    Classes,
+    Frame,
+    Reader,
+    Setting,
+    doubt_after,
+    log_answer,
+    make_classes,
+    most_classes,
+)
 from infodil.resampling import correlation_length
 
 AUTO = "auto"
@@ -85,7 +96,7 @@ def climb(
     frame = Frame.of(states[train].double())
     held = Calibration(frame.apply(states[calibration].double()).float(), labels[None, calibration])
 
-    doubt = 1.0 / (len(calibration) + 2.0)
+    doubt = doubt_after(len(calibration))
     best: Reader | None = None
     most, weaker, left_out = 0.0, None, []
     doubted = -float(classes.class_log_prior[held.labels[0]].double().mean())
@@ -145,15 +156,12 @@ def gains(
 ) -> Float[Tensor, "rows"]:
     """Log-probability of each row's class under a reader beyond that under the prior, nats.
 
-    Within its class a type has the prior's probability, so this is the gain of the type, too. The answer is the prior's
-    for one part in as many as there were calibration rows (Laplace's rule of succession): a reader that never erred on
-    them may err on the next row, and must not lose hundreds of bits there.
+    Within its class a type has the prior's probability, so this is the gain of the type, too.
     """
-    temperature, parts = reader.temperatures[0], []
+    temperature, base, parts = reader.temperatures[0], classes.class_log_prior, []
     if temperature == 0.0:
         return torch.zeros(len(labels), dtype=torch.float64)
     for some, label in zip(*(each.split(max(1, LOGITS // classes.number)) for each in (states, labels)), strict=True):
-        logits = classes.class_log_prior + temperature * reader.scores(reader.prepare(some), 0)
-        log = -torch.nn.functional.cross_entropy(logits, label, reduction="none")
-        parts.append(log - classes.class_log_prior[label])
-    return torch.logaddexp(torch.cat(parts).double() + np.log1p(-doubt), torch.tensor(np.log(doubt)))
+        scores = reader.scores(reader.prepare(some), 0)
+        parts.append(log_answer(base, scores, temperature, doubt, label) - base[label].double())
+    return torch.cat(parts)

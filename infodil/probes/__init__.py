@@ -9,11 +9,14 @@ __all__ = [
     "Reader",
     "Setting",
     "cross_entropy_nats",
+    "doubt_after",
     "estimate_code",
     "fit_temperature",
+    "log_answer",
     "make_classes",
     "most_classes",
     "pursuit",
+    "with_doubt",
 ]
 
 from infodil.probes.classes import Classes, make_classes, most_classes
@@ -25,7 +28,16 @@ from infodil.probes.linear import LinearReader
 from infodil.probes.mlp import MLPReader
 from infodil.probes.neighbours import NeighboursReader
 from infodil.probes.prior import PriorReader
-from infodil.probes.reader import Calibration, Reader, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.reader import (
+    Calibration,
+    Reader,
+    Setting,
+    cross_entropy_nats,
+    doubt_after,
+    fit_temperature,
+    log_answer,
+    with_doubt,
+)
 from infodil.probes.regression import estimate_code
 from infodil.probes.superposition import pursuit
 from infodil.probes.superposition_reader import PursuitReader

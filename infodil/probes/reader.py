@@ -1,6 +1,17 @@
 """What every rung of the ladder is: evidence about each class, read from a state and weighed on held-out rows."""
 
-__all__ = ["Calibration", "FramedReader", "LinearScores", "Reader", "Setting", "cross_entropy_nats", "fit_temperature"]
+__all__ = [
+    "Calibration",
+    "FramedReader",
+    "LinearScores",
+    "Reader",
+    "Setting",
+    "cross_entropy_nats",
+    "doubt_after",
+    "fit_temperature",
+    "log_answer",
+    "with_doubt",
+]
 
 import math
 from dataclasses import dataclass, field
@@ -72,8 +83,8 @@ class Reader(Protocol):
     """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
 
     The caller streams the training rows `passes` times through `update`, closing each with `end_pass`; then
-    `scores(prepare(states))` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`:
-    temperature zero is the prior, which therefore is in every family.
+    `scores(prepare(states))` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`,
+    with a little doubt (`log_answer`): temperature zero is the prior, which therefore is in every family.
     """
 
     name: str
@@ -125,6 +136,50 @@ class LinearScores:
 def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> float:
     """Mean negative log-probability of the labels' classes, nats."""
     return float(torch.nn.functional.cross_entropy(logits, labels))
+
+
+def doubt_after(rows: int) -> float:
+    """The prior's part in an answer that was calibrated on so many rows: one in `rows + 2`.
+
+    A reader that never erred on them may err on the next row, where without doubt it would lose hundreds of bits.
+
+    Reference:
+        Laplace (1774), the rule of succession.
+    """
+    return 1.0 / (rows + 2.0)
+
+
+def with_doubt(log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], doubt: float) -> Float[Tensor, "rows"]:
+    """Log of `(1 - doubt)` times one probability plus `doubt` times another, nats in float64."""
+    return torch.logaddexp(log.double() + math.log1p(-doubt), log_prior.double() + math.log(doubt))
+
+
+def log_answer(
+    base: Float[Tensor, "*some classes"],
+    scores: Float[Tensor, "rows classes"],
+    temperature: float,
+    doubt: float,
+    labels: Int[Tensor, "rows"],
+) -> Float[Tensor, "rows"]:
+    """Log-probability of the labels' classes: the softmax of `base + temperature * scores`, in doubt the base.
+
+    At temperature zero it is the base itself, exactly, even where the scores are no numbers.
+
+    Args:
+        base: Log-probabilities known without the scores, one line for all rows or one for each.
+        scores: Evidence for each class, nats.
+        temperature: How far it is trusted.
+        doubt: The part of the answer that stays with the base, from zero to one (`doubt_after`).
+        labels: The classes asked for.
+
+    Returns:
+        Nats, float64.
+    """
+    known = base.expand_as(scores).gather(1, labels[:, None]).squeeze(1).double()
+    if not temperature:
+        return known
+    log = -torch.nn.functional.cross_entropy(base + temperature * scores, labels, reduction="none")
+    return with_doubt(log, known, doubt)
 
 
 def fit_temperature(
