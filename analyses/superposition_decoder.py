@@ -4,9 +4,13 @@ Independent Zipf tokens (4,096 types), random unit token vectors (768 dims), one
 least 300 tokens, observed at several precisions. For each lag: the share of tokens read exactly, and the bits. Beside
 it the horizon predicted from weight against rounding before anything is decoded (`infodil.precision.horizon`). It could
 refute that an EMA trace destroys token identity, and that the horizon is set by rounding. Each precision and seed is a
-cell of its own: a run that was killed takes up where it stopped. About 80 minutes of one idle core.
+cell of its own: a run that was killed takes up where it stopped. About 20 minutes of one idle core.
+
+A second table has float32 alone, from fresh documents and enough states to tell at each lag whether 95% are read
+exactly: 50 minutes more.
 
     python -m analyses.superposition_decoder
+    python -m analyses.superposition_decoder --tables superposition_float32
 """
 
 import argparse
@@ -35,12 +39,16 @@ class Config:
     dim: int = 768
     alpha: float = 0.1
     precisions: tuple[str, ...] = ("float32", "bfloat16", "float16", "float8_e4m3", "float8_e5m2", "int8", "snr=20dB")
-    samples: tuple[int, ...] = (1024, 192, 96, 96, 96, 96, 96)
+    samples: tuple[int, ...] = (256, 192, 96, 96, 96, 96, 96)
     lags: tuple[int, ...] = (*range(65), *range(68, 181, 4))
     before: int = 300
-    documents: int = 64
+    documents: int = 16
     tokens: int = 900
     seeds: tuple[int, ...] = (0, 1, 2)
+
+
+MANY = Config(precisions=("float32",), samples=(768,), documents=64, seeds=(10, 11, 12))
+TABLES = {"superposition_decoder": Config(), "superposition_float32": MANY}
 
 
 def decode(cell, config):
@@ -92,15 +100,21 @@ def by_lag(decoded, truth):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/superposition"))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
     options = parser.parse_args()
-    config = Config()
+    for table in options.tables:
+        measure(table, TABLES[table], options.out, options.workers)
+
+
+def measure(table, config, out, workers):
+    """Run and write one table, and print the horizons."""
     cells = [(pair, seed) for seed in config.seeds for pair in zip(config.precisions, config.samples, strict=True)]
     names = [f"{precision}-{seed}" for (precision, _), seed in cells]
-    rows = run_cells(cells, partial(decode, config=config), names, options.out, options.workers)
-    write_results("superposition_decoder", rows, asdict(config))
+    rows = run_cells(cells, partial(decode, config=config), names, out, workers)
+    write_results(table, rows, asdict(config))
     for precision in config.precisions:
         mine = [row for row in rows if row["precision"] == precision]
         by_lag = {lag: [row["top1"] for row in mine if row["lag"] == lag] for lag in config.lags}
