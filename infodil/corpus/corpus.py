@@ -13,8 +13,9 @@ import torch
 
 from infodil.checks import UserError, check_one_of, check_whole
 from infodil.corpus import hub, readers, sample, stream
+from infodil.corpus.adapters import Tokenizer
 from infodil.corpus.splitting import check_fractions
-from infodil.corpus.tokenizers import Tokenizer, as_tokenizer
+from infodil.corpus.tokenizers import as_tokenizer
 from infodil.corpus.tokens import Tokens
 
 __all__ = ["Corpus", "load_corpus"]
