@@ -5,11 +5,13 @@ __all__ = ["add_lm"]
 import argparse
 from typing import Any
 
+from infodil.cli.commands import add_command
+
 
 def add_lm(commands: argparse._SubParsersAction) -> None:
     """`infodil lm` and its own commands."""
     words = "train EMA language models and their baselines; ablate the predictor; decompose a gap in loss"
-    command = commands.add_parser("lm", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command = add_command(commands, "lm", words)
     own = command.add_subparsers(metavar="COMMAND", required=True)
     add_train(own)
     add_ablate(own)
@@ -19,7 +21,7 @@ def add_lm(commands: argparse._SubParsersAction) -> None:
 def add_train(commands: argparse._SubParsersAction) -> None:
     """`infodil lm train`."""
     words = "train a model, or go on training it; the same command resumes a killed run"
-    command = commands.add_parser("train", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command = add_command(commands, "train", words)
     command.add_argument(
         "--config", required=True, metavar="FILE.json|NAME", help="a file, or such as spen-1m, gru-10m"
     )
@@ -84,7 +86,7 @@ def run_config(options: argparse.Namespace) -> Any:
 def add_ablate(commands: argparse._SubParsersAction) -> None:
     """`infodil lm ablate`."""
     words = "train the EMA language model with predictors of rising power, and say whether the loss is the same"
-    command = commands.add_parser("ablate", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command = add_command(commands, "ablate", words)
     command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
     command.add_argument("--out", required=True, metavar="FOLDER", help="where results and checkpoints go")
     command.add_argument("--size", default="1m", help="of the models (default %(default)s)")
@@ -144,7 +146,7 @@ def run_ablate(options: argparse.Namespace) -> None:
 def add_gap(commands: argparse._SubParsersAction) -> None:
     """`infodil lm gap`."""
     words = "say where a gap in loss comes from: the reader, its family, or the states"
-    command = commands.add_parser("gap", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command = add_command(commands, "gap", words)
     command.add_argument("--model", required=True, metavar="FOLDER", help="of a run of `infodil lm train`")
     command.add_argument("--reference", required=True, metavar="FOLDER", help="likewise, of the same tokenizer")
     command.add_argument("--out", required=True, metavar="FOLDER", help="where gap.csv, .html and .png go")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from infodil import __version__
 from infodil.checks import UserError
+from infodil.cli.commands import add_command
 from infodil.cli.lm import add_lm
 from infodil.cli.roles import add_roles
 
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 def add_recoverability(commands: argparse._SubParsersAction) -> None:
     """`infodil recoverability`."""
     words = "how many bits about the token k steps back each state holds"
-    command = commands.add_parser("recoverability", help=words, description=words.capitalize() + ".")
+    command = add_command(commands, "recoverability", words)
     command.add_argument(
         "--model", required=True, help="built-in name (ema, ...), Hugging Face id or folder, or folder of `lm train`"
     )
@@ -92,7 +93,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
 def add_demo(commands: argparse._SubParsersAction) -> None:
     """`infodil demo`."""
     words = "train two small models on the built-in text and compare what six states hold; no network"
-    command = commands.add_parser("demo", help=words, description=words.capitalize() + ".")
+    command = add_command(commands, "demo", words)
     command.add_argument("--out", default="demo", metavar="FOLDER", help="where the results go (default %(default)s)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -102,7 +103,7 @@ def add_demo(commands: argparse._SubParsersAction) -> None:
 def add_compare(commands: argparse._SubParsersAction) -> None:
     """`infodil compare`."""
     words = "draw two or more saved reports together"
-    command = commands.add_parser("compare", help=words, description=words.capitalize() + ".")
+    command = add_command(commands, "compare", words)
     command.add_argument("reports", nargs="+", metavar="REPORT.json")
     command.add_argument("--out", default="comparison", metavar="FOLDER", help="where the results go")
     command.set_defaults(run=run_compare)

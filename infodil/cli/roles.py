@@ -4,13 +4,15 @@ __all__ = ["add_roles"]
 
 import argparse
 
+from infodil.cli.commands import add_command
+
 CONDITIONS = ("Hebbian", "BiGRU", "majority per word")
 
 
 def add_roles(commands: argparse._SubParsersAction) -> None:
     """`infodil roles`."""
     words = "learn who does what to whom without labels, from traces and Hebbian learning, beside a supervised BiGRU"
-    command = commands.add_parser("roles", help=words, description=words.capitalize() + ".")
+    command = add_command(commands, "roles", words)
     command.add_argument("--out", required=True, metavar="FOLDER", help="where roles.csv and roles.png go")
     text = command.add_argument_group("text")
     text.add_argument("--grammar", default="A", help="A, by order and prepositions, or B, verb-final (default A)")
