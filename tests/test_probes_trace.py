@@ -12,7 +12,7 @@ from infodil.probes import LADDER, Setting, make_classes
 from infodil.probes.exact import exact
 from infodil.probes.frame import whitening
 from infodil.probes.reader import Calibration
-from infodil.probes.trace_model import TraceModel, beginnings, fit_trace
+from infodil.probes.trace_model import TraceModel, beginnings, fit_trace, settled
 from infodil.sources import ema_channel, xor_code
 from infodil.traces import weights
 
@@ -64,19 +64,37 @@ def test_rounds_make_states_no_less_likely(code, source):
 
 def test_the_fit_finds_code_decay_and_lag(code, source):
     white = whitening(source.y)
-    model = fit_trace((source.y @ white).float(), source.x, 4, 0)
+    model = fit_trace((source.y @ white).float(), source.x, 4, 0)[0]
     assert model.lag == LAG
     assert model.decay == pytest.approx(1 - ALPHA, abs=0.02)
     sigma = SIGMA * white.norm(dim=0).max()
     # 2,500 rows of a type name its newest vector to a fiftieth of the noise at best, and to half as well in doubt.
     assert (model.code - ALPHA * (code - code.mean(0)) @ white).abs().max() < 0.15 * sigma
-    assert (model.noise - white.T @ true_model(code, LAG + 1).noise @ white).abs().max() < 0.15 * sigma**2
+    assert (model.noise - white.T @ true_model(code, model.depth).noise @ white).abs().max() < 0.15 * sigma**2
+
+
+@pytest.mark.parametrize("lag", [LAG - 2, LAG - 1, LAG, LAG + 1, LAG + 2])
+def test_labels_say_which_lag_they_are_of(code, source, lag):
+    some = source.y[:1000].float(), source.x[:1000]
+    if lag >= 0:
+        assert true_model(code, LAG + 1).asked(lag).likeliest_lag(*some) == LAG
+
+
+def test_as_many_tokens_are_named_as_explain_the_states(code):
+    """Older tokens of two types, far apart in little noise, are nothing like Gaussian."""
+    pair = ema_channel(code[:2], 0.4, 0.02, lags=[1], documents=100, tokens=50).at(1)
+    white = whitening(pair.y)
+    states = (pair.y @ white).float()
+    begun = [model for model in beginnings(states.double(), pair.x, 2) if model.lag == 1]
+    model = settled(begun[0], states, pair.x)
+    assert model.depth > 4 and model.decay == pytest.approx(0.6, abs=0.03)
+    assert model.likelihood(states, pair.x, 64) > begun[0].deepened(model.depth).likelihood(states, pair.x, 64)
 
 
 def test_no_model_where_states_say_nothing():
     generator = torch.Generator().manual_seed(0)
     states, labels = torch.randn(12000, 3, generator=generator), torch.randint(4, (12000,), generator=generator)
-    assert fit_trace(states, labels, 4, 0) is None
+    assert fit_trace(states, labels, 4, 0) == []
     assert abs(bits_of(labels, states)) < 0.01
 
 

@@ -1,6 +1,6 @@
 """An exponential trace whose code nobody told: vectors, decay and noise, from states and the tokens at one lag."""
 
-__all__ = ["TraceModel", "fit_trace"]
+__all__ = ["TraceModel", "beginnings", "fit_trace", "settled"]
 
 from dataclasses import dataclass, replace
 
@@ -11,6 +11,9 @@ from torch import Tensor
 
 MOST_LAG = 12
 DECAYS = np.linspace(0.02, 0.98, 481)
+LEAST, MOST = 0.01, 0.995
+"""Decays that are taken to be possible; the grid is for a beginning."""
+
 NEAR_MISS = 0.5
 """A lag is tried, too, at the decay that fits best where none explains the share of its token, up to this error."""
 
@@ -20,6 +23,7 @@ SURE = 4.0
 FIRST_NOISE = 3e-3
 """Share of the variance in any direction that is taken for noise at the beginning, at the least."""
 
+FEWEST_NAMED = 2
 LEAST_NOISE = 1e-9
 LEAST_ALONE = 0.1
 """Share of what was noise that is left when more tokens are named, at the least: what is left by subtraction errs."""
@@ -28,14 +32,31 @@ NARROWER, NARROWINGS = 8.0, 6
 """How the decay is searched: by a grid around the best so far, this much narrower each time."""
 
 ALTERNATIONS = 3
+FURTHER = 1.8
+"""How much farther a round goes than expectation and maximisation alone, which crawls where tokens are hard to tell
+apart; below 2 it ends at the same place."""
+
 HARDLY = 1e-3
 """Sequences of less probability, given a state, are left out of the fit."""
 
-STAGES = ((1024, 32, 2, 3), (2048, 32, 6, 1), (4096, 64, 3, 1), (16384, 64, 1, 1))
-"""Rows, sequences kept for each, rounds, and how many of the models go on that are likeliest then."""
+STAGES = ((1024, 2, 6), (2048, 4, 3), (4096, 3, 1))
+"""Rows, rounds, and how many of the models go on that are likeliest then; the true one may be slow to show itself."""
 
-ROWS = 2**12
+KEEP = 32
+"""Sequences kept for each state while a model is fitted."""
+
+MOST_ROUNDS = 20
+BETTER = 2e-3
+"""Nats a state by which it must be explained better for another round, or for one more named token."""
+
+ROWS = 2**13
+"""States that the last rounds look at."""
+
+SEARCHED = 2**12
 """States searched behind at once."""
+
+NEAR_LAGS = 2
+"""How far from its own lag a model that explains the states may find that of the labels."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,7 @@ class TraceModel:
     def posterior(self, states: Float[Tensor, "rows dim"], keep: int) -> Float[Tensor, "rows classes"]:
         """Probability of each class at the lag."""
         parts = [torch.zeros(0, len(self.code), dtype=torch.float32)]
-        for some in states.split(ROWS):
+        for some in states.split(SEARCHED):
             found, score = self.search(some, keep)
             share = score.softmax(1)
             parts.append(share.new_zeros(len(some), len(self.code)).scatter_add_(1, found[..., self.lag], share))
@@ -114,6 +135,25 @@ class TraceModel:
     def likelihood(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], keep: int) -> float:
         """Mean log-probability of states and labels together, nats up to a constant."""
         return float(torch.logsumexp(self.search(states, keep, labels)[1], 1).double().mean())
+
+    def asked(self, lag: int) -> "TraceModel":
+        """The same trace, asked for the token at another lag, and no more tokens named than that needs."""
+        return replace(self.deepened(max(lag + 1, FEWEST_NAMED)), lag=lag)
+
+    def likeliest_lag(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> int:
+        """The lag at which tokens that are read without a look at the labels tell most of them.
+
+        By Brier's score (1950): with some sequences dropped, what is read is too sure of itself, and that costs a
+        bounded price there.
+        """
+        near = range(max(0, self.lag - NEAR_LAGS), min(MOST_LAG, self.lag + NEAR_LAGS) + 1)
+        found, score = self.deepened(max(self.depth, near[-1] + 1)).search(states, 8 * KEEP)
+        share = score.softmax(1)
+        read = torch.zeros(len(near), len(states), len(self.code))
+        for place, lag in enumerate(near):
+            read[place].scatter_add_(1, found[..., lag], share)
+        told = 2.0 * read.gather(2, labels.expand(len(near), -1)[..., None]).squeeze(2) - read.square().sum(2)
+        return near[int(told.mean(1).argmax())]
 
     def improved(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], keep: int) -> "TraceModel":
         """The model after one round of expectation and maximisation."""
@@ -132,6 +172,8 @@ class TraceModel:
         model = self
         for _ in range(ALTERNATIONS):
             model = model.with_code(products, cross).with_decay(products, cross)
+        decay = self.decay + FURTHER * (model.decay - self.decay)
+        model = replace(model, code=torch.lerp(self.code, model.code, FURTHER), decay=min(max(decay, LEAST), MOST))
         vectors = (model.decay ** torch.arange(depth).to(centred)[:, None, None] * model.code).flatten(0, 1)
         mean = centred.mean(0) - vectors.T @ weighed.sum(0).double() / len(states)
         noise = centred.T @ centred - vectors.T @ cross - cross.T @ vectors + vectors.T @ products @ vectors
@@ -160,7 +202,7 @@ class TraceModel:
 
         decay, reach = self.decay, 0.1
         for _ in range(NARROWINGS):
-            grid = np.linspace(decay - reach, decay + reach, 21).clip(DECAYS[0] / 2.0, 0.995)
+            grid = np.linspace(decay - reach, decay + reach, 21).clip(LEAST, MOST)
             decay, reach = float(max(grid, key=explained)), reach / NARROWER
         fade = decay ** np.arange(self.depth)
         return replace(self, decay=decay, code=self.code * float(fade @ met / (fade @ square @ fade)))
@@ -168,13 +210,14 @@ class TraceModel:
 
 def fit_trace(
     states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int, seed: int
-) -> TraceModel | None:
-    r"""The trace that explains states best together with their tokens at a lag that nobody told; None if there is none.
+) -> list[TraceModel]:
+    r"""The trace that explains states best together with their tokens at a lag that nobody told; none if there is none.
 
     The mean states of the types are their vectors, faded: :math:`E[h \mid x_k] - E[h] = q^k e(x_k)`. They have a share
     :math:`q^{2k} (1 - q^2)` of the variance of all tokens together, which leaves at most two decays for each lag. Every
     such pair is a beginning; some rounds of expectation and maximisation, in which the label is known, show which of
-    them explains the states, and it is fitted on more rows.
+    them explains the states, and it is fitted on more rows. Where the labels then fit better at another lag than the
+    one that was begun with, a second model has that; which of the two reads more is for held-out rows to say.
 
     Args:
         states: Training rows, white: their covariance is the identity.
@@ -183,20 +226,43 @@ def fit_trace(
         seed: Which rows are looked at.
 
     Reference:
-        Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
+        Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm; Salakhutdinov
+        and Roweis (2003), Adaptive overrelaxed bound optimization methods, for the longer steps.
     """
     order = torch.randperm(len(states), generator=torch.Generator().manual_seed(seed))
     models = beginnings(states.double(), labels, classes)
-    for rows, keep, rounds, best in STAGES:
+    for rows, rounds, best in STAGES:
         some = states[order[:rows]], labels[order[:rows]]
         for _ in range(rounds):
-            models = [model.improved(*some, keep) for model in models]
+            models = [model.improved(*some, KEEP) for model in models]
         models = [model for model in models if bool(model.code.isfinite().all())]
         if len(models) > best:
             depth = max(model.depth for model in models)
-            likely = [model.deepened(depth if best == 1 else model.depth).likelihood(*some, keep) for model in models]
+            likely = [model.deepened(depth if best == 1 else model.depth).likelihood(*some, KEEP) for model in models]
             models = [models[place] for place in np.argsort(-np.array(likely), kind="stable")[:best]]
-    return models[0] if models else None
+    if not models:
+        return []
+    some = states[order[:ROWS]], labels[order[:ROWS]]
+    model = settled(models[0], *some)
+    lag = model.likeliest_lag(states[order[: STAGES[0][0]]], labels[order[: STAGES[0][0]]])
+    return [model] if lag == model.lag else [model, settled(model.asked(lag), *some)]
+
+
+def settled(model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> TraceModel:
+    """The model with one more token named at a time, and fitted anew, for as long as states are explained better."""
+    found, best, deeper = model, model.likelihood(states, labels, KEEP), 1
+    for _ in range(MOST_ROUNDS):
+        trial = found.deepened(found.depth + deeper)
+        for _ in range(1 + deeper):
+            trial = trial.improved(states, labels, KEEP)
+        likelihood = trial.likelihood(states, labels, KEEP)
+        if likelihood > best + BETTER:
+            found, best = trial, likelihood
+        elif not deeper:
+            break
+        else:
+            deeper = 0  # deep enough: from here on it is only fitted
+    return found
 
 
 def beginnings(states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int) -> list[TraceModel]:
@@ -222,7 +288,7 @@ def beginnings(states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], c
         for decay in DECAYS[fitting].tolist():
             model = TraceModel(mean, means * decay**-lag, decay, total, 0, lag, prior)
             noise = positive(total - model.older(0), FIRST_NOISE)
-            depth = max(lag + 1, 2)
+            depth = max(lag + 1, FEWEST_NAMED)
             found.append(replace(model, noise=noise + model.older(depth), depth=depth))
     return found
 

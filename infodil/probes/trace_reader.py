@@ -2,6 +2,8 @@
 
 __all__ = ["TraceReader"]
 
+import itertools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -58,12 +60,10 @@ class TraceReader(SampledReader):
         if len(states) < FEWEST_ROWS or len(judged) == 0:
             return None
         white = whitening(states)
-        model = fit_trace((states.double() @ white).float(), labels, self.setting.classes.number, self.setting.seed)
-        if model is None:
-            return None
+        models = fit_trace((states.double() @ white).float(), labels, self.setting.classes.number, self.setting.seed)
         best, least = None, float("inf")
-        for more, keep in WAYS:
-            found = white, model.deepened(max(model.lag + more, 2)), keep
+        for model, (more, keep) in itertools.product(models, WAYS):
+            found = white, model.deepened(max(model.lag + more, model.depth)), keep
             loss = torch.nn.functional.nll_loss(self.log_posterior(judged[:JUDGED], *found), truth[:JUDGED].cpu())
             if float(loss) < least - SAME_NATS:
                 best, least = found, float(loss)
