@@ -90,15 +90,10 @@ def summarise(rows, within):
     over = [row for row, error in zip(rows, sure, strict=True) if row["lower_low_bits"] > row["truth_bits"] + error]
     under = [row for row, error in zip(rows, sure, strict=True) if row["genie_high_bits"] < row["truth_bits"] - error]
     print(f"{len(rows)} readings: {len(short)} more than {within} bits below the truth, {len(over)} low ends above it,")
-    print(f"{len(under)} genies below it; gaps {[round(row['gap_bits'], 3) for row in sorted(rows, key=gap)[-5:]]};")
+    print(f"{len(under)} genies below it; gaps {sorted(round(row['gap_bits'], 3) for row in rows)[-5:]};")
     print(f"at most {max(row['cpu_seconds'] for row in rows)} s of one core")
     for row in short + over + under:
         print(row)
-
-
-def gap(row):
-    """How far the lower bound is below the truth, bits."""
-    return row["gap_bits"]
 
 
 if __name__ == "__main__":

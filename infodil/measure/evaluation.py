@@ -17,7 +17,7 @@ from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
 from infodil.measure.sums import Sums, Units
 from infodil.measure.targets import Targets
-from infodil.probes import BackwardNgram, Classes, log_answer, with_doubt
+from infodil.probes import BackwardNgram, Classes, answer_logits, log_answer, with_doubt
 
 LOGITS = 2**22
 """Logits held at once."""
@@ -171,8 +171,7 @@ def pointwise(
             log, greater, equal = fit.reader.answer(prepared, target, true)
             terms["reader"] = with_doubt(log, classes.log_prior[true], doubt) if temperature else log
         else:
-            logits = base + (temperature * scores if temperature else torch.zeros_like(scores))
-            greater, equal = classes.ranks(logits, true)
+            greater, equal = classes.ranks(answer_logits(base, scores, temperature), true)
         for term, guesses in (("top1", 1.0), ("top5", 5.0)):
             # Types that are exactly as likely share the guesses that are left.
             terms[term] = ((guesses - greater) / equal).clamp(0.0, 1.0)

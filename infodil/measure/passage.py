@@ -12,7 +12,7 @@ from infodil.measure.fitting import labels_of
 from infodil.measure.ladder import Climbed
 from infodil.measure.states import StateStream
 from infodil.measure.targets import Targets
-from infodil.probes import Classes, log_answer
+from infodil.probes import Classes, answer_logits, log_answer
 
 
 def read_passage(
@@ -55,8 +55,7 @@ def read_passage(
             scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
             temperature, base = reader.temperatures[target], classes.class_log_prior
             log_q = log_answer(base, scores, temperature, doubt, labels_of(classes, label)) + classes.log_within(true)
-            logits = base + (temperature * scores if temperature else torch.zeros_like(scores))
-            greater, _ = classes.ranks(logits, true)
+            greater, _ = classes.ranks(answer_logits(base, scores, temperature), true)
             bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
             for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
                 row: list[float | int | None] = [None] * length

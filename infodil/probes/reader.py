@@ -6,6 +6,7 @@ __all__ = [
     "LinearScores",
     "Reader",
     "Setting",
+    "answer_logits",
     "cross_entropy_nats",
     "doubt_after",
     "fit_temperature",
@@ -154,6 +155,13 @@ def with_doubt(log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], dou
     return torch.logaddexp(log.double() + math.log1p(-doubt), log_prior.double() + math.log(doubt))
 
 
+def answer_logits(
+    base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], temperature: float
+) -> Float[Tensor, "rows classes"]:
+    """What is known without the scores plus what they say; at temperature zero the base, whatever the scores are."""
+    return base + temperature * scores if temperature else base.expand_as(scores)
+
+
 def log_answer(
     base: Float[Tensor, "*some classes"],
     scores: Float[Tensor, "rows classes"],
@@ -178,7 +186,7 @@ def log_answer(
     known = base.expand_as(scores).gather(1, labels[:, None]).squeeze(1).double()
     if not temperature:
         return known
-    log = -torch.nn.functional.cross_entropy(base + temperature * scores, labels, reduction="none")
+    log = -torch.nn.functional.cross_entropy(answer_logits(base, scores, temperature), labels, reduction="none")
     return with_doubt(log, known, doubt)
 
 
