@@ -12,7 +12,9 @@ from infodil.probes import LADDER, Setting, make_classes
 from infodil.probes.exact import exact
 from infodil.probes.frame import whitening
 from infodil.probes.reader import Calibration
-from infodil.probes.trace_model import TraceModel, beginnings, fit_trace, settled
+from infodil.probes.trace_beginnings import by_means
+from infodil.probes.trace_fit import KEEP, fit_trace, named, settled, unlabelled
+from infodil.probes.trace_model import TraceModel, likelihood
 from infodil.sources import ema_channel, xor_code
 from infodil.traces import weights
 
@@ -50,14 +52,16 @@ def test_naming_more_tokens_changes_what_is_noise_and_not_the_whole(code):
     assert torch.allclose(model.deepened(5).deepened(3).noise, model.noise)
 
 
-def test_rounds_make_states_no_less_likely(code, source):
+@pytest.mark.parametrize("labelled", [True, False])
+def test_rounds_make_states_no_less_likely(source, labelled):
     """Expectation and maximisation with all sequences kept."""
     white = source.y / source.y.std(0)
-    model, some = beginnings(white, source.x, 4)[1], (white[:1000].float(), source.x[:1000])
-    told = []
+    model, states = by_means(white, source.x, 4)[0][1], white[:1000].float()
+    labels, told = source.x[:1000] if labelled else None, []
     for _ in range(8):
-        told.append(model.likelihood(*some, 4**model.depth))
-        model = model.improved(*some, 4**model.depth)
+        behind = model.search(states, 4**model.depth, labels)
+        told.append(likelihood(behind[1]))
+        model = model.improved(states, labels, behind)
     steps = torch.tensor(told).diff()
     assert steps.min() > -2e-3 and told[-1] > told[0]  # sequences of less than a thousandth are left out
 
@@ -73,11 +77,42 @@ def test_the_fit_finds_code_decay_and_lag(code, source):
     assert (model.noise - white.T @ true_model(code, model.depth).noise @ white).abs().max() < 0.15 * sigma**2
 
 
-@pytest.mark.parametrize("lag", [LAG - 2, LAG - 1, LAG, LAG + 1, LAG + 2])
-def test_labels_say_which_lag_they_are_of(code, source, lag):
-    some = source.y[:1000].float(), source.x[:1000]
-    if lag >= 0:
-        assert true_model(code, LAG + 1).asked(lag).likeliest_lag(*some) == LAG
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
+def test_labels_say_which_lag_they_are_of_and_name_the_types(code, source, order):
+    """The lag that the model was begun with is not looked at, and label v is the type that `order` has there."""
+    labels = torch.tensor(order).argsort()[source.x[:2000]]
+    assert named(true_model(code, 1).asked(0), source.y[:2000].float(), labels) == (LAG, order)
+
+
+def test_labels_of_nothing_name_no_types(code, source):
+    labels = torch.randint(4, (2000,), generator=torch.Generator().manual_seed(0))
+    assert named(true_model(code, LAG + 1), source.y[:2000].float(), labels) is None
+
+
+def test_states_alone_show_the_code_and_the_decay():
+    places = torch.randn(4, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    states = ema_channel(places, ALPHA, 0.02, lags=[0], documents=100, tokens=50, truth_samples=16).at(0).y
+    white = whitening(states)
+    model = unlabelled((states @ white).float(), 4, 0)[0]
+    assert model.decay == pytest.approx(1 - ALPHA, abs=0.005)
+    wanted, found = ALPHA * places @ white, model.code
+    order = torch.cdist(wanted - wanted.mean(0), found).argmin(1)
+    assert sorted(order.tolist()) == [0, 1, 2, 3]
+    # What all vectors have in common is in the mean; 1,000 rows of a type name the rest to a thirtieth of the noise.
+    gap = (wanted - wanted.mean(0)) - (found[order] - found.mean(0))
+    assert gap.abs().max() < 5.0 / 30.0 * 0.02 * white.norm(dim=0).max()
+
+
+def test_a_gaussian_explains_what_is_no_trace():
+    assert unlabelled(torch.randn(5000, 3, generator=torch.Generator().manual_seed(0)), 4, 0) == []
+
+
+def test_a_token_is_read_whose_means_are_lost_in_their_own_error():
+    """Four types in eight dims, five newer tokens in the way: means that lie apart by less than 8,000 rows tell."""
+    places = torch.randn(4, 8, generator=torch.Generator().manual_seed(48), dtype=torch.float64)
+    pair = ema_channel(places, 0.5, 0.02, lags=[5], documents=480, tokens=25, truth_samples=512).at(5)
+    assert by_means(pair.y[:8000] @ whitening(pair.y[:8000]), pair.x[:8000], 4)[0] == []
+    assert bits_of(pair.x, pair.y) > pair.truth_bits - 0.05 - 3.0 * pair.standard_error_bits
 
 
 def test_as_many_tokens_are_named_as_explain_the_states(code):
@@ -85,10 +120,12 @@ def test_as_many_tokens_are_named_as_explain_the_states(code):
     pair = ema_channel(code[:2], 0.4, 0.02, lags=[1], documents=100, tokens=50).at(1)
     white = whitening(pair.y)
     states = (pair.y @ white).float()
-    begun = [model for model in beginnings(states.double(), pair.x, 2) if model.lag == 1]
+    begun = [model for model in by_means(states.double(), pair.x, 2)[0] if model.lag == 1]
     model = settled(begun[0], states, pair.x)
     assert model.depth > 4 and model.decay == pytest.approx(0.6, abs=0.03)
-    assert model.likelihood(states, pair.x, 64) > begun[0].deepened(model.depth).likelihood(states, pair.x, 64)
+    before = begun[0].deepened(model.depth)
+    after, before = (likelihood(one.search(states, KEEP, pair.x)[1]) for one in (model, before))
+    assert after > before
 
 
 def test_no_model_where_states_say_nothing():

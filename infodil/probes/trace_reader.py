@@ -2,8 +2,6 @@
 
 __all__ = ["TraceReader"]
 
-import itertools
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,13 +9,14 @@ from torch import Tensor
 from infodil.probes.frame import whitening
 from infodil.probes.reader import Setting
 from infodil.probes.sampled import SampledReader
-from infodil.probes.trace_model import TraceModel, fit_trace
+from infodil.probes.trace_fit import fit_trace
+from infodil.probes.trace_model import TraceModel
 
 FEWEST_ROWS = 256
 """Training rows that a model is fitted to."""
 
-WAYS = ((1, 64), (2, 64), (2, 192))
-"""Tokens that are named, counted from the one asked for, and sequences kept for each state; what costs less first."""
+MORE, KEPT = (1, 2), (64, 192)
+"""Tokens that are named, counted from the one asked for, beside as many as the fit named; sequences kept."""
 
 SAME_NATS = 0.002
 """A way that costs more must lose less by this much."""
@@ -38,7 +37,7 @@ class TraceReader(SampledReader):
     calibration rows, whoever holds both chooses it.
 
     Reference:
-        Shannon (1948) for Bayes' rule in a channel; see `infodil.probes.trace_model` for the fit.
+        Shannon (1948) for Bayes' rule in a channel; see `infodil.probes.trace_fit` for the fit.
     """
 
     name = "trace"
@@ -62,8 +61,14 @@ class TraceReader(SampledReader):
         white = whitening(states)
         models = fit_trace((states.double() @ white).float(), labels, self.setting.classes.number, self.setting.seed)
         best, least = None, float("inf")
-        for model, (more, keep) in itertools.product(models, WAYS):
-            found = white, model.deepened(max(model.lag + more, model.depth)), keep
+        ways = [
+            (model.deepened(depth), keep)
+            for model in models
+            for depth in sorted({*(model.lag + more for more in MORE), max(model.lag + max(MORE), model.depth)})
+            for keep in KEPT
+        ]  # what costs less first
+        for model, keep in ways:
+            found = white, model, keep
             loss = torch.nn.functional.nll_loss(self.log_posterior(judged[:JUDGED], *found), truth[:JUDGED].cpu())
             if float(loss) < least - SAME_NATS:
                 best, least = found, float(loss)
