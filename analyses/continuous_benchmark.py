@@ -12,16 +12,16 @@ rescaled, measured once for this comparison and quoted here as they were read. A
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from analyses.cells import run_cells
 from analyses.provenance import write_results
-from infodil.checks import write_whole
 from infodil.estimate import BITS_PER_NAT
 from infodil.mi import estimate
 from infodil.sources import BEYOND_NORMAL, beyond_normal, normal_pair, paired_correlation, student_pair
@@ -93,8 +93,9 @@ def rotated(pair, seed):
     return transform(pair, lambda x: x @ turns[0], lambda y: y @ turns[1])
 
 
-def read(task, seed, config):
+def read(cell, config):
     """One row: one task and seed."""
+    task, seed = cell
     own = NULLS | WIDE
     pair = own[task](config.samples, seed) if task in own else beyond_normal(task, config.samples, seed=seed)
     start = time.perf_counter()
@@ -107,7 +108,7 @@ def read(task, seed, config):
     row |= {"kind": bits.kind, "method": bits.method, "covered": covered}
     row["seconds"] = round(time.perf_counter() - start, 1)
     names = ("ksg", "cca", "infonce", "mine")
-    return row | {f"quoted_{name}_nats": value for name, value in zip(names, QUOTED.get(task, ()), strict=False)}
+    return [row | {f"quoted_{name}_nats": value for name, value in zip(names, QUOTED.get(task, ()), strict=False)}]
 
 
 def main():
@@ -119,20 +120,15 @@ def main():
     options = parser.parse_args()
     config = Config(samples=500, seeds=(0,)) if options.smoke else Config(seeds=tuple(range(options.seeds)))
     for table in options.tables:
-        rows = []
-        for seed in config.seeds:
-            for task in TABLES[table][:: 12 if options.smoke else 1]:
-                record = options.out / f"{task.replace(' ', '_')}-{seed}.json"
-                if options.smoke or not record.exists():
-                    row = read(task, seed, config)
-                    if not options.smoke:
-                        write_whole(record, json.dumps(row))
-                else:
-                    row = json.loads(record.read_text(encoding="utf-8"))
-                rows.append(row)
-                print(f"{task:32s} {seed} {row['truth_nats']:.3f} {row['value_nats']:.3f} {row['method']}", flush=True)
-        if not options.smoke:
+        cells = [(task, seed) for seed in config.seeds for task in TABLES[table][:: 12 if options.smoke else 1]]
+        if options.smoke:
+            rows = [row for cell in cells for row in read(cell, config)]
+        else:
+            names = [f"{task.replace(' ', '_')}-{seed}" for task, seed in cells]
+            rows = run_cells(cells, partial(read, config=config), names, options.out, 1)
             write_results(table, rows, asdict(config) | {"threads": torch.get_num_threads()})
+        for row in rows:
+            print(f"{row['task']:32s} {row['seed']} {row['truth_nats']:.3f} {row['value_nats']:.3f} {row['method']}")
         error = max(abs(row["error_nats"]) for row in rows) * BITS_PER_NAT
         print(f"{table}: at most {error:.3f} bits off, at most {max(row['seconds'] for row in rows)} s")
         if table == "continuous_benchmark":

@@ -117,8 +117,8 @@ def measure(table, config, out, workers):
     write_results(table, rows, asdict(config))
     for precision in config.precisions:
         mine = [row for row in rows if row["precision"] == precision]
-        by_lag = {lag: [row["top1"] for row in mine if row["lag"] == lag] for lag in config.lags}
-        top1 = {lag: sum(values) / len(values) for lag, values in by_lag.items()}
+        read = {lag: [row["top1"] for row in mine if row["lag"] == lag] for lag in config.lags}
+        top1 = {lag: sum(values) / len(values) for lag, values in read.items()}
         measured = max((lag for lag, share in top1.items() if share >= 0.5), default=-1)
         print(
             f"{precision}: least top-1 up to lag 32 {min(top1[lag] for lag in range(33)):.3f}, "
