@@ -339,7 +339,8 @@ def test_the_error_that_readers_are_told_is_the_error(name):
     observer = Observer.of(name, states)
     seen = observer.observe(states, torch.Generator().manual_seed(0))
     error = float((seen.double() - truth).square().mean().sqrt())
-    assert typical_error(observer, states) == pytest.approx(error, rel=0.3)
+    # A processor that multiplies and adds in one step rounds once where two roundings are reckoned with.
+    assert error / 1.3 < typical_error(observer, states) < 1.3 * 2.0**0.5 * error
 
 
 # ---------------------------------------------------------------------------------------------------- controls

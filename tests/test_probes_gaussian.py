@@ -6,7 +6,7 @@ from gaussian_cases import bits_of, codebook, exclusive_or, nothing, plain_class
 from torch.distributions import MultivariateNormal
 
 from infodil.probes import cross_entropy_nats, fit_temperature, make_classes
-from infodil.probes.covariance import coefficients, expand
+from infodil.probes.covariance import coefficients, expand, fit_quadratic
 from infodil.probes.row_sample import RowSample
 
 
@@ -114,6 +114,19 @@ def test_too_little_to_see_breaks_nothing(rows, kind):
     assert reader.quadratic == [None]
     assert reader.temperatures == [0.0] or reader.scores(states, 0).isfinite().all()
     assert len(reader.learning[0].bits) <= 5
+
+
+@pytest.mark.parametrize("rounded", [-1e-7, 0.0, 1e-7])
+def test_a_direction_that_stands_still_adds_no_evidence(rounded):
+    """Its variance, a sum of sums in float32, is zero up to rounding, which may be of either sign."""
+    labels = torch.arange(600) % 2
+    states = torch.stack([2.0 * labels - 1.0, torch.zeros(600)], 1)
+    counts, means = torch.tensor([300.0, 300.0]).double(), torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).double()
+    moments = counts, torch.zeros(2).double(), means, torch.diag(torch.tensor([1.0, rounded]).double())
+    weight = torch.tensor([[-50.0, 50.0], [0.0, 0.0]])  # leaves nothing to be gained
+    held_out = states, labels, states @ weight
+    still = torch.tensor([[0.0], [1.0]])
+    assert fit_quadratic(still, moments, (states, labels), (weight, 1e-6, 1.0), torch.zeros(2), held_out) is None
 
 
 def test_a_sample_is_uniform_whatever_the_chunks():

@@ -158,7 +158,8 @@ def fit_quadratic(
     believed = weight.double().T @ (((1.0 - shrinkage) * within + shrinkage * sphere) @ v)
 
     states, labels = sample
-    farthest = FARTHEST * ((total @ v) * v).sum(0).sqrt()
+    # Along a direction that stands still the sum is rounding, of either sign.
+    farthest = FARTHEST * ((total @ v) * v).sum(0).clamp(min=0.0).sqrt()
     u = (states @ v.float() - (centre @ v).float()).double().clamp(-farthest, farthest)
     sums, sampled = scatter(unbiased(counts)[labels, None] * (u - (means @ v)[labels]), labels, len(counts))
 
