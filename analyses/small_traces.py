@@ -9,7 +9,7 @@ tokens' entropy are never below it, and that an answer takes a minute.
 
     python -m analyses.small_traces --workers 2
 
-About 70 minutes of one core.
+About 90 minutes of one core.
 """
 
 import argparse
