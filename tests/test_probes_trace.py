@@ -165,6 +165,39 @@ def bits_of(labels, states):
     return (entropy - float(torch.nn.functional.cross_entropy(logits, labels[9000:]))) / math.log(2.0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_vectors_that_are_all_alike_say_nothing_of_the_decay():
+    zero, eye = torch.zeros(3, 2).double(), torch.eye(2).double()
+    model = TraceModel(zero[0], zero, 0.5, eye, 2, 0, torch.full((3,), 1 / 3).double())
+    assert model.with_decay(torch.ones(6, 6).double(), torch.zeros(6, 2).double()) is model
+    states = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    assert model.improved(states, None, model.search(states, 9)).code.isfinite().all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("types", [2, 5])
+@pytest.mark.parametrize("kind", ["still", "one dim still", "two points", "one-hot", "heavy tails", "one outlier"])
+def test_states_that_are_no_trace_break_nothing(kind, types):
+    """Labels that have nothing to do with them are not read."""
+    generator = torch.Generator().manual_seed(types)
+    labels, others = torch.randint(types, (2, 3000), generator=generator)
+    noise = torch.randn(3000, 4, generator=generator)
+    states = {
+        "still": torch.zeros(3000, 3),
+        "one dim still": noise * torch.tensor([0.0, 1.0, 1.0, 1.0]),
+        "two points": (torch.arange(3000) % 2)[:, None].float().expand(-1, 4),
+        "one-hot": torch.nn.functional.one_hot(others, types).float(),
+        "heavy tails": noise / torch.randn(3000, 1, generator=generator),
+        "one outlier": torch.cat([noise[1:], torch.full((1, 4), 1e6)]),
+    }[kind]
+    counts, known = torch.bincount(labels), slice(0, 2400)
+    setting = Setting(states.shape[1], 1, make_classes(counts, counts), 2400, torch.device("cpu"), 0)
+    reader = LADDER["trace"](setting)
+    reader.update(states[known], labels[None, known])
+    reader.end_pass(Calibration(states[2400:], labels[None, 2400:]))
+    assert reader.scores(states, 0).isfinite().all() and reader.temperatures[0] < 0.1
+
+
 def test_many_dims_or_types_are_refused():
     setting = Setting(17, 1, make_classes(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
     with pytest.raises(UserError, match="`probes` cannot have 'trace' here: pass states of at most 16 dims and tokens"):

@@ -68,6 +68,8 @@ def fit_trace(
         Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm; Salakhutdinov
         and Roweis (2003), Adaptive overrelaxed bound optimization methods, for the longer steps.
     """
+    if classes < 2 or not states.shape[1]:
+        return []
     order = torch.randperm(len(states), generator=torch.Generator().manual_seed(seed))
     models, differ = by_means(states.double(), labels, classes)
     states, labels = states[order[:ROWS]], labels[order[:ROWS]]

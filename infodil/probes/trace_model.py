@@ -179,7 +179,11 @@ class TraceModel:
 
         def explained(decay: float) -> float:
             fade = decay ** np.arange(self.depth)
-            return float((fade @ met) ** 2 / (fade @ square @ fade))
+            size = float(fade @ square @ fade)
+            return float(fade @ met) ** 2 / size if size > 0.0 else np.inf
+
+        if not explained(self.decay) < np.inf:
+            return self  # all vectors are alike: nothing fades
 
         decay, reach = self.decay, 0.1
         for _ in range(NARROWINGS):
