@@ -5,8 +5,7 @@ only a nonlinear reader reads, traces with noise, slow series that know nothing 
 lower bound must hold truth *above* its low end; with the entropy of the tokens as the upper side, the truth must lie
 between them. One table for tokens (`mi.lower_bound`), one for vectors (`mi.estimate`). It could refute that the
 certified side is never wrong more often than stated, that a null reads zero on series that move slowly, and that
-ignoring documents costs nothing. Some ninety minutes on one core, five of
-them for the vectors.
+ignoring documents costs nothing. Some ninety minutes on one core, five of them for the vectors.
 
     python -m analyses.calibration_states
     python -m analyses.calibration_states --tables calibration_vectors

@@ -147,8 +147,7 @@ def settled(model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Te
 def read_at(model: TraceModel, states: Float[Tensor, "rows dim"], lags: int) -> Iterator[Float[Tensor, "rows classes"]]:
     """Probability of each type at lag 0, 1, and so on, each time with all older tokens as noise."""
     for found, score in model.deepened(lags).searches(states, KEEP_MORE):
-        share = score.softmax(1)
-        yield share.new_zeros(len(states), len(model.code)).scatter_add_(1, found[..., -1], share)
+        yield model.of_types(found[..., -1], score)
 
 
 def told(read: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:

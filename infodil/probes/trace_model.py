@@ -110,9 +110,15 @@ class TraceModel:
         parts = [torch.zeros(0, len(self.code), dtype=torch.float32)]
         for some in states.split(SEARCHED):
             found, score = self.search(some, keep)
-            share = score.softmax(1)
-            parts.append(share.new_zeros(len(some), len(self.code)).scatter_add_(1, found[..., self.lag], share))
+            parts.append(self.of_types(found[..., self.lag], score))
         return torch.cat(parts)
+
+    def of_types(
+        self, tokens: Int[Tensor, "rows sequences"], score: Float[Tensor, "rows sequences"]
+    ) -> Float[Tensor, "rows classes"]:
+        """Probability of each type at one lag, by the sequences of a search that have it there."""
+        share = score.softmax(1)
+        return share.new_zeros(len(share), len(self.code)).scatter_add_(1, tokens, share)
 
     def asked(self, lag: int) -> "TraceModel":
         """The same trace, asked for the token at another lag, and no more tokens named than that needs."""
@@ -180,9 +186,9 @@ class TraceModel:
         def explained(decay: float) -> float:
             fade = decay ** np.arange(self.depth)
             size = float(fade @ square @ fade)
-            return float(fade @ met) ** 2 / size if size > 0.0 else np.inf
+            return float(fade @ met) ** 2 / size if size > 0.0 else 0.0
 
-        if not explained(self.decay) < np.inf:
+        if not explained(self.decay) > 0.0:
             return self  # all vectors are alike: nothing fades
 
         decay, reach = self.decay, 0.1
