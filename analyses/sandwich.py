@@ -30,11 +30,11 @@ from analyses.cells import run_cells
 from analyses.provenance import DATA, write_results
 from analyses.superposition_decoder import Config as Decoder
 from infodil.bounds import exact_posterior, genie_by_lag
+from infodil.channel.information import channel_information
+from infodil.channel.posterior import longest_window
 from infodil.encoders import TraceEncoder
-from infodil.measure.sandwich import noise_of
+from infodil.measure.upper_bounds import noise_of
 from infodil.precision import Observer
-from infodil.probes.channel import longest_window
-from infodil.probes.information import channel_information
 from infodil.sources import iid
 from infodil.traces import weights
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import infodil
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder, load_encoder
-from infodil.probes.superposition_reader import PursuitReader
+from infodil.probes.superposition.probe import PursuitReader
 
 TITLES = r"(?m)^ = [^=].*[^=] = $"
 """Where an article of wikitext begins."""

@@ -28,19 +28,22 @@ _HOME = {
 _MODULES = (
     *(
         "bounds",
+        "channel",
         "checks",
         "cli",
         "corpus",
         "encoders",
         "entropy",
         "estimate",
+        "ladder",
         "lm",
+        "measure",
         "mi",
         "plots",
         "precision",
         "probes",
     ),
-    *("processing", "report", "resampling", "roles", "sources", "testing", "traces"),
+    *("processing", "report", "roles", "sources", "statistics", "testing", "traces"),
 )
 
 __all__ = [

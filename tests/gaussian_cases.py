@@ -5,7 +5,7 @@ import math
 import torch
 
 from infodil.probes import Calibration, Setting, cross_entropy_nats, make_classes
-from infodil.probes.gaussian import GaussianReader
+from infodil.probes.gaussian.probe import GaussianReader
 
 CPU = torch.device("cpu")
 

@@ -16,10 +16,10 @@ from scipy.stats import norm
 from infodil import bounds
 from infodil.bounds.codebook import group_rows
 from infodil.bounds.spectrum import correct
+from infodil.channel.information import channel_information
 from infodil.checks import UserError
 from infodil.estimate import Estimate
 from infodil.precision import Observer
-from infodil.probes.information import channel_information
 from infodil.sources import entropy_bits, iid
 from infodil.traces import ema, weights
 

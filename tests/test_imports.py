@@ -14,10 +14,11 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots"},
-    {"corpus", "estimate", "precision", "resampling", "traces"},
-    {"entropy", "sources"},
-    {"encoders", "lm", "probes", "report"},
-    {"bounds", "mi"},
+    {"estimate", "statistics"},
+    {"corpus", "entropy", "precision", "traces", "channel"},
+    {"encoders", "lm", "probes", "report", "sources"},
+    {"ladder", "bounds"},
+    {"mi"},
     {"measure", "processing", "roles"},
     {"testing"},
     {"cli"},

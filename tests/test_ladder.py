@@ -21,12 +21,12 @@ from infodil.encoders import (
     randomised,
     superposition,
 )
+from infodil.ladder.state_stream import StateStream, control_of, typical_error
+from infodil.ladder.stream_select import cross_picked_low, knows_the_code
 from infodil.measure.controls import ANOTHER
-from infodil.measure.ladder import cross_picked_low, knows_the_code
-from infodil.measure.states import StateStream, control_of, typical_error
 from infodil.precision import Observer
 from infodil.probes import LADDER
-from infodil.probes.reader import FramedReader
+from infodil.probes.probe import FramedReader
 from infodil.report import compare
 from infodil.sources import iid, markov
 

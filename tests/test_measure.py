@@ -10,9 +10,9 @@ from torch import nn
 
 import infodil
 from infodil.encoders import CombinedEncoder, ShiftRegisterEncoder
-from infodil.measure.summary import half_life
-from infodil.measure.sums import Units
-from infodil.measure.targets import Targets, positions
+from infodil.ladder.labels import Targets, positions
+from infodil.measure.accumulators import Units
+from infodil.measure.report_rows import half_life
 from infodil.sources import iid, markov
 
 

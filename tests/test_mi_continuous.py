@@ -14,12 +14,11 @@ from sklearn.feature_selection import mutual_info_classif, mutual_info_regressio
 from infodil.checks import UserError
 from infodil.estimate import BITS_PER_NAT
 from infodil.mi import estimate
-from infodil.mi.elliptical import fit_student_copula, quantiles, uniform_ranks
-from infodil.mi.gaussian import gaussian, information_bias, log_det_bias, normal_scores, pair_information
-from infodil.mi.learned import held_out_terms
-from infodil.mi.neighbours import ksg, mixed_ksg, ross
-from infodil.mi.rows import Rows, read_rows
-from infodil.mi.variates import canonical_variates, radial_features
+from infodil.mi.continuous.canonical_correlation import canonical_variates, radial_features
+from infodil.mi.continuous.density_ratio import held_out_terms
+from infodil.mi.continuous.elliptical import fit_student_copula, quantiles, uniform_ranks
+from infodil.mi.continuous.gaussian import gaussian, information_bias, log_det_bias, normal_scores, pair_information
+from infodil.mi.continuous.neighbours import ksg, mixed_ksg, ross
 from infodil.sources import (
     autoregressive_pair,
     beyond_normal,
@@ -29,6 +28,7 @@ from infodil.sources import (
     uniform_noise,
     zero_inflated_poisson,
 )
+from infodil.statistics.clusters import Rows, read_rows
 
 
 def alone(samples):

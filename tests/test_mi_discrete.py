@@ -13,10 +13,10 @@ from infodil.checks import UserError
 from infodil.entropy import METHODS
 from infodil.estimate import BITS_PER_NAT
 from infodil.mi import discrete_bounds, discrete_information
-from infodil.mi.ceiling import pair_terms_nats
-from infodil.mi.held_out import Predictor, held_out_gains_nats
-from infodil.mi.intervals import _meet, _table_nats, _tilt
-from infodil.mi.joint import count_pairs
+from infodil.mi.discrete.contingency import count_pairs
+from infodil.mi.discrete.held_out import Predictor, held_out_gains_nats
+from infodil.mi.discrete.intervals import _meet, _table_nats, _tilt
+from infodil.mi.discrete.upper_bound import pair_terms_nats
 from infodil.sources import (
     autoregressive_pair,
     copied_pair,

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infodil.checks import UserError
+from infodil.ladder.folds import CALIBRATION_ROWS, hold_out
 from infodil.mi import lower_bound
-from infodil.mi.folds import CALIBRATION_ROWS, hold_out
 from infodil.sources import (
     ema_channel,
     gaussian_codebook,

@@ -24,8 +24,8 @@ from infodil.probes import (
     log_answer,
     make_classes,
 )
-from infodil.probes.gaussian import ClassSums, solutions
-from infodil.probes.linear import LinearReader
+from infodil.probes.gaussian.probe import ClassSums, solutions
+from infodil.probes.neural.linear import LinearReader
 
 CPU = torch.device("cpu")
 
@@ -199,7 +199,7 @@ def test_its_gradient_is_autograds():
 
 @pytest.mark.parametrize("together", [1, 2**30])
 def test_targets_in_one_product_or_several_give_the_same_step(together, monkeypatch):
-    monkeypatch.setattr("infodil.probes.linear.LOGIT_BYTES", together)
+    monkeypatch.setattr("infodil.probes.neural.linear.LOGIT_BYTES", together)
     reader = LinearReader(setting(4, 3, plain_classes(6)))
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(6, (3, 40), generator=generator)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import infodil
+from infodil.channel.beam import further_lags, search
+from infodil.channel.posterior import Channel
 from infodil.encoders import TraceEncoder
-from infodil.probes.beam import further_lags, search
 from infodil.sources import iid
-from infodil.sources.posterior import Channel
 from infodil.traces import weights
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal
 
+from infodil.channel.code import Code
+from infodil.channel.information import channel_information
+from infodil.channel.posterior import Channel, rounding
 from infodil.checks import UserError
 from infodil.probes import Calibration, Reader, Setting, cross_entropy_nats, make_classes
-from infodil.probes.channel import Channel, rounding
-from infodil.probes.decoding import Code
 from infodil.probes.exact import ExactReader, exact
-from infodil.probes.information import channel_information
 from infodil.sources import markov
 from infodil.traces import ema_bank, weights
 

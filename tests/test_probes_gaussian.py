@@ -6,8 +6,8 @@ from gaussian_cases import bits_of, codebook, exclusive_or, nothing, plain_class
 from torch.distributions import MultivariateNormal
 
 from infodil.probes import cross_entropy_nats, fit_temperature, make_classes
-from infodil.probes.covariance import coefficients, expand, fit_quadratic
-from infodil.probes.row_sample import RowSample
+from infodil.probes.gaussian.quadratic_discriminant import coefficients, expand, fit_quadratic
+from infodil.probes.reservoir import RowSample
 
 
 def share_read(source, rows, **options):

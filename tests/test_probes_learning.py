@@ -8,8 +8,8 @@ import torch
 from gaussian_cases import codebook, nothing, read, true_bits
 from scipy.optimize import minimize_scalar
 
-from infodil.probes.gaussian import SHRINKAGES
-from infodil.probes.learning import extrapolate
+from infodil.probes.gaussian.learning_curve import extrapolate
+from infodil.probes.gaussian.probe import SHRINKAGES
 
 
 def curve_of(seed, types=50, dim=16, noise=2.0, rows=6000, **options):

@@ -8,11 +8,11 @@ from torch import nn
 
 from infodil.encoders import TraceEncoder
 from infodil.probes import Calibration, Setting, cross_entropy_nats, fit_temperature, make_classes
-from infodil.probes.classes import MANY_CLASSES, TRAINING_BYTES, most_classes
-from infodil.probes.gaussian import GaussianReader
-from infodil.probes.linear import LinearReader
-from infodil.probes.mlp import MLPReader
-from infodil.probes.softmax import Heads, rate, trust
+from infodil.probes.class_map import MANY_CLASSES, TRAINING_BYTES, most_classes
+from infodil.probes.gaussian.probe import GaussianReader
+from infodil.probes.neural.linear import LinearReader
+from infodil.probes.neural.mlp import MLPReader
+from infodil.probes.neural.softmax import Heads, rate, trust
 from infodil.sources import iid
 
 CPU = torch.device("cpu")
@@ -91,7 +91,7 @@ def test_the_gradients_of_heads_and_inputs_are_autograds(logit_bytes):
 
 def test_in_half_precision_the_gradient_is_autograds_to_a_rounding(monkeypatch):
     # What a GPU does, done here. Logits of size 4 sqrt(6) round to 2^-9 of that, probabilities and inputs likewise.
-    monkeypatch.setattr("infodil.probes.softmax.product_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("infodil.probes.neural.softmax.product_dtype", lambda device: torch.bfloat16)
     heads, inputs, labels = some_heads()
     back = torch.zeros(40, 5)
     heads.slopes(inputs, labels, 2**20, back=back)
@@ -104,7 +104,7 @@ def test_in_half_precision_the_gradient_is_autograds_to_a_rounding(monkeypatch):
 def test_the_ladder_in_half_precision_reads_as_much(monkeypatch):
     train, held, test = noisy_codes(4000), noisy_codes(2000, seed=1), noisy_codes(4000, seed=2)
     losses = [loss_nats(rung, *test) for rung in climb(*train, *held, plain_classes(30))]
-    monkeypatch.setattr("infodil.probes.softmax.product_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("infodil.probes.neural.softmax.product_dtype", lambda device: torch.bfloat16)
     halved = [loss_nats(rung, *test) for rung in climb(*train, *held, plain_classes(30))]
     # A logit of 10 nats is rounded by 0.02, which moves the loss by its square; training goes another way, too.
     assert halved == pytest.approx(losses, abs=0.01)
@@ -219,8 +219,8 @@ def test_training_that_breaks_leaves_the_start(monkeypatch):
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
     below = fit(GaussianReader(setting(20, 2, classes, 2000)), states, labels, *held)
-    monkeypatch.setattr("infodil.probes.linear.PEAK_RATE", float("nan"))
-    monkeypatch.setattr("infodil.probes.mlp.HEAD_RATE", float("nan"))
+    monkeypatch.setattr("infodil.probes.neural.linear.PEAK_RATE", float("nan"))
+    monkeypatch.setattr("infodil.probes.neural.mlp.HEAD_RATE", float("nan"))
     for rung in (LinearReader, MLPReader):
         reader = fit(rung(setting(20, 2, classes, 2000), below), states, labels, *held)
         assert loss_nats(reader, *held) == pytest.approx(loss_nats(below, *held), abs=1e-4)

@@ -11,8 +11,8 @@ from infodil import recoverability
 from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
 from infodil.probes import LADDER, Calibration, Setting
-from infodil.probes.metric import learn_metric
-from infodil.probes.neighbours import corrected, count_votes
+from infodil.probes.neighbours.components import learn_metric
+from infodil.probes.neighbours.probe import corrected, count_votes
 from infodil.sources import iid
 
 

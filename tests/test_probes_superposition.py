@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import orthogonal_mp
 
+from infodil.channel.posterior import Channel
 from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
 from infodil.encoders.trace import random_embedding
 from infodil.probes import pursuit
-from infodil.probes.assignment import SETTLED, SOFT_SHARE
-from infodil.probes.channel import Channel
 from infodil.probes.regression import estimate_code
-from infodil.probes.subsets import matching_subsets
-from infodil.probes.superposition import DOUBT
-from infodil.probes.support import Dictionary, find_support
-from infodil.probes.tails import STRAY, STRAY_ERRORS, tail_of
+from infodil.probes.superposition.decoder import DOUBT
+from infodil.probes.superposition.deep_lags import STRAY, STRAY_ERRORS, tail_of
+from infodil.probes.superposition.lag_assignment import SETTLED, SOFT_SHARE
+from infodil.probes.superposition.matching_pursuit import Dictionary, find_support
+from infodil.probes.superposition.subset_sums import matching_subsets
 from infodil.sources import iid
 from infodil.traces import weights
 

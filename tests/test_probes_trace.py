@@ -10,11 +10,11 @@ from infodil.checks import UserError
 from infodil.mi import lower_bound
 from infodil.probes import LADDER, Setting, make_classes
 from infodil.probes.exact import exact
-from infodil.probes.frame import whitening
-from infodil.probes.reader import Calibration
-from infodil.probes.trace_beginnings import by_means
-from infodil.probes.trace_fit import KEEP, fit_trace, named, settled, unlabelled
-from infodil.probes.trace_model import TraceModel, likelihood
+from infodil.probes.probe import Calibration
+from infodil.probes.standardizer import whitening
+from infodil.probes.trace.em import KEEP, fit_trace, named, settled, unlabelled
+from infodil.probes.trace.initialisation import by_means
+from infodil.probes.trace.model import TraceModel, likelihood
 from infodil.sources import ema_channel, xor_code
 from infodil.traces import weights
 

@@ -11,7 +11,7 @@ from infodil.corpus import load_corpus
 from infodil.estimate import Estimate
 from infodil.lm import PREDICTORS, LanguageModel, LanguageModelConfig, TextLoss
 from infodil.processing import ablate_predictor, ablation, compare_losses, decompose_gap
-from infodil.processing.readers import StateReader, TracePredictor, keep_better
+from infodil.processing.frozen_heads import StateReader, TracePredictor, keep_better
 
 # Differences
 

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import t as student
 
 from infodil.checks import UserError
-from infodil.resampling import (
+from infodil.statistics.resampling import (
     FEWEST_BLOCKS,
     correlation_length,
     interval,

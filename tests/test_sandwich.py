@@ -10,13 +10,13 @@ import torch
 
 import infodil
 from infodil.bounds import exact_posterior
+from infodil.channel.information import channel_information
+from infodil.channel.posterior import longest_window
 from infodil.checks import UserError
 from infodil.encoders import ShiftRegisterEncoder, TraceEncoder
-from infodil.measure.sandwich import noise_of
+from infodil.measure.upper_bounds import noise_of
 from infodil.plots import recoverability_curves
 from infodil.precision import Observer
-from infodil.probes.channel import longest_window
-from infodil.probes.information import channel_information
 from infodil.report.sentences import upper_sentences
 from infodil.sources import iid, markov
 from infodil.traces import weights

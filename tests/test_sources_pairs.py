@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
+from infodil.channel.posterior import Channel
 from infodil.checks import UserError
 from infodil.sources import (
     Pair,
@@ -29,7 +30,6 @@ from infodil.sources import (
     zipf,
 )
 from infodil.sources.ema import GAUSSIAN
-from infodil.sources.posterior import Channel
 from infodil.traces import weights
 
 

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
 from infodil.probes import LADDER, Calibration, Setting, cross_entropy_nats, make_classes
-from infodil.probes.frame import Frame
+from infodil.probes.standardizer import Frame
 from infodil.sources import iid
 
 

@@ -32,8 +32,8 @@ from sklearn.linear_model import LogisticRegression
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
 from infodil.probes import LADDER, Calibration, Setting, cross_entropy_nats, make_classes
-from infodil.probes.frame import Frame
-from infodil.probes.softmax import product_dtype
+from infodil.probes.neural.softmax import product_dtype
+from infodil.probes.standardizer import Frame
 from infodil.sources import iid
 
 DEFAULT_ITERATIONS = 100

@@ -20,7 +20,7 @@ from infodil.bounds.arguments import (
 from infodil.bounds.spectrum import Corrected, correct
 from infodil.checks import UserError
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.resampling import number_groups
+from infodil.statistics.resampling import number_groups
 
 SHAPING_NATS = 0.5 * math.log(2.0 * math.pi * math.e / 12.0)
 """What uniform noise hides less than Gaussian noise of the same variance, for each number: a quarter of a bit."""

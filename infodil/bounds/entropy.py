@@ -13,7 +13,7 @@ from torch import Tensor
 from infodil.bounds.arguments import check_confidence, mean_variance, reaches
 from infodil.checks import UserError, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.resampling import number_groups
+from infodil.statistics.resampling import number_groups
 
 FOLDS = 10
 FEWEST_TOKENS = 16

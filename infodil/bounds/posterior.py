@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infodil.channel.arguments import Transition
+from infodil.channel.information import channel_information
+from infodil.channel.posterior import Channel
 from infodil.checks import UserError
 from infodil.estimate import Estimate
-from infodil.probes.channel import Channel
-from infodil.probes.exact import Transition
-from infodil.probes.information import channel_information
 
 
 def exact_posterior(
@@ -37,7 +37,7 @@ def exact_posterior(
     .. math:: I(X_k; H) \le I(X_k; H \mid X_{older})
 
     for independent tokens, and the channel of the newest ones is enumerated: kind `upper bound`, never above the
-    genie's, which reveals all others. See `infodil.probes.information.channel_information`, which is asked.
+    genie's, which reveals all others. See `infodil.channel.information.channel_information`, which is asked.
 
     Args:
         embedding: One vector a type.

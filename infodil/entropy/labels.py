@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.resampling import MOST_UNITS, number_groups, number_labels
+from infodil.statistics.resampling import MOST_UNITS, number_groups, number_labels
 
 Labels = np.ndarray | Tensor | list | tuple
 Codes = Int64[np.ndarray, "samples"]

@@ -19,7 +19,7 @@ from infodil.entropy.bounds import (
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
 from infodil.entropy.labels import Labels, codes_of, design_effect, units_of
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.resampling import mean_reach
+from infodil.statistics.resampling import mean_reach
 
 
 def entropy(

@@ -22,11 +22,9 @@ import torch
 from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
 from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
+from infodil.ladder.select import AUTO
 from infodil.precision import check_precision
 from infodil.probes import LADDER
-
-AUTO = "auto"
-"""In place of rungs: climb as long as it pays."""
 
 FEWEST_TEST_TOKENS = 32
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from infodil.checks import UserError
 from infodil.encoders import Encoder, randomised, self_test
-from infodil.measure.fitting import Fitted
-from infodil.measure.ladder import Climbed
+from infodil.ladder.fit import Fitted
+from infodil.ladder.stream_select import Climbed
 
 ANOTHER = 0x5EED
 """Added to the seed, so that a model made here with random weights is not compared with itself."""

@@ -12,11 +12,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.corpus import Split
-from infodil.measure.fitting import Fitted, as_classes, labels_of
-from infodil.measure.ladder import Climbed
-from infodil.measure.states import StateStream
-from infodil.measure.sums import Sums, Units
-from infodil.measure.targets import Targets
+from infodil.ladder.fit import Fitted, as_classes, labels_of
+from infodil.ladder.labels import Targets
+from infodil.ladder.state_stream import StateStream
+from infodil.ladder.stream_select import Climbed
+from infodil.measure.accumulators import Sums, Units
 from infodil.probes import BackwardNgram, Classes, answer_logits, log_answer, with_doubt
 
 LOGITS = 2**22

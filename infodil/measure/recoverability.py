@@ -12,6 +12,11 @@ import torch
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokens
 from infodil.encoders import BUILT_IN, Encoder, choose_sites, fingerprint, load_encoder, self_test
+from infodil.ladder.fit import CURVED, Fitting, fit_context, pick_calibration
+from infodil.ladder.labels import Targets, positions
+from infodil.ladder.state_stream import StateStream, open_store
+from infodil.ladder.stream_select import climb
+from infodil.measure.accumulators import Units
 from infodil.measure.arguments import (
     AUTO,
     check_cache,
@@ -26,15 +31,10 @@ from infodil.measure.arguments import (
 )
 from infodil.measure.controls import learning_curves, random_encoder
 from infodil.measure.evaluation import read_test_split
-from infodil.measure.fitting import CURVED, Fitting, fit_context, pick_calibration
-from infodil.measure.ladder import climb
-from infodil.measure.passage import read_passage
 from infodil.measure.provenance import describe, provenance, warn
-from infodil.measure.sandwich import bound_sites, whole_state, with_upper_bounds
-from infodil.measure.states import StateStream, open_store
-from infodil.measure.summary import make_rows
-from infodil.measure.sums import Units
-from infodil.measure.targets import Targets, positions
+from infodil.measure.report_rows import make_rows
+from infodil.measure.text_view import read_passage
+from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
 from infodil.probes import make_classes, most_classes
 from infodil.report import RecoverabilityReport
 

@@ -13,17 +13,17 @@ from torch import Tensor
 
 from infodil.checks import check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.mi.choosing import LOW_DIMS, choose, neighbour_coordinates
-from infodil.mi.contrastive import CONTRASTIVE, contrastive
-from infodil.mi.discrete import discrete_information
-from infodil.mi.elliptical import student_copula
-from infodil.mi.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
-from infodil.mi.learned import learned
-from infodil.mi.neighbours import ksg, mixed_ksg, ross
-from infodil.mi.rows import Rows, read_rows
-from infodil.mi.tokens import lower_bound
-from infodil.mi.variables import Variable, read_pair
-from infodil.resampling import number_groups
+from infodil.ladder.cross_fit import lower_bound
+from infodil.mi.continuous.choosing import LOW_DIMS, choose, neighbour_coordinates
+from infodil.mi.continuous.contrastive import CONTRASTIVE, contrastive
+from infodil.mi.continuous.density_ratio import learned
+from infodil.mi.continuous.elliptical import student_copula
+from infodil.mi.continuous.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
+from infodil.mi.continuous.neighbours import ksg, mixed_ksg, ross
+from infodil.mi.continuous.variables import Variable, read_pair
+from infodil.mi.discrete.estimate import discrete_information
+from infodil.statistics.clusters import Rows, read_rows
+from infodil.statistics.resampling import number_groups
 
 Reader = Callable[[Variable, Variable, Rows, int], Reading]
 
@@ -84,7 +84,7 @@ def estimate(
     | | `"infonce"`, `"mine"`, `"nwj"`, `"smile"` | neural bounds | comparison only |
     | labels and vectors | `"ross"` | nearest neighbours | up to about three columns, many rows a label |
     | | `"tokens"` | `lower_bound` | any; a lower bound |
-    | both labels | see `infodil.mi.discrete` | | |
+    | both labels | see `infodil.mi.discrete.estimate` | | |
 
     `"auto"` takes for two vectors: up to three columns in all `"ksg"`, or `"mixed-ksg"` where a column has atoms. For
     more, the columns are whitened first if that lets a copula read more on rows held out. Then the Gaussian copula,

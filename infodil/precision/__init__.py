@@ -8,7 +8,7 @@ further than the mean error says (`weighted_sigma`).
 """
 
 from infodil.precision.formats import PRECISIONS, check_precision, detect
-from infodil.precision.observer import Observer, noise_generator
-from infodil.precision.reach import horizon, weighted_sigma
+from infodil.precision.horizons import horizon, weighted_sigma
+from infodil.precision.quantizer import Observer, noise_generator
 
 __all__ = ["PRECISIONS", "Observer", "check_precision", "detect", "horizon", "noise_generator", "weighted_sigma"]

@@ -20,16 +20,15 @@ __all__ = [
     "with_doubt",
 ]
 
-from infodil.probes.classes import Classes, make_classes, most_classes
-from infodil.probes.context import BackwardNgram
+from infodil.probes.backward_ngram import BackwardNgram
+from infodil.probes.class_map import Classes, make_classes, most_classes
 from infodil.probes.exact import ExactReader
-from infodil.probes.frame import Frame
-from infodil.probes.gaussian import GaussianReader
-from infodil.probes.linear import LinearReader
-from infodil.probes.mlp import MLPReader
-from infodil.probes.neighbours import NeighboursReader
+from infodil.probes.gaussian.probe import GaussianReader
+from infodil.probes.neighbours.probe import NeighboursReader
+from infodil.probes.neural.linear import LinearReader
+from infodil.probes.neural.mlp import MLPReader
 from infodil.probes.prior import PriorReader
-from infodil.probes.reader import (
+from infodil.probes.probe import (
     Calibration,
     Reader,
     Setting,
@@ -41,9 +40,10 @@ from infodil.probes.reader import (
     with_doubt,
 )
 from infodil.probes.regression import estimate_code
-from infodil.probes.superposition import pursuit
-from infodil.probes.superposition_reader import PursuitReader
-from infodil.probes.trace_reader import TraceReader
+from infodil.probes.standardizer import Frame
+from infodil.probes.superposition.decoder import pursuit
+from infodil.probes.superposition.probe import PursuitReader
+from infodil.probes.trace.probe import TraceReader
 
 LADDER: dict[str, type] = {
     reader.name: reader

@@ -1,29 +1,26 @@
 """The ground-truth rung: every token's posterior by enumeration, for small vocabularies and short memories."""
 
-__all__ = ["ExactReader", "check_lags", "check_sigma", "exact"]
+__all__ = ["ExactReader", "exact"]
 
 import math
-import operator
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.probes.beam import further_lags, search
-from infodil.probes.decoding import Decoding
-from infodil.probes.reader import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
-from infodil.sources.posterior import Channel, longest_window, rounding
+from infodil.channel.arguments import Transition, check_lags, check_sigma
+from infodil.channel.beam import further_lags, search
+from infodil.channel.code import Decoding
+from infodil.channel.posterior import Channel, longest_window, rounding
+from infodil.checks import UserError
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
 
 READER_SEQUENCES = 2**14
 """Sequences enumerated for each of the many states of a split."""
 
 LEAST_EVIDENCE_NATS = -1e8
 """Evidence below this, against the likeliest class, is cut: its square must stay finite in float32."""
-
-Transition = Float[Tensor, "vocabulary vocabulary"] | np.ndarray | Sequence[Sequence[float]]
 
 
 @torch.no_grad()
@@ -109,7 +106,7 @@ class ExactReader:
     """Bayes' rule for a known code, with the unigram prior for every token and older tokens taken as Gaussian noise.
 
     Tokens older than can be enumerated, where they still weigh against the noise, are searched for after the likeliest
-    sequences of the newer ones (`infodil.probes.beam`); each target's answer is that of whichever, with the search or
+    sequences of the newer ones (`infodil.channel.beam`); each target's answer is that of whichever, with the search or
     without, does better on the calibration rows.
 
     Nothing is learned but how far the evidence is trusted. A state is not told its position: how many tokens lie behind
@@ -237,21 +234,6 @@ def channel_of(setting: Setting) -> Channel:
         most=READER_SEQUENCES,
         device=setting.device,
     )
-
-
-def check_lags(lags: Sequence[int]) -> tuple[int, ...]:
-    """The lags as whole numbers; raise `UserError` where one is not, or there is none."""
-    check_not_empty("lags", lags, "pass at least one lag, such as lags=range(8)")
-    lags = tuple(operator.index(lag) if hasattr(lag, "__index__") else lag for lag in lags)
-    for lag in lags:
-        check_whole("lags", lag, 0, "pass steps back, 0 for the newest token")
-    return lags
-
-
-def check_sigma(sigma: float) -> None:
-    """Raise `UserError` unless this is a standard deviation."""
-    if not 0 <= sigma < math.inf:
-        raise UserError(f"`sigma` must be finite and at least 0, got {sigma}: pass the noise's standard deviation.")
 
 
 def check_states(states: Tensor, embedding: Tensor, weights: Tensor) -> None:

@@ -5,7 +5,7 @@ __all__ = ["PriorReader"]
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.reader import Calibration, FramedReader, Setting
+from infodil.probes.probe import Calibration, FramedReader, Setting
 
 
 class PriorReader(FramedReader):

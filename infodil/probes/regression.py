@@ -12,8 +12,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from infodil.channel.code import Code
 from infodil.checks import UserError, check_whole
-from infodil.probes.decoding import Code
 
 ROUNDS = 40
 CONVERGED = 1e-10

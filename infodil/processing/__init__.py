@@ -13,6 +13,6 @@ __all__ = [
 ]
 
 from infodil.processing.ablation import PredictorAblation, ablate_predictor
-from infodil.processing.chain import ChainCheck, Link, check_chain
-from infodil.processing.differences import LossDifference, compare_losses
-from infodil.processing.gap import GapDecomposition, decompose_gap
+from infodil.processing.data_processing import ChainCheck, Link, check_chain
+from infodil.processing.loss_gap import GapDecomposition, decompose_gap
+from infodil.processing.paired_losses import LossDifference, compare_losses

@@ -24,9 +24,9 @@ from infodil.lm import (
     score_text,
     train_language_model,
 )
-from infodil.processing.differences import LossDifference, compare_losses
+from infodil.processing.frozen_heads import TracePredictor
 from infodil.processing.pages import ablation_page
-from infodil.processing.readers import TracePredictor
+from infodil.processing.paired_losses import LossDifference, compare_losses
 
 WAYS = {"end to end": "the whole model is trained with it", "frozen traces": "it alone reads traces of a trained model"}
 

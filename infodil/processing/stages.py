@@ -13,8 +13,8 @@ from torch import Tensor
 
 from infodil.bounds import entropy
 from infodil.estimate import Estimate
+from infodil.ladder.folds import HeldOut
 from infodil.mi import discrete_bounds
-from infodil.mi.folds import HeldOut
 
 PARTS = 10
 """Parts of the rows left out in turn."""

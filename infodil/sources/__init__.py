@@ -40,6 +40,7 @@ __all__ = [
     "zipf",
 ]
 
+from infodil.channel.probabilities import entropy_bits, zipf
 from infodil.sources.benchmark import BEYOND_NORMAL, beyond_normal
 from infodil.sources.codes import gaussian_codebook, variance_code, xor_code
 from infodil.sources.continuous import (
@@ -64,6 +65,5 @@ from infodil.sources.margins import (
     wiggly_y,
 )
 from infodil.sources.pairs import Pair, Recall
-from infodil.sources.probabilities import entropy_bits, zipf
 from infodil.sources.series import autoregressive_pair, unrelated_series
 from infodil.sources.tokens import IID, Markov, iid, markov

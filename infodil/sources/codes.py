@@ -11,11 +11,11 @@ from jaxtyping import Float
 from scipy.special import gammaln
 from torch import Tensor
 
+from infodil.channel.draws import information_bits_drawn
+from infodil.channel.posterior import Channel
+from infodil.channel.probabilities import Prior, probabilities_of
 from infodil.checks import UserError, check_whole
-from infodil.sources.draws import information_bits_drawn
 from infodil.sources.pairs import Pair, separate
-from infodil.sources.posterior import Channel
-from infodil.sources.probabilities import Prior, probabilities_of
 from infodil.sources.quadrature import scalar_information_bits
 
 

@@ -8,9 +8,9 @@ from jaxtyping import Float, Float64
 from scipy.sparse import coo_array
 from torch import Tensor
 
+from infodil.channel.probabilities import zipf
 from infodil.checks import UserError, check_between, check_whole
 from infodil.sources.pairs import Pair, separate
-from infodil.sources.probabilities import zipf
 
 Table = Float[np.ndarray, "rows columns"] | Float[Tensor, "rows columns"] | list
 

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infodil.channel.draws import information_bits_drawn
+from infodil.channel.posterior import Channel, longest_window, token_law
+from infodil.channel.probabilities import Prior, probabilities_of
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.sources.draws import information_bits_drawn
 from infodil.sources.pairs import Recall
-from infodil.sources.posterior import Channel, longest_window, token_law
-from infodil.sources.probabilities import Prior, probabilities_of
 from infodil.sources.quadrature import scalar_information_bits
 from infodil.sources.tokens import IID, Markov, markov
 from infodil.traces import ema_bank, weights
@@ -57,7 +57,7 @@ def ema_channel(
 
     Every state has the whole memory of its trace behind it. For one number a state (one dimension, one alpha) the truth
     is an integral, exact to rounding. Otherwise it is a Monte Carlo mean over `truth_samples` states of the posterior,
-    by enumeration of the newest tokens (`infodil.sources.posterior.Channel`); those older, whose standard deviation
+    by enumeration of the newest tokens (`infodil.channel.posterior.Channel`); those older, whose standard deviation
     must be below half of sigma, enter as Gaussian noise, which moves the truth by less than 0.003 bits.
 
     Args:

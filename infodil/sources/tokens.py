@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from infodil.channel.markov_chain import draw_chain, normalized_transition, stationary_distribution
+from infodil.channel.probabilities import entropy_bits, zipf
 from infodil.checks import UserError, check_one_of, check_whole
 from infodil.sources.pairs import Pair
-from infodil.sources.probabilities import entropy_bits, zipf
 
 __all__ = ["iid", "markov", "IID", "Markov"]
 
@@ -211,17 +212,9 @@ def markov(
         matrix = rng.dirichlet(np.full(vocabulary, concentration), size=vocabulary)
     else:
         matrix = np.asarray(transition, dtype=np.float64)
-    _check_rows(matrix)
-    matrix = matrix / matrix.sum(axis=1, keepdims=True)
-    stationary = _stationary(matrix)
-
-    # One step for all documents at once: where a uniform draw falls among the cumulative probabilities.
-    draws = rng.random((tokens, documents))
-    drawn = np.empty((documents, tokens), dtype=np.int64)
-    drawn[:, 0] = _pick(np.cumsum(stationary)[None], draws[0])
-    steps = np.cumsum(matrix, axis=1)
-    for t in range(1, tokens):
-        drawn[:, t] = _pick(steps[drawn[:, t - 1]], draws[t])
+    matrix = normalized_transition(matrix)
+    stationary = stationary_distribution(matrix)
+    drawn = draw_chain(matrix, stationary, documents, tokens, rng)
     return Markov(torch.from_numpy(drawn), matrix, stationary)
 
 
@@ -233,36 +226,7 @@ def _lagged(tokens: Int64[Tensor, "documents tokens"], lag: int, truth_bits: flo
     return Pair(tokens[:, : length - lag].flatten(), tokens[:, lag:].flatten(), groups, truth_bits)
 
 
-def _pick(cumulative: Float64[np.ndarray, "rows vocab"], draws: Float64[np.ndarray, "documents"]) -> np.ndarray:
-    # The last sum may fall short of 1 by rounding: a draw above it is the last token, not one past the vocabulary.
-    return np.minimum((draws[:, None] >= cumulative).sum(axis=1), cumulative.shape[1] - 1)
-
-
 def _check_counts(*, vocabulary: int, documents: int, tokens: int, seed: int) -> None:
     for name, value in {"vocabulary": vocabulary, "documents": documents, "tokens": tokens}.items():
         check_whole(name, value, 1, "pass 1 or more")
     check_whole("seed", seed, 0, "pass 0 or more")
-
-
-def _check_rows(matrix: np.ndarray) -> None:
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
-        raise UserError(f"`transition` must be square, got shape {matrix.shape}: pass one row and one column a token.")
-    bad = ~((matrix >= 0).all(axis=1) & (np.abs(matrix.sum(axis=1) - 1) < 1e-6))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(
-            f"`transition` row {row} is not a probability distribution: pass non-negative numbers whose sum is 1."
-        )
-
-
-def _stationary(matrix: Float64[np.ndarray, "vocab vocab"]) -> Float64[np.ndarray, "vocab"]:
-    """The solution of mu P = mu with sum 1, by least squares on both conditions."""
-    size = len(matrix)
-    conditions = np.vstack([matrix.T - np.eye(size), np.ones((1, size))])
-    answer, _, rank, _ = np.linalg.lstsq(conditions, np.eye(size + 1)[size], rcond=1e-12)
-    if rank < size:
-        raise UserError(
-            "`transition` has more than one stationary distribution: let every token be reached from every other."
-        )
-    answer = np.maximum(answer, 0.0)
-    return answer / answer.sum()

@@ -1,0 +1,1 @@
+"""The linear superposition channel: states that are noisy sums of token vectors, their posterior and information."""

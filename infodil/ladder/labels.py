@@ -1,0 +1,69 @@
+"""What is asked of a state: the token at each lag, and for the control a token of another document."""
+
+__all__ = ["Targets", "positions"]
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from infodil.corpus import Split
+from infodil.probes.backward_ngram import LONGEST
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The labels of one split: target 0 is the shuffled control, target 1 + i is lag i, in ascending order.
+
+    The documents of a split stand in random order, so turning the whole stream by about half gives every position a
+    token of another document and keeps how tokens follow each other: whole documents are permuted, never tokens.
+    """
+
+    split: Split
+    lags: tuple[int, ...]
+    turn: int
+
+    @classmethod
+    def of(cls, split: Split, lags: tuple[int, ...], generator: np.random.Generator) -> "Targets":
+        """Targets with a turn drawn between a quarter and three quarters of the stream."""
+        tokens = len(split.tokens)
+        return cls(split, lags, int(generator.integers(tokens // 4, max(tokens // 4 + 1, 3 * tokens // 4))))
+
+    @property
+    def number(self) -> int:
+        """How many targets, the control included."""
+        return 1 + len(self.lags)
+
+    def types(self, index: Int[ndarray, "rows"], position: Int[ndarray, "rows"]) -> Int[ndarray, "targets rows"]:
+        """The type asked for at each position, -1 where fewer than `lag` tokens come before it."""
+        tokens = self.split.tokens
+        labels = np.full((self.number, len(index)), -1, dtype=np.int64)
+        labels[0] = tokens[(index + self.turn) % len(tokens)]
+        for target, lag in enumerate(self.lags, start=1):
+            there = position >= lag
+            labels[target, there] = tokens[index[there] - lag]
+        return labels
+
+    def following(self, index: Int[ndarray, "rows"], lag: int) -> Int[ndarray, "rows length"]:
+        """The types after the hidden token, nearest first, up to three and never past the state's own position."""
+        length = min(lag, LONGEST)
+        return self.split.tokens[index[:, None] - lag + np.arange(1, length + 1)].astype(np.int64)
+
+    def counts(self, vocabulary: int) -> Int[ndarray, "targets vocabulary"]:
+        """How often each type is asked for, over the whole split."""
+        counts = np.zeros((self.number, vocabulary), dtype=np.int64)
+        counts[0] = np.bincount(self.split.tokens, minlength=vocabulary)
+        left = self.left()
+        for target, lag in enumerate(self.lags, start=1):
+            counts[target] = np.bincount(self.split.tokens[left >= lag], minlength=vocabulary)
+        return counts
+
+    def left(self) -> Int[ndarray, "tokens"]:
+        """How many tokens of the same sequence follow each token."""
+        return np.repeat(self.split.lengths, self.split.lengths) - 1 - positions(self.split)
+
+
+def positions(split: Split) -> Int[ndarray, "tokens"]:
+    """How many tokens of the same sequence come before each token; sequences lie end to end."""
+    return (np.arange(len(split.tokens)) - np.repeat(split.starts, split.lengths)).astype(np.int32)

@@ -1,0 +1,196 @@
+"""Climb the ladder of readers: which rungs are fitted, which one answers for which, and when to stop."""
+
+__all__ = ["Climbed", "climb"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from infodil.checks import UserError
+from infodil.ladder.fit import CURVED, Fitted, Fitting
+from infodil.ladder.select import AUTO
+from infodil.probes import LADDER
+from infodil.statistics.resampling import correlation_length, interval, merge_cells, resample_weights
+
+REPLICATES = 1000
+MUCH = 1e6
+"""Nats that stand for a gain that is not finite."""
+
+FLOOR = "prior"
+SAME_FAMILY = ("linear",)
+"""Rungs of the family of the one below, affine like it: one of them that adds nothing does not end the climb."""
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """All that was fitted."""
+
+    fitted: dict[str, dict[str, Fitted]]
+    """`fitted[site][probe]`, weakest first; also rungs that are not reported but that stronger ones rest on."""
+    probes: tuple[str, ...]
+    """The rungs to report, weakest first."""
+    control: dict[str, Fitted]
+    """The Gaussian reader of the sites with random weights, under the names of `control_of`."""
+    answers: dict[str, dict[str, list[str]]]
+    """`answers[site][probe][target]`: the rung whose evidence is used, the probe itself or a weaker one.
+
+    A stronger family contains the weaker ones, so that where a weaker rung does better on the calibration rows, the
+    stronger rung's fit has failed, and the stronger family's best known member is the weaker rung.
+    """
+
+    def entries(self) -> list[tuple[str, str]]:
+        """Site and probe of what is reported."""
+        return [(site, probe) for site, rungs in self.fitted.items() for probe in self.probes if probe in rungs]
+
+    def nats(self, site: str, probe: str) -> list[float]:
+        """Calibration loss of each target under the rung that answers, over the rows that every rung has read, nats."""
+        rungs, answering = self.fitted[site], self.answers[site][probe]
+        losses = {rung: losses_on(rungs[rung], read_by_all(rungs)) for rung in set(answering)}
+        return [losses[rung][target] for target, rung in enumerate(answering)]
+
+    def strongest(self, site: str) -> str:
+        """The reported probe with the least calibration cross-entropy over all lags: the one the text view shows.
+
+        A reader too slow to read a whole split is too slow for a passage; one that reads all is shown where there is.
+        """
+        probes = [probe for probe in self.probes if probe in self.fitted[site]]
+        quick = [probe for probe in probes if getattr(self.fitted[site][probe].reader, "most_rows", None) is None]
+        probes = quick or probes
+        return min(probes, key=lambda probe: sum(self.nats(site, probe)[1:]))
+
+
+def climb(
+    fitting: Fitting, asked: str | Sequence[str], units: Int[ndarray, "rows"], documents: bool, confidence: float
+) -> Climbed:
+    """Fit the rungs that were asked for and those that they rest on; with `auto` as many as add something.
+
+    A trained rung starts from the one below it. Rungs that know the code rest on none, and are tried wherever they
+    apply.
+
+    Args:
+        fitting: What fitting needs.
+        asked: Rungs by name, or `auto`.
+        units: The document, or the cell of a long text, that each calibration row is from.
+        documents: Whether the units are documents.
+        confidence: Of the interval beyond which a rung must add something.
+
+    Raises:
+        UserError: A rung that was asked for by name applies to none of the sites.
+    """
+    fitted: dict[str, dict[str, Fitted]] = {site: {} for site in fitting.sites}
+    control: dict[str, Fitted] = {}
+    weaker: dict[str, Fitted] = {}
+    done = False
+    planned = list(LADDER) if asked == AUTO else needed(asked)
+    places = {probe: fitting.where(probe) for probe in planned}
+    if asked != AUTO:
+        check_places(fitting, asked, places)
+    for probe in planned:
+        trained = not knows_the_code(probe)
+        if not places[probe] or (done and trained):
+            continue
+        also = fitting.control_sites if probe == CURVED else []
+        found = fitting.fit(probe, [*places[probe], *also], weaker)
+        control |= {site: found.pop(site) for site in also}
+        if asked == AUTO and trained and probe != FLOOR and probe not in SAME_FAMILY:
+            done = not any(
+                adds(list(fitted[site].values()), found[site], units, documents, confidence, fitting.seed)
+                for site in found
+            )
+        for site, fit in found.items():
+            fitted[site][probe] = fit
+        weaker = weaker | found if trained else weaker
+    if fitting.control_sites and not control:
+        control = fitting.fit(CURVED, fitting.control_sites, {})
+    climbed = [probe for probe in planned if any(probe in rungs for rungs in fitted.values())]
+    answers = {site: answering(rungs) for site, rungs in fitted.items()}
+    return Climbed(fitted, tuple(climbed if asked == AUTO else asked), control, answers)
+
+
+def knows_the_code(probe: str) -> bool:
+    """Whether a rung reads a known code, and so rests on no weaker rung."""
+    return getattr(LADDER[probe], "knows_the_code", False)
+
+
+def needed(asked: Sequence[str]) -> list[str]:
+    """The rungs asked for and the trained ones below the strongest trained one of them."""
+    ladder = list(LADDER)
+    top = max((ladder.index(probe) for probe in asked if not knows_the_code(probe)), default=-1)
+    return [p for place, p in enumerate(ladder) if p in asked or (place <= top and not knows_the_code(p))]
+
+
+def check_places(fitting: Fitting, asked: Sequence[str], places: Mapping[str, list[str]]) -> None:
+    """Raise `UserError` where a rung applies to no site, in the rung's own words."""
+    for probe in asked:
+        if not places[probe]:
+            fitting.make(probe, fitting.sites[0], None)
+            raise UserError(f"`probes` has {probe!r}, which applies to none of the sites: leave it out.")
+
+
+def answering(rungs: Mapping[str, Fitted]) -> dict[str, list[str]]:
+    """For each rung and target, the rung of least calibration cross-entropy among itself and the weaker ones."""
+    answers: dict[str, list[str]] = {}
+    best: list[str] = []
+    losses = {probe: losses_on(fit, read_by_all(rungs)) for probe, fit in rungs.items()}
+    for probe in rungs:
+        best = [
+            weak if losses[weak][target] < losses[probe][target] else probe
+            for target, weak in enumerate(best or [probe] * len(losses[probe]))
+        ]
+        answers[probe] = best
+    return answers
+
+
+def read_by_all(rungs: Mapping[str, Fitted]) -> Bool[Tensor, "rows"]:
+    """The calibration rows that every rung of a site has read: rungs are compared on the same rows."""
+    return torch.stack([fit.read for fit in rungs.values()]).all(0)
+
+
+def losses_on(fit: Fitted, rows: Bool[Tensor, "rows"]) -> list[float]:
+    """For each target, the loss summed over some calibration rows, nats; infinite if it is not a number."""
+    nats = -fit.calibration_log[:, rows].double().sum(1)
+    return torch.where(nats.isnan(), torch.inf, nats).tolist()
+
+
+def adds(
+    weaker: Sequence[Fitted], fit: Fitted, units: Int[ndarray, "rows"], documents: bool, confidence: float, seed: int
+) -> bool:
+    """Whether a rung says more than the best weaker one: the sum over lags, beyond its interval.
+
+    Where a rung is worse than a weaker one, the weaker one answers for it; but lags that were picked for their gain
+    show some gain even if there is none. They are picked on one half of the units for the other half, therefore.
+    """
+    nats = torch.tensor([each.calibration_nats for each in weaker])
+    best = nats.argmin(0).tolist()
+    old = torch.stack([weaker[place].calibration_log[target] for target, place in enumerate(best)])
+    gain = (fit.calibration_log - old)[1:].nan_to_num(-MUCH, MUCH, -MUCH).double().cpu().numpy()
+    unit = np.unique(units, return_inverse=True)[1]
+    low = cross_picked_low(gain, in_blocks(gain, unit) if not documents else unit, confidence, seed)
+    return low > 0.0
+
+
+def in_blocks(gain: Float[ndarray, "lags rows"], unit: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
+    """Cells of a long text merged into blocks of about ten correlation times of the gain."""
+    number = int(unit.max()) + 1
+    series = np.stack([np.bincount(unit, each, minlength=number) for each in gain], 1)
+    series /= np.bincount(unit, minlength=number)[:, None]
+    return merge_cells(number, correlation_length(series))[unit]
+
+
+def cross_picked_low(
+    gain: Float[ndarray, "lags rows"], unit: Int[ndarray, "rows"], confidence: float, seed: int
+) -> float:
+    """Low end of the mean gain of a row over the lags that gain on the half of the units that the row is not in."""
+    half, number = unit % 2, int(unit.max()) + 1
+    if number < 4:
+        return -np.inf
+    kept = np.stack([gain[:, half != side].sum(1) > 0.0 for side in (0, 1)])
+    total = np.where(kept[half].T, gain, 0.0).sum(0)
+    sums, counts = (np.bincount(unit, each, minlength=number) for each in (total, np.ones(len(unit))))
+    weights = resample_weights(number, REPLICATES, seed)
+    return float(interval((weights @ sums) / (weights @ counts), number, confidence)[0])

@@ -1,0 +1,1 @@
+"""Estimators of mutual information between real vectors."""

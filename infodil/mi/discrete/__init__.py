@@ -1,0 +1,1 @@
+"""Estimators and bounds of mutual information between labels."""

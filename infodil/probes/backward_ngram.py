@@ -1,0 +1,116 @@
+"""What the tokens after a token give away about it: a backward n-gram with back-off, no state at all."""
+
+__all__ = ["BackwardNgram"]
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from infodil.probes.class_map import Classes
+from infodil.probes.probe import LEAST_GAIN_NATS
+
+LONGEST = 3
+"""Tokens after the hidden one that the n-gram may look at."""
+
+MOST_TOKENS = 1_000_000
+"""Training tokens that are counted: distinct n-grams grow with the corpus, memory must not."""
+
+
+class Table:
+    """Counts of (context, class) for contexts of one length, sorted for look-up."""
+
+    def __init__(self, contexts: Int[ndarray, "pairs"], classes: Int[ndarray, "pairs"], number: int) -> None:
+        pairs, counts = np.unique(contexts * number + classes, return_counts=True)
+        self.classes = pairs % number
+        self.keys, self.starts, self.distinct = np.unique(pairs // number, return_index=True, return_counts=True)
+        self.totals = np.add.reduceat(counts, self.starts)
+        once, twice = (counts == 1).sum(), (counts == 2).sum()
+        # The leaving-one-out estimate of the discount: Ney, Essen and Kneser 1994, equation 15.
+        self.discount = float(once / max(1, once + 2 * twice)) or 0.5
+        self.kept = (counts - self.discount).clip(min=0.0)
+
+    def back_off(self, contexts: Int[ndarray, "rows"], lower: Float[Tensor, "rows classes"]) -> None:
+        """Mix the longer context into `lower`, in place, for the rows whose context was seen."""
+        found = np.searchsorted(self.keys, contexts).clip(max=len(self.keys) - 1)
+        rows = np.flatnonzero(self.keys[found] == contexts)
+        found = found[rows]
+        if len(rows) == 0:
+            return
+        left = torch.ones(len(contexts))
+        left[rows] = torch.from_numpy(self.discount * self.distinct[found] / self.totals[found]).float()
+        lower *= left.to(lower.device)[:, None]
+        lengths = self.distinct[found]
+        entry = np.arange(lengths.sum()) + np.repeat(self.starts[found] - (lengths.cumsum() - lengths), lengths)
+        place = np.repeat(rows, lengths) * lower.shape[1] + self.classes[entry]
+        share = self.kept[entry] / np.repeat(self.totals[found], lengths)
+        lower.view(-1).index_add_(
+            0, torch.from_numpy(place).to(lower.device), torch.from_numpy(share).float().to(lower.device)
+        )
+
+
+class BackwardNgram:
+    """The distribution of a token's class given the 0 to 3 tokens that follow it.
+
+    Interpolated absolute discounting (Ney, Essen and Kneser 1994), from the unigram prior upward; how many of the
+    available following tokens are used is chosen on calibration rows, so that where they say nothing the context
+    reader *is* the prior.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        self.classes = classes
+        self.tables: list[Table] = []
+        self.used = [0] * (LONGEST + 1)
+        """For each number of available following tokens, how many are looked at."""
+
+    def fit(self, tokens: Int[ndarray, "tokens"], left: Int[ndarray, "tokens"]) -> None:
+        """Count n-grams.
+
+        Args:
+            tokens: Training tokens, sequences end to end.
+            left: How many tokens of the same sequence follow each.
+        """
+        of_type = self.classes.of_type.cpu().numpy()
+        symbols = of_type[tokens[:MOST_TOKENS]].astype(np.int64)
+        left = left[: len(symbols)]
+        for length in range(1, LONGEST + 1):
+            place = np.flatnonzero(left >= length)
+            place = place[place + length < len(symbols)]
+            if len(place) == 0:
+                break
+            following = np.stack([symbols[place + step] for step in range(1, length + 1)], 1)
+            self.tables.append(Table(self.keys(following), symbols[place], self.classes.number))
+
+    def keys(self, following: Int[ndarray, "rows length"]) -> Int[ndarray, "rows"]:
+        """One whole number for each context. Classes number at most a few thousand, so four of them fit 63 bits."""
+        key = np.zeros(len(following), dtype=np.int64)
+        for column in following.T:
+            key = key * self.classes.number + column
+        return key
+
+    def choose(self, following: Int[ndarray, "rows length"], labels: Int[Tensor, "rows"]) -> None:
+        """Choose how many tokens to look at, for each number available, on calibration rows that have them all.
+
+        A longer context must gain as much as any evidence must: on independent tokens none is used.
+        """
+        losses = []
+        best = 0
+        for length in range(min(following.shape[1], len(self.tables)) + 1):
+            probability = self.spread(following, length).gather(1, labels[:, None])
+            losses.append(-float(probability.log().double().sum()))
+            if losses[best] - losses[length] > LEAST_GAIN_NATS:
+                best = length
+            self.used[length:] = [best] * (LONGEST + 1 - length)
+
+    def log_probs(self, following: Int[ndarray, "rows length"]) -> Float[Tensor, "rows classes"]:
+        """Log-probability of each class given the classes of the tokens that follow, nearest first, nats."""
+        available = min(following.shape[1], LONGEST)
+        return self.spread(following, self.used[available]).log()
+
+    def spread(self, following: Int[ndarray, "rows length"], length: int) -> Float[Tensor, "rows classes"]:
+        """Probabilities with exactly `length` following tokens looked at."""
+        probability = self.classes.class_log_prior.exp().expand(len(following), -1).clone()
+        for shorter, table in enumerate(self.tables[:length], start=1):
+            table.back_off(self.keys(following[:, :shorter]), probability)
+        return probability

@@ -1,0 +1,212 @@
+"""How a reader learns: its bits at growing numbers of training rows, and the length of the code it learns online."""
+
+__all__ = ["Learning", "LearningCurve", "Solution", "extrapolate"]
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.estimate import BITS_PER_NAT
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats
+from infodil.probes.reservoir import RowSample
+
+HALVINGS = 4
+"""Times the training rows are halved: the smallest number that is fitted is a sixteenth of them."""
+
+BLOCK_ROWS = 1024
+"""Rows of each block that stand for all of them in the code length."""
+
+CURVE_ROWS = 512
+"""Calibration rows on which a prefix is compared with the whole: few are enough, as both read the same ones."""
+
+FEWEST_POINTS = 4
+EXPONENTS = tuple(0.25 * 6.0 ** (step / 40) for step in range(41))
+"""Powers of the number of rows tried for what is still missing: 0.25 to 1.5."""
+
+PULL = 3e-3
+"""Square bits by which an exponent e times too large or too small counts as a worse fit.
+
+With five points that have errors, the exponent of a fit is hardly known; one is what theory gives a model whose
+parameters each rest on many rows. The figure is the square of a usual error of a point, 0.05 bits.
+"""
+
+
+class Solution(NamedTuple):
+    """The discriminant fitted on some rows, weighed on the calibration rows."""
+
+    nats: float
+    """Cross-entropy of those calibration rows."""
+    temperature: float
+    shrinkage: float
+    direction: Float[Tensor, "dim classes"]
+    offset: Float[Tensor, "classes"]
+
+
+@runtime_checkable
+class Sums(Protocol):
+    """What is collected in one pass: `ClassSums`."""
+
+    counts: Tensor
+
+    def copy(self) -> "Sums":
+        """The sums so far, left alone by later rows."""
+        ...
+
+    def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Class counts, centre, class means less the centre and total covariance of one target."""
+        ...
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What one target's affine reader learns from how many rows; bits for each label, the unigram prior being zero."""
+
+    train_rows: tuple[int, ...]
+    """Training rows with a label, from a sixteenth of all to all, about doubling."""
+    bits: tuple[float, ...]
+    """What the reader fitted on so many rows says beyond the prior on the calibration rows."""
+    extrapolated_bits: float | None
+    """Where the curve tends with ever more rows: extrapolated, not measured. None where no such law fits it."""
+    online_code_bits: float
+    """Length of the code of the training labels when every block is coded by the reader of all blocks before it."""
+    compression_bits: float
+    """How much shorter that is than the code of the unigram prior, which also codes the first block."""
+
+
+class LearningCurve:
+    r"""Keeps the sums at doubling numbers of rows and some rows of each block between them, in the reader's one pass.
+
+    The code of Voita and Titov (2020): the first block, a sixteenth of the rows, is coded by the unigram prior (they
+    use a uniform code), every later one, as long as all rows before it, by the reader fitted on those rows:
+    :math:`\sum_b n_b \, \overline{-\log_2 q_{<b}}`. Prior, shrinkage and temperature are the reader's own choices and
+    not part of the code. Takes four times the memory of the sums.
+
+    Reference:
+        Voita and Titov (2020), Information-theoretic probing with minimum description length. Cortes et al. (1993),
+        Learning curves: asymptotic values and rate of convergence, and Hestness et al. (2017) for the power law.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.ends = sorted({setting.train_rows >> halving for halving in range(1, HALVINGS + 1)} - {0})
+        self.seen = 0
+        self.prefixes: list[Sums] = []
+        self.blocks: list[RowSample] = []
+
+    def pieces(
+        self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rows cut where a block ends."""
+        cuts = [end - self.seen for end in self.ends if self.seen < end < self.seen + len(states)]
+        for first, last in zip([0, *cuts], [*cuts, len(states)], strict=True):
+            yield states[first:last], labels[:, first:last]
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"], collected: Sums) -> None:
+        """Note one piece, which the sums already hold."""
+        self.seen += len(states)
+        if self.blocks:
+            self.blocks[-1].update(states, labels)
+        setting, ended = self.setting, len(self.prefixes)
+        if ended < len(self.ends) and self.seen == self.ends[ended]:
+            self.prefixes.append(collected.copy())
+            after = [*self.ends, setting.train_rows][ended + 1] - self.seen
+            most, seed = min(BLOCK_ROWS, after), setting.seed + 7919 * (ended + 1)
+            self.blocks.append(RowSample(most, after, setting.dim, setting.targets, seed, setting.device))
+
+    def finish(
+        self,
+        collected: Sums,
+        whole: Sequence[Solution],
+        solve: Callable[[tuple[Tensor, ...], Solution, Tensor, Tensor], Solution],
+        calibration: Calibration,
+    ) -> list[Learning]:
+        """One curve for each target.
+
+        Args:
+            collected: The sums of all rows.
+            whole: The reader of all rows, for each target.
+            solve: From sums (`compute`), the solution for about twice as many rows, and calibration rows with their
+                labels to a solution, every choice in it made on those rows.
+            calibration: The rows on which the reader made its choices.
+        """
+        return [self.learn(target, collected, whole[target], solve, calibration) for target in range(len(whole))]
+
+    def learn(
+        self, target: int, collected: Sums, solution: Solution, solve: Callable, calibration: Calibration
+    ) -> Learning:
+        """The curve of one target, from the whole back to the smallest prefix."""
+        base = self.setting.classes.class_log_prior
+        rows = torch.nonzero(calibration.labels[target] >= 0).squeeze(1)
+        labels = calibration.labels[target, rows]
+        entropy = float(-base[labels].mean()) if len(labels) else 0.0
+        at_end = entropy - solution.nats if solution.temperature else 0.0
+        states, labels = calibration.states[rows[:CURVE_ROWS]], labels[:CURVE_ROWS]
+        # The same few rows are read before and after: their ratio has much less error than either.
+        read = self.gain(solution, states, labels)
+        known = at_end / read if read * len(labels) > LEAST_GAIN_NATS else 1.0
+        counts = collected.counts[target]
+        number, nats, saved, following = [round(float(counts.sum()))], [at_end], 0.0, counts.sum()
+        for prefix, block in zip(reversed(self.prefixes), reversed(self.blocks), strict=True):
+            gain, seen = 0.0, prefix.counts[target].sum()
+            if solution.temperature:  # rows that are told nothing by a reader are told nothing by one of fewer rows
+                solution = solve(prefix.compute(target), solution, states, labels)
+                gain = float(-base[labels].mean()) - solution.nats
+                if not gain * len(labels) > LEAST_GAIN_NATS:
+                    gain, solution = 0.0, solution._replace(temperature=0.0)
+            number.append(round(float(seen)))
+            nats.append(known * gain)
+            there = block.labels[target] >= 0
+            saved += float(following - seen) * self.gain(solution, block.states[there], block.labels[target, there])
+            following = seen
+        sizes, bits = tuple(number[::-1]), tuple(value * BITS_PER_NAT for value in nats[::-1])
+        compression = saved * BITS_PER_NAT / max(1, number[0])
+        plain = -float(counts @ base.double()) * BITS_PER_NAT / max(1, number[0])
+        limit = extrapolate(sizes, bits, entropy * BITS_PER_NAT)
+        return Learning(sizes, bits, limit, plain - compression, compression)
+
+    def gain(self, solution: Solution, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> float:
+        """Mean nats by which a solution says more than the prior on some rows."""
+        if solution.temperature == 0.0 or len(labels) == 0:
+            return 0.0
+        base = self.setting.classes.class_log_prior
+        logits = base + solution.temperature * torch.addmm(solution.offset, states, solution.direction)
+        return float(-base[labels].mean()) - cross_entropy_nats(logits, labels)
+
+
+def extrapolate(train_rows: Sequence[int], bits: Sequence[float], most: float = math.inf) -> float | None:
+    """Where bits tend as rows grow without end, by the law `bits = limit - a rows ** -b`; None where it does not fit.
+
+    By least squares of residuals times rows (the law is one of many rows: what it leaves out goes down like one over
+    them), b held near one (`PULL`). None with fewer than four points, where the bits do not grow, and where the three
+    numbers of the law leave more variance for each degree of freedom than a constant does.
+
+    Args:
+        train_rows: Rows of each point, ascending.
+        bits: Bits of each point.
+        most: What the limit cannot exceed, bits.
+
+    Example:
+        >>> round(extrapolate([100, 200, 400, 800], [3.0 - 50.0 / rows for rows in (100, 200, 400, 800)]), 3)
+        3.0
+    """
+    size, value = np.asarray(train_rows, dtype=float), np.asarray(bits, dtype=float)
+    points = len(value)
+    if points < FEWEST_POINTS or len(set(train_rows)) < points or not value[-1] > value[0]:
+        return None
+    size = size / size[-1]
+    constant = float(np.square(size * (value - np.average(value, weights=size**2))).sum())
+    best, limit = math.inf, None
+    for exponent in EXPONENTS:
+        missing = size**-exponent
+        slope, level = np.polyfit(missing, value, 1, w=size)
+        left = float(np.square(size * (value - level - slope * missing)).sum())
+        worth = left + PULL * math.log(exponent) ** 2
+        if slope < 0.0 and worth < best and left / (points - 3) < constant / (points - 1):
+            best, limit = worth, float(level)
+    return None if limit is None else min(limit, most)

@@ -1,0 +1,282 @@
+"""The closed-form Gaussian reader: class means and a shared covariance, from sums and a few rows of one pass."""
+
+__all__ = ["ClassSums", "GaussianReader"]
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.probes.gaussian.covariance_contrasts import FARTHEST, find_directions, reproduced, root_of, unbiased
+from infodil.probes.gaussian.learning_curve import Learning, LearningCurve, Solution
+from infodil.probes.gaussian.quadratic_discriminant import Quadratic, fit_quadratic
+from infodil.probes.probe import Calibration, FramedReader, LinearScores, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.reservoir import RowSample
+
+SHRINKAGES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
+"""Shares of a sphere mixed into the within-class covariance (Friedman 1989), tried on the calibration split."""
+
+SHRINKAGE_ROWS = 512
+"""Calibration rows that choose the shrinkage; the temperature, chosen last, sees all of them."""
+
+SAMPLE_ROWS = 8192
+"""Training rows kept for what sums cannot tell beforehand: the covariances of classes."""
+
+SAMPLE_SHARE = 5
+"""One training row in so many is kept, until they are `SAMPLE_ROWS`: few rows must not be searched for long."""
+
+SEARCH_ROWS = 2048
+"""Rows of the sample, at most half of it, in which directions are searched; the others test what was found."""
+
+with warnings.catch_warnings():
+    # torch says once in a process that sparse tensors are young; said here, it reaches no user.
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=False)
+
+
+class ClassSums:
+    """Additive sums over rows: class counts and means for each target, and second moments shared by all of them.
+
+    A target at lag k leaves out the rows with fewer than k predecessors. Rows are therefore put into buckets by how
+    many targets have a label for them, each row's outer product is added once, to its bucket, and the second moment
+    of a target is a sum of buckets: exact for every lag at the price of one.
+
+    Targets must be nested (a row with a label for one target has one for every earlier target), as lags in
+    ascending order are.
+    """
+
+    def __init__(self, dim: int, targets: int, classes: int, device: torch.device | str = "cpu") -> None:
+        self.counts = torch.zeros(targets, classes, dtype=torch.float64, device=device)
+        self.sums = torch.zeros(targets, classes, dim, device=device)
+        self.moments = torch.zeros(targets + 1, dim, dim, dtype=torch.float64, device=device)
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Add rows; a label of -1 is no label."""
+        buckets = (labels >= 0).sum(0)
+        for bucket, size in enumerate(torch.bincount(buckets, minlength=len(labels) + 1).tolist()):
+            if size:
+                rows = states if size == len(states) else states[buckets == bucket]
+                self.moments[bucket] += rows.T @ rows
+        for target, label in enumerate(labels):
+            order = torch.argsort(label, stable=True)
+            edges = torch.searchsorted(label[order], torch.arange(self.counts.shape[1] + 1, device=label.device))
+            self.counts[target] += edges.diff().double()
+            # A sparse product adds the rows of each class several times faster than index_add_, in a fixed order.
+            chosen = order[edges[0] :]
+            member = torch.sparse_csr_tensor(
+                edges - edges[0],
+                chosen,
+                torch.ones(len(chosen), dtype=states.dtype, device=states.device),
+                size=(len(edges) - 1, len(label)),
+                check_invariants=False,
+            )
+            self.sums[target] += member @ states
+
+    def merge(self, other: "ClassSums") -> None:
+        """Add the sums of rows seen elsewhere."""
+        self.counts += other.counts
+        self.sums += other.sums
+        self.moments += other.moments
+
+    def copy(self) -> "ClassSums":
+        """The sums as they are now; second moments in float32, which is enough for what is not added to any more."""
+        now = ClassSums.__new__(ClassSums)
+        now.counts, now.sums, now.moments = self.counts.clone(), self.sums.clone(), self.moments.float()
+        return now
+
+    def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Class counts, centre, class means less the centre, and total covariance of one target, float64."""
+        counts = self.counts[target]
+        rows = counts.sum().clamp(min=1.0)
+        sums = self.sums[target].double()
+        centre = sums.sum(0) / rows
+        means = sums / counts.clamp(min=1.0)[:, None] - centre
+        means[counts == 0] = 0.0
+        total = self.moments[target + 1 :].sum(0).double() / rows - torch.outer(centre, centre)
+        return counts, centre, means, total
+
+
+class GaussianReader(FramedReader):
+    r"""Linear discriminant analysis with shrunk covariance and shrunk means, weighed by a temperature.
+
+    The within-class covariance :math:`W = T - B` is exact from the sums. In the basis that makes
+    :math:`W_\lambda = (1-\lambda) W + \lambda\,\mathrm{tr}(T)/\mathrm{dim}\; I` the identity, the mean of a class with
+    :math:`n_c` rows is shrunk along axis j by :math:`n_c b_j / (1 + n_c b_j)`, its posterior mean when class means
+    have variance :math:`b_j` there, and the evidence for class c is :math:`m_c^\top z - |m_c|^2 / 2`.
+
+    Where the covariances of the classes differ too, in a few directions and by more than chance on a sample of the
+    rows, quadratic evidence is added (`Quadratic`); elsewhere the reader is the affine one alone.
+
+    Reference:
+        Fisher (1936) and Rao (1948) for the discriminant; Friedman (1989), Regularized Discriminant Analysis, for
+        the shrunk covariance; Efron and Morris (1973) for the shrunk means.
+    """
+
+    name = "gaussian"
+    passes = 1
+
+    def __init__(self, setting: Setting, weaker: object = None, curve: bool = False) -> None:
+        del weaker  # closed form: nothing to start from
+        self.setting = setting
+        self.collected: ClassSums | None = ClassSums(
+            setting.dim, setting.targets, setting.classes.number, setting.device
+        )
+        sampled = max(1, min(SAMPLE_ROWS, setting.train_rows // SAMPLE_SHARE))
+        self.sample: RowSample | None = RowSample(
+            sampled, setting.train_rows, setting.dim, setting.targets, setting.seed, setting.device
+        )
+        self.curve: LearningCurve | None = LearningCurve(setting) if curve else None
+        self.learning: list[Learning] | None = None
+        self.temperatures: list[float] = []
+        self.quadratic: list[Quadratic | None] = []
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Add training rows."""
+        self.sample.update(states, labels)
+        for piece in self.curve.pieces(states, labels) if self.curve else [(states, labels)]:
+            self.collected.update(*piece)
+            if self.curve:
+                self.curve.update(*piece, self.collected)
+
+    def end_pass(self, calibration: Calibration) -> None:
+        """Solve every target in closed form; shrinkage and temperature by calibration cross-entropy."""
+        setting, base = self.setting, self.setting.classes.class_log_prior
+        weight = torch.zeros(setting.targets, setting.dim, setting.classes.number, device=setting.device)
+        bias = torch.zeros(setting.targets, setting.classes.number, device=setting.device)
+        self.linear = LinearScores(weight, bias)
+        whole, searched = [], min(SEARCH_ROWS, len(self.sample.states) // 2)
+        for target in range(setting.targets):
+            labels = calibration.labels[target]
+            rows = torch.nonzero(labels >= 0).squeeze(1)
+            states, labels = calibration.states[rows], labels[rows]
+            moments = self.collected.compute(target)
+            if target == 0:
+                # The covariance of all rows is kept for readers that start here, too.
+                self.total = moments[3]
+                root = root_of(self.total)
+                shifted = self.sample.states[:searched] - moments[1].float()
+                white = torch.linalg.solve_triangular(root.T, shifted, upper=True, left=False)
+            solution = self.choose(Discriminant(*moments), SHRINKAGES, states, labels)
+            weight[target], bias[target] = solution.direction, solution.offset
+            evidence = torch.addmm(bias[target], states, weight[target])
+            temperature, nats = fit_temperature(base, evidence, labels)
+            whole.append(Solution(nats, temperature, solution.shrinkage, weight[target], bias[target]))
+            directions = self.suspects(target, moments, white, root)
+            found = None
+            if directions is not None:
+                # Affine evidence that was found to say nothing is left out: nothing must not blur the quadratic.
+                live = float(temperature > 0.0)
+                affine = (live * weight[target], solution.shrinkage, temperature)
+                held_out = (states, labels, live * evidence)
+                found = fit_quadratic(directions, moments, self.sampled(target), affine, base, held_out)
+            self.quadratic.append(found[0] if found else None)
+            self.temperatures.append(found[1] if found else temperature)
+        if self.curve:
+            self.learning = self.curve.finish(self.collected, whole, self.solve_prefix, calibration)
+        for target, solution in enumerate(whole):
+            if self.quadratic[target] and solution.temperature == 0.0:
+                weight[target], bias[target] = 0.0, 0.0
+        self.collected = self.sample = self.curve = None
+
+    def choose(
+        self,
+        discriminant: "Discriminant",
+        shrinkages: Sequence[float],
+        states: Float[Tensor, "rows dim"],
+        labels: Int[Tensor, "rows"],
+    ) -> Solution:
+        """The solution whose shrinkage has the least cross-entropy on the first few of some calibration rows."""
+        base, few, trials = self.setting.classes.class_log_prior, slice(0, SHRINKAGE_ROWS), []
+        for shrinkage in shrinkages:
+            direction, offset = discriminant.shrunk(shrinkage)
+            evidence = torch.addmm(offset, states[few], direction)
+            temperature, nats = fit_temperature(base, evidence, labels[few], 0.0)
+            trials.append(Solution(nats, temperature, shrinkage, direction, offset))
+        return min(trials, key=lambda trial: trial.nats)
+
+    def solve_prefix(self, moments: tuple[Tensor, ...], longer: Solution, states: Tensor, labels: Tensor) -> Solution:
+        """Solve for fewer rows: shrunk as much as twice as many rows asked for, or one step more.
+
+        Which of the two is seen at the temperature of the longer, and only the better one is given its own: four
+        prefixes then cost less than the whole.
+        """
+        base, trials = self.setting.classes.class_log_prior, []
+        discriminant, first = Discriminant(*moments, torch.float32), SHRINKAGES.index(longer.shrinkage)
+        for shrinkage in SHRINKAGES[first : first + 2]:
+            direction, offset = discriminant.shrunk(shrinkage)
+            evidence = torch.addmm(offset, states, direction)
+            nats = cross_entropy_nats(base + longer.temperature * evidence, labels)
+            trials.append((nats, shrinkage, direction, offset, evidence))
+        _, shrinkage, direction, offset, evidence = min(trials, key=lambda trial: trial[0])
+        temperature, nats = fit_temperature(base, evidence, labels, 0.0)
+        return Solution(nats, temperature, shrinkage, direction, offset)
+
+    def sampled(self, target: int, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Sampled rows that have a label for a target, and the labels."""
+        states, labels = self.sample.states[rows], self.sample.labels[target, rows]
+        there = labels >= 0
+        return (states, labels) if bool(there.all()) else (states[there], labels[there])
+
+    def suspects(self, target: int, moments: tuple, white: Tensor, root: Tensor) -> Tensor | None:
+        """Directions in which the classes of a target have different covariances; None if that is in doubt.
+
+        They are found on one part of the sample and tested on the other.
+        """
+        searched, classes = len(white), self.setting.classes.number
+        found = find_directions(
+            white, self.sample.labels[target, :searched], classes, torch.Generator().manual_seed(self.setting.seed)
+        )
+        if found is None:
+            return None
+        directions = torch.linalg.solve_triangular(root.T, found, upper=True)
+        counts, centre, means, _ = moments
+        shift, scale = (means + centre).float() @ directions, unbiased(counts).float()
+        residuals = []
+        for part in (slice(0, searched), slice(searched, None)):
+            states, labels = self.sampled(target, part)
+            residual = (states @ directions - shift[labels]) * scale[labels, None]
+            residuals.append((residual.clamp(-FARTHEST, FARTHEST), labels))
+        chosen = reproduced(*residuals, classes)
+        return None if chosen is None else directions @ chosen
+
+    def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
+        """Evidence for each class, nats before the temperature."""
+        evidence = self.linear.scores(states, target)
+        quadratic = self.quadratic[target]
+        return quadratic.add_to(evidence, states) if quadratic else evidence
+
+
+class Discriminant:
+    """The discriminant of one target for any shrinkage, from one eigendecomposition of the within-class covariance."""
+
+    def __init__(
+        self, counts: Tensor, centre: Tensor, means: Tensor, total: Tensor, precision: torch.dtype = torch.float64
+    ) -> None:
+        rows, present = counts.sum().clamp(min=1.0), (counts > 0).sum()
+        between = (means * (counts / rows)[:, None]).T @ means
+        freedom = rows / (rows - present).clamp(min=1.0)
+        spread, axes = torch.linalg.eigh(((total - between) * freedom).to(precision))
+        self.scale = total.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
+        self.spread, self.rows, self.present = spread, rows, present
+        # What was to be subtracted has been, in float64; the products that follow are float32 like the states.
+        self.spun = (means.to(precision) @ axes).float()
+        self.axes, self.counts, self.centre = axes.float(), counts.float()[:, None], centre.float()
+
+    def shrunk(self, shrinkage: float) -> tuple[Float[Tensor, "dim classes"], Float[Tensor, "classes"]]:
+        """The direction of evidence and its offset, float32."""
+        stretch = ((1.0 - shrinkage) * self.spread.clamp(min=0.0) + shrinkage * self.scale).rsqrt().float()
+        white = self.spun * stretch
+        # Sampling alone spreads the means by about classes / rows along each whitened axis.
+        signal = ((white**2 * (self.counts / self.rows)).sum(0) - self.present / self.rows).clamp(min=0.0).float()
+        known = self.counts * signal
+        white = white * (known / (1.0 + known))
+        direction = self.axes @ (white * stretch).T
+        return direction, -0.5 * (white**2).sum(1) - self.centre @ direction
+
+
+def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """For each shrinkage: the direction of evidence `[dim, classes]` and its offset `[classes]`, float32."""
+    discriminant = Discriminant(counts, centre, means, total)
+    return [discriminant.shrunk(shrinkage) for shrinkage in SHRINKAGES]

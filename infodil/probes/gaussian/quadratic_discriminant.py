@@ -1,0 +1,185 @@
+"""Evidence from the covariance of a class, where it is its own in a few directions: quadratic in the state."""
+
+__all__ = ["Quadratic", "fit_quadratic"]
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.probes.gaussian.covariance_contrasts import DOUBTED_ROWS, FARTHEST, RIDGE, products, scatter, unbiased
+from infodil.probes.probe import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
+
+REFINING_STEPS = 6
+LEAST_RISE = 1e-3
+"""Nats a row by which a step must raise twice the log-likelihood for another to follow."""
+
+CHOICE_ROWS = 1024
+"""Calibration rows that choose among `PRIOR_ROWS`."""
+
+PRIOR_ROWS = (0.5, 4.0, 32.0, 512.0)
+"""Rows' worth of the shared covariance mixed into the covariance of each class, tried on the calibration split."""
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    r"""Evidence of one target that is quadratic in a few projections u of the state, added to the affine evidence.
+
+    Where the classes share their covariance but for the directions of u, standardised so that the shared one is the
+    identity there, the evidence gains
+    :math:`-\frac12 \log\det W_c - \frac12 (u - m_c)^\top (W_c^{-1} - I) (u - m_c)`, which is affine in u and its
+    products. A projection counts as `FARTHEST` standard deviations of all rows at most: too little is known out there
+    for its square to be believed.
+    """
+
+    directions: Float[Tensor, "dim directions"]
+    offset: Float[Tensor, "directions"]
+    farthest: Float[Tensor, "directions"]
+    coefficients: Float[Tensor, "features classes"]
+    affine: float
+    """Weight of the affine evidence in the sum."""
+
+    def add_to(
+        self, evidence: Float[Tensor, "rows classes"], states: Float[Tensor, "rows dim"]
+    ) -> Float[Tensor, "rows classes"]:
+        """All evidence, from the affine evidence and the states."""
+        features = expand(states @ self.directions - self.offset, self.farthest)
+        return torch.addmm(evidence, features, self.coefficients, beta=self.affine)
+
+
+def expand(
+    u: Float[Tensor, "rows directions"], farthest: Float[Tensor, "directions"]
+) -> Float[Tensor, "rows features"]:
+    """One, the projections (no farther than so far) and their products."""
+    u = u.clamp(-farthest, farthest)
+    return torch.cat([u.new_ones(len(u), 1), u, products(u)], 1)
+
+
+def coefficients(
+    sums: Float[Tensor, "classes directions directions"],
+    counts: Float[Tensor, "classes"],
+    means: Float[Tensor, "classes directions"],
+    prior_rows: float,
+) -> Float[Tensor, "features classes"]:
+    """Weights of the features, with so many rows' worth of the identity mixed into each covariance; float32.
+
+    Reference:
+        Friedman (1989), Regularized Discriminant Analysis, for the mixture.
+    """
+    eye = torch.eye(means.shape[1], dtype=sums.dtype, device=sums.device)
+    factor = torch.linalg.cholesky((sums + prior_rows * eye) / (counts + prior_rows)[:, None, None])
+    bend = 0.5 * (eye - torch.cholesky_inverse(factor))
+    slope = -2.0 * torch.einsum("cij,cj->ci", bend, means)
+    constant = torch.einsum("cij,ci,cj->c", bend, means, means) - factor.diagonal(dim1=1, dim2=2).log().sum(1)
+    first, second = torch.triu_indices(*eye.shape, device=eye.device)
+    # A product of two different projections stands twice in the quadratic form and once among the features.
+    bend = bend[:, first, second] * (2.0 - (first == second).to(bend.dtype))
+    return torch.cat([constant[:, None], slope, bend], 1).T.float()
+
+
+def refine(
+    directions: Float[Tensor, "dim directions"],
+    moments: tuple[Tensor, Tensor, Tensor, Tensor],
+    within: Float[Tensor, "dim dim"],
+    sample: tuple[Float[Tensor, "rows dim"], Int[Tensor, "rows"]],
+) -> Float[Tensor, "dim directions"]:
+    r"""The directions of greatest likelihood, from good ones by Newton steps, standardised by the shared covariance.
+
+    They maximise :math:`-\frac12 \sum_c n_c \log\det V^\top S_c V` under :math:`V^\top W V = I`; the curvature is taken
+    as if the classes had the shared covariance elsewhere, which makes it a matrix of directions by directions.
+
+    Reference:
+        Kumar and Andreou (1998), Heteroscedastic discriminant analysis; Cook and Forzani (2009), Likelihood-based
+        sufficient dimension reduction.
+    """
+    counts, centre, means, _ = moments
+    states, labels = sample
+    factor = torch.linalg.cholesky(within)
+    means = means + centre
+    scale = unbiased(counts).float()[labels, None]
+    eye = torch.eye(directions.shape[1], dtype=torch.float64, device=directions.device)
+    v = best = upright(directions.double(), within)
+    least = math.inf
+    for _ in range(REFINING_STEPS):
+        p = ((states @ v.float() - (means @ v).float()[labels]) * scale).clamp(-FARTHEST, FARTHEST)
+        sums, sampled = scatter(p, labels, len(counts))
+        own = (sums + DOUBTED_ROWS * eye) / (sampled + DOUBTED_ROWS)[:, None, None]
+        volume = float(torch.logdet(own) @ sampled)
+        if not volume < least - LEAST_RISE * len(labels):
+            break
+        least, best, inverse = volume, v, torch.linalg.inv(own)
+        q = (inverse.float()[labels] @ p[:, :, None]).squeeze(2) * scale
+        of_class = q.new_zeros(len(counts), q.shape[1]).index_add_(0, labels, q)
+        pulled = ((q.T @ states).T.double() - means.T @ of_class.double()) / len(labels)
+        curvature = (inverse * (sampled / len(labels))[:, None, None]).sum(0) - eye
+        aside = torch.cholesky_solve(pulled, factor) - v @ (v.T @ pulled)
+        v = upright(v - aside @ torch.linalg.inv(curvature + (len(v) / len(labels)) ** 0.5 * eye), within)
+    return best
+
+
+def upright(v: Float[Tensor, "dim directions"], within: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim directions"]:
+    """Combinations of some directions along which a covariance is the identity."""
+    square = v.T @ within @ v
+    root = torch.linalg.cholesky(square + 1e-9 * square.diagonal().mean() * torch.eye(len(square)).to(square))
+    return torch.linalg.solve_triangular(root, v.T, upper=False).T
+
+
+def fit_quadratic(
+    directions: Float[Tensor, "dim directions"],
+    moments: tuple[Tensor, Tensor, Tensor, Tensor],
+    sample: tuple[Float[Tensor, "rows dim"], Int[Tensor, "rows"]],
+    affine: tuple[Float[Tensor, "dim classes"], float, float],
+    base: Float[Tensor, "classes"],
+    held_out: tuple[Float[Tensor, "held dim"], Int[Tensor, "held"], Float[Tensor, "held classes"]],
+) -> tuple[Quadratic, float] | None:
+    """The quadratic evidence of one target and the temperature of all its evidence; None where it does not help.
+
+    Rows of the first half of the calibration split (other documents than the second's) choose how much of the shared
+    covariance is mixed in; the second half must then gain `LEAST_GAIN_NATS` over the affine evidence alone.
+
+    Args:
+        directions: Where the covariances may differ.
+        moments: Class counts, centre, class means less the centre and total covariance (`ClassSums.compute`).
+        sample: Training rows and their labels, for the covariances.
+        affine: Direction of the affine evidence, its shrinkage and its temperature.
+        base: Log-prior of the classes, nats.
+        held_out: Calibration states, labels and affine evidence.
+    """
+    counts, centre, means, total = moments
+    weight, shrinkage, temperature = affine
+    rows = counts.sum()
+    freedom = rows / (rows - (counts > 0).sum()).clamp(min=1.0)
+    within = (total - (means * (counts / rows)[:, None]).T @ means) * freedom
+    sphere = total.diagonal().mean() * torch.eye(len(total), dtype=total.dtype, device=total.device)
+    v = refine(directions, moments, within + RIDGE * sphere, sample)
+    # The means that the affine evidence goes by: its direction, taken back through the covariance it was made with.
+    believed = weight.double().T @ (((1.0 - shrinkage) * within + shrinkage * sphere) @ v)
+
+    states, labels = sample
+    # Along a direction that stands still the sum is rounding, of either sign.
+    farthest = FARTHEST * ((total @ v) * v).sum(0).clamp(min=0.0).sqrt()
+    u = (states @ v.float() - (centre @ v).float()).double().clamp(-farthest, farthest)
+    sums, sampled = scatter(unbiased(counts)[labels, None] * (u - (means @ v)[labels]), labels, len(counts))
+
+    states, labels, evidence = held_out
+    features = expand(states @ v.float() - (centre @ v).float(), farthest.float())
+    half = len(labels) // 2
+    first, second = slice(0, half, max(1, half // CHOICE_ROWS)), slice(half, None)
+    trials = []
+    for prior_rows in PRIOR_ROWS:
+        weights = coefficients(sums, sampled, believed, prior_rows)
+        whole = torch.addmm(evidence[first], features[first], weights)
+        trials.append((*fit_temperature(base, whole, labels[first], 0.0)[::-1], weights))
+    _, hot, weights = min(trials, key=lambda trial: trial[0])
+    whole = torch.addmm(evidence, features, weights)
+    gain = cross_entropy_nats(base + temperature * evidence[second], labels[second])
+    gain -= cross_entropy_nats(base + hot * whole[second], labels[second])
+    hot = fit_temperature(base, whole, labels)[0]
+    if not gain * (len(labels) - half) > LEAST_GAIN_NATS or hot == 0.0:
+        return None
+    # A temperature that the affine evidence had stays what it was: readers that start here go by it.
+    share = hot / temperature if temperature else 1.0
+    found = Quadratic(v.float(), (centre @ v).float(), farthest.float(), share * weights, share)
+    return found, temperature or hot

@@ -1,0 +1,158 @@
+"""The local reader, for states of few dims: what the nearest training states said, in a metric that is learned."""
+
+__all__ = ["NeighboursReader"]
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from infodil.probes.neighbours.components import learn_metric
+from infodil.probes.probe import LEAST_GAIN_NATS, Reader, Setting
+from infodil.probes.subsampled import SampledReader
+
+ROWS = 2**13
+"""States whose neighbours are looked up at once."""
+
+JITTER = 1e-6
+"""Added to states that are about one: a tree of many equal points would search all of them."""
+
+NUMBERS = (16, 64, 256)
+SHARPNESS = (0.0, 0.7, 1.0)
+"""Of the kernel that weighs the neighbours, in units of the learned metric; zero weighs all of them alike."""
+
+STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""How many neighbours the rung below counts for."""
+
+CHOICES = tuple(product(NUMBERS, SHARPNESS, STRENGTHS))
+
+LEAST_NATS = LEAST_GAIN_NATS + float(np.log(len(CHOICES)))
+"""What the best of so many choices must gain on all calibration rows together, or the rung below answers alone."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """What the reader of one target has found."""
+
+    metric: Float[Tensor, "dim axes"]
+    tree: cKDTree
+    labels: Int[ndarray, "rows"]
+    below: Float[ndarray, "rows classes"]
+    """Posterior of the rung below at each training row."""
+    number: int
+    sharpness: float
+    strength: float
+
+
+class NeighboursReader(SampledReader):
+    r"""Votes of the nearest training states, which correct what the rung below says.
+
+    Where the rung below expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
+
+    .. math:: q(c \mid h) \propto p(c \mid h) \, \frac{o_c + a\,p(c \mid h)}{e_c + a\,p(c \mid h)}
+
+    the posterior mean of a factor for each class whose prior counts for `a` states. Neighbours are near in a metric
+    learned by neighbourhood components analysis; a Gaussian kernel weighs them, and their number is that of as many
+    equal votes. Number, kernel and strength are chosen on the calibration rows. Small traces need this: the posterior
+    of an old token is a function of the state that goes up and down many times, which affine readers and small
+    perceptrons miss.
+
+    Reference:
+        Fix and Hodges (1951), Discriminatory analysis, for the votes; Goldberger et al. (2004), Neighbourhood
+        components analysis, for the metric.
+    """
+
+    name = "neighbours"
+    most_dims = 8
+    most_classes = 32
+    """In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
+
+    def __init__(self, setting: Setting, weaker: Reader | None = None) -> None:
+        super().__init__(setting)
+        self.weaker = weaker
+
+    def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
+        """The way of asking that loses least on some calibration rows; None where none gains enough."""
+        (known, known_labels), (states, labels) = known, held_out
+        if len(known) <= max(NUMBERS) or len(labels) == 0:
+            return None
+        known_labels = known_labels.numpy()
+        generator = torch.Generator().manual_seed(self.setting.seed)
+        moved = known.double() + JITTER * torch.randn(known.shape, generator=generator, dtype=torch.float64)
+        metric = learn_metric(moved, known_labels, self.setting.classes.number, self.setting.seed)
+        tree, below = cKDTree(measured(moved, metric)), self.posterior(known.to(states.device), target)
+        here, truth = self.posterior(states, target), labels.cpu().numpy()
+        distance, index = tree.query(measured(states, metric), k=max(NUMBERS), workers=torch.get_num_threads())
+        losses = []
+        for number, sharpness in product(NUMBERS, SHARPNESS):
+            votes = count_votes(distance[:, :number], index[:, :number], sharpness, known_labels, below)
+            losses += [-corrected(here, *votes, strength)[np.arange(len(truth)), truth].sum() for strength in STRENGTHS]
+        best = int(np.argmin(losses))
+        gain = -np.log(here[np.arange(len(truth)), truth]).sum() - losses[best]
+        return Local(metric, tree, known_labels, below, *CHOICES[best]) if gain > LEAST_NATS else None
+
+    def posterior(self, states: Float[Tensor, "rows dim"], target: int) -> Float[ndarray, "rows classes"]:
+        """What the rung below says of each class, or the prior."""
+        parts = [
+            torch.softmax(self.setting.classes.class_log_prior + self.evidence(some, target), 1)
+            for some in states.split(ROWS)
+        ]
+        return torch.cat(parts).clamp(min=1e-12).cpu().numpy()
+
+    def evidence(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
+        """That of the rung below, as far as it is trusted."""
+        temperature = 0.0 if self.weaker is None else self.weaker.temperatures[target]
+        if temperature == 0.0:
+            return states.new_zeros(len(states), self.setting.classes.number)
+        return temperature * self.weaker.scores(self.weaker.prepare(states), target)
+
+    def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
+        """Evidence for each class: the corrected log-posterior less the log-prior, nats before the temperature."""
+        local = self.learned[target]
+        if local is None:
+            return self.evidence(states, target)
+        parts = []
+        for some in states.split(ROWS):
+            place, workers = measured(some, local.metric), torch.get_num_threads()
+            distance, index = local.tree.query(place, k=local.number, workers=workers)
+            votes = count_votes(distance, index, local.sharpness, local.labels, local.below)
+            parts.append(torch.from_numpy(corrected(self.posterior(some, target), *votes, local.strength)))
+        return torch.cat(parts).to(states) - self.setting.classes.class_log_prior
+
+
+def measured(states: Float[Tensor, "rows dim"], metric: Float[Tensor, "dim axes"]) -> Float[ndarray, "rows axes"]:
+    """Coordinates in which distance is Euclidean."""
+    return (states.cpu().double() @ metric).numpy()
+
+
+def count_votes(
+    distance: Float[ndarray, "rows number"],
+    index: Int[ndarray, "rows number"],
+    sharpness: float,
+    labels: Int[ndarray, "known"],
+    below: Float[ndarray, "known classes"],
+) -> tuple[Float[ndarray, "rows classes"], Float[ndarray, "rows classes"]]:
+    """How many neighbours of each class there are, and how many the rung below expects; weighed by the kernel."""
+    away = 0.5 * np.square(sharpness * distance)
+    weight = np.exp(away.min(1, keepdims=True) - away)
+    weight *= weight.sum(1, keepdims=True) / np.square(weight).sum(1, keepdims=True)
+    rows, classes = len(index), below.shape[1]
+    cell = np.arange(rows)[:, None] * classes + labels[index]
+    votes = np.bincount(cell.ravel(), weight.ravel(), minlength=rows * classes).reshape(rows, classes)
+    return votes, np.einsum("rn,rnc->rc", weight, below[index])
+
+
+def corrected(
+    here: Float[ndarray, "rows classes"],
+    votes: Float[ndarray, "rows classes"],
+    expected: Float[ndarray, "rows classes"],
+    strength: float,
+) -> Float[ndarray, "rows classes"]:
+    """Log-posterior after the votes, nats."""
+    log = np.log(here * (votes + strength * here) / (expected + strength * here))
+    return log - np.log(np.exp(log).sum(1, keepdims=True))

@@ -1,0 +1,1 @@
+"""Softmax probes trained by gradient: linear and multilayer perceptron."""

@@ -1,0 +1,1 @@
+"""The superposition decoder: which tokens a known linear trace sums."""

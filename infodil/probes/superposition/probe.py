@@ -1,0 +1,122 @@
+"""The superposition decoder as a rung of the ladder: evidence about each class from its posterior."""
+
+__all__ = ["PursuitReader"]
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.channel.code import Decoding
+from infodil.channel.probabilities import log_prior_of
+from infodil.checks import UserError
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.superposition.decoder import SuperpositionDecoder
+
+
+class PursuitReader:
+    """`pursuit` on states whose code (token vectors and weights) the encoder tells.
+
+    Nothing is trained. A state may take seconds to decode, so that a sample of `most_rows` positions of each split is
+    read; `samples` in the report says how many.
+    """
+
+    name = "pursuit"
+    raw = True
+    knows_the_code = True
+    most_rows = 512
+
+    def __init__(self, setting: Setting, weaker: object = None) -> None:
+        del weaker  # nothing is trained: nothing to start from
+        if not self.applies(setting):
+            raise UserError(
+                "`probes` has 'pursuit', but the model does not say how its states sum token vectors: leave it out, or "
+                "give the encoder a method superposition(site) -> (embedding, weights)."
+            )
+        self.setting = setting
+        self.decoder: SuperpositionDecoder | None = None
+        self.passes = 1
+        self.temperatures: list[float] = []
+
+    @staticmethod
+    def applies(setting: Setting) -> bool:
+        """Whether the states' code is known."""
+        return setting.code is not None
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Nothing is learned from training rows."""
+        del states, labels
+
+    def end_pass(self, calibration: Calibration) -> None:
+        """How far each lag's posterior is trusted, on the calibration rows: one, Bayes' own, unless they object."""
+        base = self.setting.classes.class_log_prior
+        prepared = calibration.prepare(self)
+        for target, labels in enumerate(calibration.labels):
+            rows = torch.nonzero(labels >= 0).squeeze(1)
+            evidence = self.scores(prepared[rows], target)
+            temperature, loss = fit_temperature(base, evidence, labels[rows])
+            if temperature:
+                against = (cross_entropy_nats(base + evidence, labels[rows]) - loss) * len(rows)
+                temperature = temperature if against > LEAST_GAIN_NATS else 1.0
+            self.temperatures.append(temperature)
+
+    @torch.no_grad()
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Decoding:
+        """All lags decoded."""
+        setting, code = self.setting, self.setting.code
+        if self.decoder is None:
+            embedding = code.embedding[: len(setting.classes.of_type)]
+            log_prior = log_prior_of(setting.classes.log_prior.double().exp(), len(embedding))
+            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, setting.device)
+        return self.decoder.decode(states.unflatten(1, (len(code.weights), -1)), tuple(setting.lags))
+
+    def scores(self, prepared: Decoding, target: int) -> Float[Tensor, "rows classes"]:
+        """Log of posterior over prior of each class, nats; none for the control."""
+        classes = self.setting.classes
+        evidence = torch.zeros(len(prepared), classes.number, dtype=torch.float64, device=self.setting.device)
+        if target:
+            named, mass = prepared.candidates[:, target - 1], prepared.mass[:, target - 1]
+            own = classes.of_type[named.clamp(min=0)]
+            gain = mass / classes.class_log_prior.double().exp()[own]
+            evidence += prepared.rest[:, target - 1, None]
+            evidence = evidence.scatter_add(1, own, gain).log()
+        return evidence.float()
+
+    def answer(
+        self, prepared: Decoding, target: int, types: Int[Tensor, "rows"]
+    ) -> tuple[Float[Tensor, "rows"], Float[Tensor, "rows"], Float[Tensor, "rows"]]:
+        """Log-probability of each type itself, how many types are likelier, and how many as likely.
+
+        The decoder names types that were too rare in training for a class of their own. Its answer is
+        `q(type) ~ p(type) ratio^temperature`, where the ratio of posterior to prior is the same for all types but the
+        candidates: the sum over all types has a closed form.
+        """
+        log_prior, temperature = self.setting.classes.log_prior.double(), self.temperatures[target]
+        if not target or not temperature:
+            own, named, share = log_prior[types], None, None
+            normal = torch.zeros_like(own)
+        else:
+            column = target - 1
+            candidates, mass = prepared.candidates[:, column], prepared.mass[:, column]
+            rest = prepared.rest[:, column].clamp(min=1e-300)
+            there = candidates >= 0
+            prior = torch.where(there, log_prior[candidates.clamp(min=0)].exp(), 0.0)
+            ratio = rest[:, None] + mass / prior.clamp(min=1e-300)
+            named = candidates
+            share = torch.where(there, prior.log() + temperature * ratio.log(), -torch.inf)
+            others = (1.0 - prior.sum(1)).clamp(min=0.0).log() + temperature * rest.log()
+            normal = torch.logaddexp(torch.logsumexp(share, 1), others)
+            mine = candidates == types[:, None]
+            own = torch.where(mine, share, -torch.inf).amax(1)
+            own = torch.where(mine.any(1), own, log_prior[types] + temperature * rest.log())
+        ascending = torch.sort(log_prior).values
+        bar = own if named is None else own - temperature * rest.log()
+        # A type compared with itself must not lose to rounding.
+        above = len(ascending) - torch.searchsorted(ascending, bar + 1e-9, right=True)
+        as_likely = len(ascending) - torch.searchsorted(ascending, bar - 1e-9) - above
+        if named is not None:
+            # Candidates stand where their share puts them, not where the prior does.
+            listed = torch.where(named >= 0, log_prior[named.clamp(min=0)], -torch.inf)
+            above = above - (listed > bar[:, None] + 1e-9).sum(1) + (share > own[:, None] + 1e-9).sum(1)
+            near = (listed - bar[:, None]).abs() <= 1e-9
+            as_likely = as_likely - near.sum(1) + ((share - own[:, None]).abs() <= 1e-9).sum(1)
+        return (own - normal).float(), above.float(), as_likely.clamp(min=1).float()

@@ -1,0 +1,1 @@
+"""A fitted model of an exponential trace."""

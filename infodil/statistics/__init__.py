@@ -1,0 +1,1 @@
+"""Resampling units, block lengths, bootstrap and confidence intervals."""
