@@ -20,7 +20,7 @@ import torch
 from analyses.provenance import write_results
 from infodil.corpus import load_corpus
 from infodil.encoders import load_encoder
-from infodil.precision import Observer
+from infodil.precision import Quantizer
 from infodil.processing import check_chain
 from infodil.sources import iid
 from infodil.traces import ema
@@ -60,7 +60,7 @@ def trace_chains(config, seed):
     steps.append(("a sign", (steps[-1][1][:, :1] > 0).double()))
     rounded = [("trace", state)]
     for precision in ("bfloat16", "int8"):
-        rounded.append((precision, Observer.of(precision, rounded[-1][1]).observe(rounded[-1][1])))
+        rounded.append((precision, Quantizer.of(precision, rounded[-1][1]).quantize(rounded[-1][1])))
     tokens = {lag: drawn[:, config.before - lag : drawn.shape[1] - lag].flatten() for lag in config.lags}
     documents = torch.arange(config.documents).repeat_interleave(config.tokens)
     return tokens, {"lossy": steps, "rounded": rounded}, documents

@@ -34,7 +34,7 @@ from infodil.channel.information import channel_information
 from infodil.channel.posterior import longest_window
 from infodil.encoders import TraceEncoder
 from infodil.measure.upper_bounds import noise_of
-from infodil.precision import Observer
+from infodil.precision import Quantizer
 from infodil.sources import iid
 from infodil.traces import weights
 
@@ -89,7 +89,7 @@ def small(cell, config):
             "precision": "noise",
             "sigma": sigma,
         }
-        | {"lag": row["lag"], "probe": row["answered_by"], "entropy_bits": source.entropy_bits}
+        | {"lag": row["lag"], "probe": row["selected_probe"], "entropy_bits": source.entropy_bits}
         | {"lower_bits": row["value_bits"], "lower_low_bits": row["low_bits"], "lower_high_bits": row["high_bits"]}
         | {"truth_low_bits": below.low_bits, "truth_bits": (below.value_bits + above.value_bits) / 2}
         | {"truth_high_bits": above.high_bits, "upper_bits": row["upper_bits"], "upper_by": row["upper_by"]}
@@ -111,7 +111,7 @@ def large(config):
     states = encoder.encode(source.tokens)["ema"][:, decoder.before :].flatten(0, 1)[::7]
     weight = weights(decoder.alpha, 400)
     for precision in config.precisions:
-        observer = Observer.of(precision, states)
+        observer = Quantizer.of(precision, states)
         sigma, noise = noise_of(observer, states[:256])
         mean_error = float(observer.sigma(states[:256]).square().mean().sqrt())
         mine = [row for row in measured if row["precision"] == precision and row["seed"] == str(seed)]

@@ -25,7 +25,7 @@ import torch
 from analyses.cells import run_cells
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
-from infodil.precision import Observer, horizon, noise_generator
+from infodil.precision import Quantizer, horizon, noise_generator
 from infodil.probes import pursuit
 from infodil.sources import iid
 from infodil.traces import weights
@@ -62,8 +62,8 @@ def decode(cell, config):
     document = torch.randint(config.documents, (samples,), generator=generator)
     position = torch.randint(config.before, config.tokens, (samples,), generator=generator)
     chosen = states[document, position]
-    observer = Observer.of(precision, states[:, config.before :].flatten(0, 1)[::7])
-    observed = observer.observe(chosen, noise_generator(seed))
+    observer = Quantizer.of(precision, states[:, config.before :].flatten(0, 1)[::7])
+    observed = observer.quantize(chosen, noise_generator(seed))
     weight = weights(config.alpha, 400)
     error = float(observer.sigma(chosen).pow(2).mean().sqrt())
     begin = time.perf_counter()

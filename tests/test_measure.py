@@ -10,7 +10,7 @@ from torch import nn
 
 import infodil
 from infodil.encoders import CombinedEncoder, ShiftRegisterEncoder
-from infodil.ladder.labels import Targets, positions
+from infodil.ladder.labels import LagLabels, positions
 from infodil.measure.accumulators import Units
 from infodil.measure.report_rows import half_life
 from infodil.sources import iid, markov
@@ -148,7 +148,7 @@ def test_labels_are_the_tokens_before_in_the_same_sequence():
     corpus = infodil.load_corpus([[i * 10 + j for j in range(2 + i % 4)] for i in range(40)], vocabulary=500)
     with corpus.tokenize() as tokens:
         split = tokens.splits["train"]
-        targets = Targets.of(split, (0, 1, 3), np.random.default_rng(0))
+        targets = LagLabels.of(split, (0, 1, 3), np.random.default_rng(0))
         index, place = np.arange(len(split.tokens)), positions(split)
         types = targets.types(index, place)
         for i in index:

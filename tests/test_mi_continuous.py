@@ -28,11 +28,11 @@ from infodil.sources import (
     uniform_noise,
     zero_inflated_poisson,
 )
-from infodil.statistics.clusters import Rows, read_rows
+from infodil.statistics.clusters import Clusters, make_clusters
 
 
 def alone(samples):
-    return Rows(np.arange(samples), dependent=False)
+    return Clusters(np.arange(samples), dependent=False)
 
 
 def normal(samples, dim, seed):
@@ -267,9 +267,9 @@ def test_the_same_seed_gives_the_same_answer():
 
 def test_a_slow_series_is_cut_into_blocks_and_white_noise_is_not():
     slow = autoregressive_pair(0.5, 0.95, documents=1, tokens=4000).x.numpy()
-    rows = read_rows(4000, None, slow, normal(4000, 1, 0))
+    rows = make_clusters(4000, None, slow, normal(4000, 1, 0))
     assert rows.dependent and 10 < 4000 / rows.units < 600
-    assert not read_rows(4000, None, normal(4000, 5, 1), normal(4000, 5, 2)).dependent
+    assert not make_clusters(4000, None, normal(4000, 5, 1), normal(4000, 5, 2)).dependent
 
 
 # Twins.
@@ -278,16 +278,16 @@ def test_a_slow_series_is_cut_into_blocks_and_white_noise_is_not():
 def test_the_standard_error_is_that_of_a_mean():
     terms = np.random.default_rng(0).standard_normal(100)
     assert alone(100).standard_error(terms) == pytest.approx(terms.std(ddof=1) / 10.0)
-    doubled = Rows(np.repeat(np.arange(100), 2), dependent=True)  # a copy of each row is no news
+    doubled = Clusters(np.repeat(np.arange(100), 2), dependent=True)  # a copy of each row is no news
     assert doubled.standard_error(np.repeat(terms, 2)) == pytest.approx(terms.std(ddof=1) / 10.0)
 
 
 def test_folds_keep_units_together_and_thinning_too():
-    rows = Rows(np.random.default_rng(0).integers(0, 40, 1000), dependent=True)
+    rows = Clusters(np.random.default_rng(0).integers(0, 40, 1000), dependent=True)
     fold = rows.folds(4, seed=0)
     assert all(len(np.unique(fold[rows.unit == unit])) == 1 for unit in range(rows.units))
     assert np.bincount(fold).min() > 150
-    kept = rows.thin(300, seed=0)
+    kept = rows.subsample(300, seed=0)
     assert 200 < len(kept) <= 300
     assert not set(rows.unit[kept]) & set(np.delete(rows.unit, kept))
 

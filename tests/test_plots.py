@@ -127,14 +127,14 @@ def test_the_plot_of_a_report_takes_a_probe(report):
 
 @pytest.mark.parametrize("reports", [1, 2, 4, 5])
 def test_many_reports_have_a_panel_each_on_the_same_axes(reports):
-    frames = [chosen(synthetic_report(seed=seed)).assign(report=f"run {seed}") for seed in range(reports)]
-    figure = multi_curves(pd.concat(frames))
+    standardizers = [chosen(synthetic_report(seed=seed)).assign(report=f"run {seed}") for seed in range(reports)]
+    figure = multi_curves(pd.concat(standardizers))
     figure.draw_without_rendering()
     assert [ax.get_title(loc="left") for ax in figure.axes] == [f"run {seed}" for seed in range(reports)]
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert (
         line(figure.axes[-1], "layer.1").get_ydata().tolist()
-        == frames[-1].query("site == 'layer.1'")["value_bits"].tolist()
+        == standardizers[-1].query("site == 'layer.1'")["value_bits"].tolist()
     )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["embedding", "layer.0", "layer.1"]
 

@@ -13,7 +13,7 @@ from infodil import traces
 from infodil.checks import UserError
 from infodil.precision import (
     PRECISIONS,
-    Observer,
+    Quantizer,
     check_precision,
     detect,
     horizon,
@@ -67,7 +67,7 @@ def nearest(x, grid):
 
 def unscaled(name, dim):
     """An observer that has met nothing but ones, so that the grid of the format is seen as it is."""
-    return Observer(name, torch.ones(dim, dtype=torch.float64))
+    return Quantizer(name, torch.ones(dim, dtype=torch.float64))
 
 
 def gaussian(rows=4096, dim=8, dtype=torch.float32):
@@ -82,7 +82,7 @@ def gaussian(rows=4096, dim=8, dtype=torch.float32):
 def test_torch_and_the_standard_mean_the_same_grid(name):
     grid, form = GRIDS[name], FORMATS[name]
     assert grid[-1] == form.largest and grid[1] == 2.0 ** (form.least - form.bits + 1)
-    assert np.array_equal(unscaled(name, len(grid)).observe(torch.from_numpy(grid)).double().numpy(), grid)
+    assert np.array_equal(unscaled(name, len(grid)).quantize(torch.from_numpy(grid)).double().numpy(), grid)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -94,22 +94,22 @@ def test_rounding_is_that_of_the_decoded_grid(name, dtype):
     beside = 2.0**-20 if dtype == torch.float32 else 2.0**-50  # float64 beside a tie is lost if rounded twice
     x = np.concatenate([grid, middles, middles * (1 + beside), middles * (1 - beside), wild])
     x = torch.from_numpy(np.concatenate([x, -x])).to(dtype)
-    seen = unscaled(name, len(x)).observe(x)
+    seen = unscaled(name, len(x)).quantize(x)
     assert seen.dtype == torch.float32
     assert np.array_equal(seen.double().numpy(), nearest(x.double().numpy(), grid))
 
 
 def test_float64_is_rounded_to_float32_as_numpy_does_and_float64_is_left_alone():
     x = torch.randn(64, 4, dtype=torch.float64)
-    assert np.array_equal(Observer.of("float32", x).observe(x).numpy(), x.numpy().astype(np.float32))
-    assert torch.equal(Observer.of("float64", x).observe(x), x)
-    assert Observer.of("float64", x).observe(x.float()).dtype == torch.float32
-    assert torch.equal(Observer.of("float32", x).observe(x.bfloat16()), x.bfloat16().float())
+    assert np.array_equal(Quantizer.of("float32", x).quantize(x).numpy(), x.numpy().astype(np.float32))
+    assert torch.equal(Quantizer.of("float64", x).quantize(x), x)
+    assert Quantizer.of("float64", x).quantize(x.float()).dtype == torch.float32
+    assert torch.equal(Quantizer.of("float32", x).quantize(x.bfloat16()), x.bfloat16().float())
 
 
 def test_int8_by_channel():
     states = gaussian(rows=200)
-    seen = Observer.of("int8", states).observe(states).numpy()
+    seen = Quantizer.of("int8", states).quantize(states).numpy()
     for channel in range(states.shape[1]):
         x = states[:, channel].numpy()
         step = np.float32(float(np.abs(x).max()) * 1.25 / 127)
@@ -119,13 +119,13 @@ def test_int8_by_channel():
 def test_the_scale_of_float8_is_a_power_of_two_with_room_above():
     states = gaussian()
     for name, largest in (("float8_e4m3", 448), ("float8_e5m2", 57344)):
-        observer = Observer.of(name, states)
+        observer = Quantizer.of(name, states)
         assert len(set(observer.unit.tolist())) == 1 and math.log2(observer.unit[0]).is_integer()
         room = largest * float(observer.unit[0]) / float(states.abs().max())
         assert 2 <= room < 4
         scaled = states.double().numpy() / float(observer.unit[0])
         assert np.array_equal(
-            observer.observe(states).double().numpy(), nearest(scaled, GRIDS[name]) * float(observer.unit[0])
+            observer.quantize(states).double().numpy(), nearest(scaled, GRIDS[name]) * float(observer.unit[0])
         )
 
 
@@ -139,12 +139,12 @@ numbers = st.floats(-4.0, 4.0) | st.floats(-1e-6, 1e-6) | st.floats(-1e38, 1e38)
 def test_rounding_is_monotone_odd_idempotent_and_near(name, values, size):
     x = torch.tensor(sorted(values), dtype=torch.float64)[:, None]
     x = x if size == "double" else x.float()
-    observer = Observer.of(name, torch.tensor([[1.0], [-3.0]]))
-    seen = observer.observe(x)
+    observer = Quantizer.of(name, torch.tensor([[1.0], [-3.0]]))
+    seen = observer.quantize(x)
     assert seen.isfinite().all()
     assert (seen.diff(dim=0) >= 0).all()
-    assert torch.equal(observer.observe(-x), -seen)
-    assert torch.equal(observer.observe(seen), seen)
+    assert torch.equal(observer.quantize(-x), -seen)
+    assert torch.equal(observer.quantize(seen), seen)
     unit = float(observer.unit)
     limit = unit * (127 if name == "int8" else FORMATS[name].largest)
     # At most half a step within the range; the last factor is int8's quotient and product in float32, 2 roundings.
@@ -160,34 +160,34 @@ def test_rounding_is_monotone_odd_idempotent_and_near(name, values, size):
 @pytest.mark.parametrize("largest", [3.4e38, 1.0, 1e-30, 1e-44, 0.0])
 def test_nothing_overflows_whatever_the_size_of_the_states(name, largest):
     states = torch.tensor([[largest, 0.0], [-largest, 0.0]])
-    observer = Observer.of(name, states)
+    observer = Quantizer.of(name, states)
     later = torch.tensor([[3.4e38, 3.4e38], [-3.4e38, 1.0], [1e300, 1e-300]], dtype=torch.float64)
     for x in (states, later, later.float().clamp(max=3.4e38)):
-        assert observer.observe(x, noise_generator(0)).isfinite().all()
+        assert observer.quantize(x, noise_generator(0)).isfinite().all()
         assert observer.errors(x).isfinite().all()
     assert observer.sigma(states).shape == (2,)
 
 
 def test_half_precision_saturates_instead_of_overflowing():
     x = torch.tensor([[1e5, -1e30]])
-    assert Observer.of("float16", x).observe(x).tolist() == [[65504.0, -65504.0]]
+    assert Quantizer.of("float16", x).quantize(x).tolist() == [[65504.0, -65504.0]]
     x = torch.tensor([[3.4e38]])  # nearer to 2**128 than to the largest bfloat16
-    assert float(Observer.of("bfloat16", x).observe(x)) == torch.finfo(torch.bfloat16).max
+    assert float(Quantizer.of("bfloat16", x).quantize(x)) == torch.finfo(torch.bfloat16).max
 
 
 def test_what_was_never_met_saturates():
     first = torch.randn(100, 3)
     for name in ("int8", "float8_e4m3", "float8_e5m2"):
-        observer = Observer.of(name, first)
+        observer = Quantizer.of(name, first)
         # float32 may round 127 steps down.
-        largest = float(observer.observe(torch.full((1, 3), 1e9)).max())
+        largest = float(observer.quantize(torch.full((1, 3), 1e9)).max())
         limit = float(observer.unit.max()) * (127 if name == "int8" else FORMATS[name].largest)
         assert largest == pytest.approx(limit, rel=2**-23)
 
 
 def test_a_channel_that_slept_is_seen_when_it_wakes():
-    observer = Observer.of("int8", torch.tensor([[1.0, 0.0], [-2.0, 0.0]]))
-    assert observer.observe(torch.tensor([[2.0, 2.0]])).tolist() == [[pytest.approx(2.0, abs=0.01)] * 2]
+    observer = Quantizer.of("int8", torch.tensor([[1.0, 0.0], [-2.0, 0.0]]))
+    assert observer.quantize(torch.tensor([[2.0, 2.0]])).tolist() == [[pytest.approx(2.0, abs=0.01)] * 2]
 
 
 # --- the model of the error ---
@@ -199,8 +199,8 @@ def test_the_model_is_the_error_that_is_measured(name, dtype):
     if name == "float32" and dtype == torch.float32:
         pytest.skip("float32 is not rounded again")
     states = gaussian(rows=8000, dtype=dtype)
-    observer = Observer.of(name, states)
-    squares = (observer.observe(states, noise_generator(0)).double() - states.double()).square()
+    observer = Quantizer.of(name, states)
+    squares = (observer.quantize(states, noise_generator(0)).double() - states.double()).square()
     # Measured minus modelled square, row by row, has mean 0 if the model holds: 5 standard errors of that mean, over 8
     # channels and 14 cases one false alarm in 10,000 runs.
     excess = squares - observer.errors(states).square()
@@ -210,7 +210,7 @@ def test_the_model_is_the_error_that_is_measured(name, dtype):
 
 def test_the_model_of_a_float_is_the_formula():
     # 1 to 2 has spacing 2**-7 in bfloat16, whose significand has 8 bits; 2 to 4 twice that.
-    observer = Observer.of("bfloat16", torch.ones(1, 4))
+    observer = Quantizer.of("bfloat16", torch.ones(1, 4))
     errors = observer.errors(torch.tensor([[1.0, 1.99, -2.0, 0.0]]))
     torch.testing.assert_close(
         errors * math.sqrt(12), torch.tensor([[2**-7, 2**-7, 2**-6, 2**-133]], dtype=torch.float64), rtol=1e-12, atol=0
@@ -223,13 +223,13 @@ def test_subnormals_have_the_spacing_of_the_least_binade():
     torch.testing.assert_close(
         observer.sigma(x)[0], torch.tensor(2**-24 / math.sqrt(12), dtype=torch.float64), rtol=1e-12, atol=0
     )
-    squares = (observer.observe(x).double() - x).square()
+    squares = (observer.quantize(x).double() - x).square()
     # A uniform error has a square of standard deviation 2 / sqrt(5) of its mean.
     torch.testing.assert_close(squares.mean().sqrt(), observer.sigma(x)[0], rtol=5 * 0.45 / math.sqrt(3000), atol=0)
 
 
 def test_the_model_counts_what_saturation_cuts_off():
-    observer = Observer.of("int8", torch.ones(10, 1))
+    observer = Quantizer.of("int8", torch.ones(10, 1))
     assert float(observer.errors(torch.tensor([[11.25]]))) == pytest.approx(10, rel=1e-4)
     assert float(unscaled("float16", 1).errors(torch.tensor([[65504.0 + 1000]]))) == pytest.approx(1000, rel=1e-3)
 
@@ -240,8 +240,8 @@ def test_the_model_counts_what_saturation_cuts_off():
 @pytest.mark.parametrize("decibels", [20, 7.5, 0, -10])
 def test_the_ratio_is_reached_and_every_element_has_noise_of_its_own(decibels):
     states = gaussian(rows=5000) + 3  # the mean is no signal
-    observer = Observer.of(f"snr={decibels}dB", states)
-    noise = (observer.observe(states, noise_generator(0)) - states).double()
+    observer = Quantizer.of(f"snr={decibels}dB", states)
+    noise = (observer.quantize(states, noise_generator(0)) - states).double()
     ratio = float(states.double().var(0, correction=0).mean() / noise.square().mean())
     # The mean of n squares of Gaussians has the relative deviation sqrt(2 / n).
     assert ratio == pytest.approx(10 ** (decibels / 10), rel=5 * math.sqrt(2 / noise.numel()))
@@ -253,10 +253,10 @@ def test_the_ratio_is_reached_and_every_element_has_noise_of_its_own(decibels):
 
 def test_the_same_seed_and_place_give_the_same_noise():
     states = gaussian(rows=50)
-    observer = Observer.of("snr=20dB", states)
+    observer = Quantizer.of("snr=20dB", states)
 
     def at(*place):
-        return observer.observe(states, noise_generator(*place))
+        return observer.quantize(states, noise_generator(*place))
 
     assert torch.equal(at(0, "embedding", 512), at(0, "embedding", 512))
     for other in ((1, "embedding", 512), (0, "layer.1", 512), (0, "embedding", 513)):
@@ -265,15 +265,15 @@ def test_the_same_seed_and_place_give_the_same_noise():
 
 def test_the_noise_is_drawn_the_same_for_either_width():
     states = gaussian(rows=50)
-    observer = Observer.of("snr=20dB", states)
+    observer = Quantizer.of("snr=20dB", states)
     torch.testing.assert_close(
-        observer.observe(states, noise_generator(0)), observer.observe(states.double(), noise_generator(0))
+        observer.quantize(states, noise_generator(0)), observer.quantize(states.double(), noise_generator(0))
     )
 
 
 def test_states_without_variance_get_no_noise():
     states = torch.ones(5, 2)
-    assert torch.equal(Observer.of("snr=20dB", states).observe(states, noise_generator(0)), states)
+    assert torch.equal(Quantizer.of("snr=20dB", states).quantize(states, noise_generator(0)), states)
 
 
 # --- which precision numbers already have ---
@@ -285,7 +285,7 @@ def test_detect_finds_what_was_rounded(name, dtype):
     if name == "float64" and dtype == torch.float32:
         pytest.skip("float32 cannot hold float64")
     states = torch.randn(400, 3, dtype=dtype)
-    assert detect(unscaled(name, 3).observe(states).to(dtype)) == name
+    assert detect(unscaled(name, 3).quantize(states).to(dtype)) == name
 
 
 def test_detect_takes_the_coarsest_and_is_not_fooled_by_zeros():
@@ -314,7 +314,7 @@ def trace_of(alpha, dim, vocabulary, tokens, samples):
 def test_the_element_horizon_is_that_of_the_trace_but_for_the_factor_said(alpha, name):
     tokens = int(25 / alpha)
     h, weights, _, _ = trace_of(alpha, 64, tokens + 64, tokens, 100)
-    predicted = horizon(weights, Observer.of(name, h).sigma(h), reader="element")
+    predicted = horizon(weights, Quantizer.of(name, h).sigma(h), reader="element")
     bits = FORMATS[name].bits
     factor = 0.43 / math.sqrt(alpha * (2 - alpha))
     lags = (bits - math.log2(factor)) / -math.log2(1 - alpha)
@@ -327,8 +327,8 @@ def test_the_element_horizon_is_that_of_the_trace_but_for_the_factor_said(alpha,
 @pytest.mark.parametrize("name", ["bfloat16", "int8", "snr=20dB"])
 def test_the_genie_loses_the_token_where_predicted(name):
     h, weights, x, embedding = trace_of(0.1, 256, 1000, 150, 150)
-    observer = Observer.of(name, h)
-    error = observer.observe(h, noise_generator(0)).double() - h
+    observer = Quantizer.of(name, h)
+    error = observer.quantize(h, noise_generator(0)).double() - h
     predicted = horizon(weights, observer.sigma(h), reader="genie", vocabulary=1000)
     named = []
     for lag in range(predicted - 6, predicted + 8):
@@ -343,8 +343,8 @@ def test_the_genie_loses_the_token_where_predicted(name):
 def test_the_decoder_loses_the_order_where_predicted():
     tokens, samples = 60, 60
     h, weights, x, embedding = trace_of(0.1, 512, 1000, tokens, samples)
-    observer = Observer.of("int8", h)
-    seen = observer.observe(h).double()
+    observer = Quantizer.of("int8", h)
+    seen = observer.quantize(h).double()
     # Told which tokens there are, it sorts their coefficients; these suffer from one another as weighted_sigma says.
     sigma = weighted_sigma(observer.errors(h), unknowns=tokens)
     predicted = horizon(weights, sigma)
@@ -405,7 +405,7 @@ def test_weighing_by_hand():
 @pytest.mark.parametrize("unknowns", [10, 60, 120])
 def test_weighing_is_the_covariance_of_weighted_least_squares(unknowns):
     h, _, x, embedding = trace_of(0.1, 256, 1000, 150, 40)
-    errors = Observer.of("bfloat16", h).errors(h)
+    errors = Quantizer.of("bfloat16", h).errors(h)
     deviations = []
     for sample in range(len(h)):
         design = embedding[x[sample, :unknowns]].T / errors[sample][:, None]
@@ -420,7 +420,7 @@ def test_weighing_is_the_covariance_of_weighted_least_squares(unknowns):
 @pytest.mark.parametrize("name", [*PRECISIONS, "snr=20dB", "snr=7.5dB", "snr=-3dB", "snr=+.5dB", "snr=300dB"])
 def test_the_names_are_taken(name):
     check_precision(name)
-    Observer.of(name, torch.ones(1, 1))
+    Quantizer.of(name, torch.ones(1, 1))
 
 
 @pytest.fixture
@@ -447,15 +447,21 @@ MISTAKES = [
     (lambda: check_precision(8), OPTIONS + "8."),
     (lambda: check_precision(["float16"]), OPTIONS + "['float16']: did you mean"),
     (lambda: check_precision("snr=301dB"), "must have a ratio of -300 to 300 dB, got 'snr=301dB': pass one such as"),
-    (lambda: Observer.of("flaot", torch.ones(2, 2)), "`precision` " + OPTIONS),
-    (lambda: Observer.of("int8", torch.ones(0, 2)), "`states` must be [rows, dim] and not empty, got shape [0, 2]"),
-    (lambda: Observer.of("int8", torch.ones(2)), "`states` must be [rows, dim] and not empty, got shape [2]"),
-    (lambda: Observer.of("int8", torch.ones(2, 2).long()), "`states` must be floating point, got torch.int64"),
-    (lambda: Observer.of("int8", torch.tensor([[math.nan]])), "`states` must be finite, got inf or nan: mend the enc"),
-    (lambda: Observer.of("int8", torch.ones(1, 2)).observe(torch.ones(1, 3)), "must have 2 dims as those the observer"),
-    (lambda: Observer.of("int8", torch.ones(1, 1)).observe(torch.tensor(1.0)), "must have 1 dims as those the observe"),
+    (lambda: Quantizer.of("flaot", torch.ones(2, 2)), "`precision` " + OPTIONS),
+    (lambda: Quantizer.of("int8", torch.ones(0, 2)), "`states` must be [rows, dim] and not empty, got shape [0, 2]"),
+    (lambda: Quantizer.of("int8", torch.ones(2)), "`states` must be [rows, dim] and not empty, got shape [2]"),
+    (lambda: Quantizer.of("int8", torch.ones(2, 2).long()), "`states` must be floating point, got torch.int64"),
+    (lambda: Quantizer.of("int8", torch.tensor([[math.nan]])), "`states` must be finite, got inf or nan: mend the enc"),
     (
-        lambda: Observer.of("snr=20dB", torch.ones(1, 2)).observe(torch.ones(1, 2)),
+        lambda: Quantizer.of("int8", torch.ones(1, 2)).quantize(torch.ones(1, 3)),
+        "must have 2 dims as those the observer",
+    ),
+    (
+        lambda: Quantizer.of("int8", torch.ones(1, 1)).quantize(torch.tensor(1.0)),
+        "must have 1 dims as those the observe",
+    ),
+    (
+        lambda: Quantizer.of("snr=20dB", torch.ones(1, 2)).quantize(torch.ones(1, 2)),
         "`generator` must be a torch.Generator for precision 'snr=20dB', got None: pass noise_generator(seed, ",
     ),
     (lambda: detect(torch.ones(2).int()), "`states` must be floating point, got torch.int32"),
@@ -483,8 +489,8 @@ def test_the_device_is_kept():
         pytest.skip("no CUDA device here")
     states = gaussian(dtype=torch.float64)
     for name in [*PRECISIONS, "snr=20dB"]:
-        observer = Observer.of(name, states.cuda())
-        seen = observer.observe(states.cuda(), noise_generator(0))
+        observer = Quantizer.of(name, states.cuda())
+        seen = observer.quantize(states.cuda(), noise_generator(0))
         assert seen.device.type == "cuda"
-        torch.testing.assert_close(seen.cpu(), observer.observe(states, noise_generator(0)), rtol=2**-22, atol=0)
+        torch.testing.assert_close(seen.cpu(), observer.quantize(states, noise_generator(0)), rtol=2**-22, atol=0)
         assert observer.sigma(states.cuda()).device.type == "cuda"

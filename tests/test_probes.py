@@ -12,20 +12,20 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import infodil
 from infodil.probes import (
-    LADDER,
+    PROBES,
     BackwardNgram,
     Calibration,
-    Frame,
-    Reader,
-    Setting,
+    Probe,
+    ProbeSpec,
+    Standardizer,
     cross_entropy_nats,
-    doubt_after,
+    fit_class_map,
     fit_temperature,
-    log_answer,
-    make_classes,
+    log_predictive,
+    prior_smoothing,
 )
 from infodil.probes.gaussian.probe import ClassSums, solutions
-from infodil.probes.neural.linear import LinearReader
+from infodil.probes.neural.linear import LinearProbe
 
 CPU = torch.device("cpu")
 
@@ -33,11 +33,11 @@ CPU = torch.device("cpu")
 def plain_classes(number):
     """Every type modelled, uniform prior."""
     counts = torch.full((number,), 1000)
-    return make_classes(counts, counts)
+    return fit_class_map(counts, counts)
 
 
 def setting(dim, targets, classes, rows=1000, seed=0):
-    return Setting(dim=dim, targets=targets, classes=classes, train_rows=rows, device=CPU, seed=seed)
+    return ProbeSpec(dim=dim, targets=targets, classes=classes, train_rows=rows, device=CPU, seed=seed)
 
 
 def codebook(rows, types=20, dim=8, noise=1.0, seed=0):
@@ -51,7 +51,7 @@ def codebook(rows, types=20, dim=8, noise=1.0, seed=0):
 def fit(probe, rows=8000, weaker=None, classes=None, **source):
     states, tokens, codes = codebook(rows, **source)
     classes = classes or plain_classes(int(tokens.max()) + 1)
-    reader = LADDER[probe](setting(states.shape[1], 1, classes, rows), weaker)
+    reader = PROBES[probe](setting(states.shape[1], 1, classes, rows), weaker)
     held_states, held_tokens, _ = codebook(3000, **{**source, "seed": 7})
     calibration = Calibration(held_states, held_tokens[None])
     for _ in range(reader.passes):
@@ -81,7 +81,7 @@ def true_bits(codes, noise=1.0, seed=11):
 @pytest.fixture
 def skewed():
     counts = torch.tensor([50, 0, 3, 20, 0, 4, 9, 1])
-    return make_classes(counts, torch.tensor([10, 1, 1, 5, 0, 1, 2, 0]), fewest=5)
+    return fit_class_map(counts, torch.tensor([10, 1, 1, 5, 0, 1, 2, 0]), fewest=5)
 
 
 def test_rare_types_are_pooled_and_everything_sums_to_one(skewed):
@@ -113,8 +113,8 @@ def test_ranks_equal_a_sort_of_the_whole_vocabulary(skewed):
 def test_the_smoothing_is_the_best_of_its_grid_on_the_calibration_split():
     sparse = torch.zeros(1000, dtype=torch.long)
     sparse[:10] = 100
-    same = make_classes(sparse, sparse)
-    spread = make_classes(sparse, torch.ones(1000, dtype=torch.long))
+    same = fit_class_map(sparse, sparse)
+    spread = fit_class_map(sparse, torch.ones(1000, dtype=torch.long))
     assert float(same.log_prior[-1]) < float(spread.log_prior[-1])
 
 
@@ -183,7 +183,7 @@ def test_more_dims_than_rows_do_not_break_it():
 
 def test_its_gradient_is_autograds():
     classes = plain_classes(6)
-    reader = LinearReader(setting(4, 3, classes))
+    reader = LinearProbe(setting(4, 3, classes))
     states, labels = torch.randn(40, 4), torch.randint(6, (3, 40))
     labels[2, :15] = -1
     reader.linear.weight.normal_()
@@ -200,7 +200,7 @@ def test_its_gradient_is_autograds():
 @pytest.mark.parametrize("together", [1, 2**30])
 def test_targets_in_one_product_or_several_give_the_same_step(together, monkeypatch):
     monkeypatch.setattr("infodil.probes.neural.linear.LOGIT_BYTES", together)
-    reader = LinearReader(setting(4, 3, plain_classes(6)))
+    reader = LinearProbe(setting(4, 3, plain_classes(6)))
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(6, (3, 40), generator=generator)
     reader.step(torch.randn(40, 4, generator=generator), labels)
@@ -229,7 +229,7 @@ def test_linear_sees_what_a_shared_covariance_cannot():
     classes = plain_classes(2)
     readers = []
     for probe in ("gaussian", "linear"):
-        reader = LADDER[probe](setting(1, 1, classes, 20_000), readers[-1] if readers else None)
+        reader = PROBES[probe](setting(1, 1, classes, 20_000), readers[-1] if readers else None)
         for _ in range(reader.passes):
             reader.update(states[:20_000], tokens[None, :20_000])
             reader.end_pass(Calibration(states[20_000:], tokens[None, 20_000:]))
@@ -296,16 +296,16 @@ def test_no_rows_and_evidence_against_the_truth_give_the_prior():
     assert fit_temperature(torch.zeros(3), -torch.nn.functional.one_hot(labels, 3).float(), labels)[0] == 0.0
 
 
-@pytest.mark.parametrize("probe", [name for name, reader in LADDER.items() if not hasattr(reader, "applies")])
+@pytest.mark.parametrize("probe", [name for name, reader in PROBES.items() if not hasattr(reader, "applies")])
 def test_every_rung_is_a_reader_and_contains_the_prior(probe):
     generator = torch.Generator().manual_seed(5)
     states, tokens = torch.randn(2000, 6, generator=generator), torch.randint(9, (1, 2000), generator=generator)
     classes = plain_classes(9)
-    reader = LADDER[probe](setting(6, 1, classes, 1500), None)
+    reader = PROBES[probe](setting(6, 1, classes, 1500), None)
     for _ in range(reader.passes):
         reader.update(states[:1500], tokens[:, :1500])
         reader.end_pass(Calibration(states[1500:], tokens[:, 1500:]))
-    assert isinstance(reader, Reader)
+    assert isinstance(reader, Probe)
     assert reader.temperatures == [0.0]
     assert reader.scores(reader.prepare(states[:10]), 0).shape == (10, 9)
 
@@ -343,7 +343,7 @@ def test_backward_ngram_is_the_prior_on_independent_tokens():
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, 20, 20_000)
     counts = torch.from_numpy(np.bincount(tokens, minlength=20))
-    classes = make_classes(counts, counts)
+    classes = fit_class_map(counts, counts)
     context = BackwardNgram(classes)
     context.fit(tokens[:16_000], ends(100, 16_000))
     place = np.arange(16_000, 19_990)
@@ -359,7 +359,7 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
     source = markov(vocabulary=4, documents=100, tokens=200, seed=0)
     tokens = source.tokens.numpy().ravel()
     counts = torch.from_numpy(np.bincount(tokens, minlength=4))
-    classes = make_classes(counts, counts)
+    classes = fit_class_map(counts, counts)
     context = BackwardNgram(classes)
     context.fit(tokens[:16_000], ends(200, 16_000))
     place = np.array([i for i in range(16_000, 20_000) if i % 200 < 190])
@@ -377,9 +377,9 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
 def test_an_answer_is_a_distribution_and_never_far_below_what_was_known(seed, temperature, rows):
     generator = torch.Generator().manual_seed(seed)
     base = torch.randn(7, 5, generator=generator).log_softmax(1)
-    scores, doubt = 30.0 * torch.randn(7, 5, generator=generator), doubt_after(rows)
+    scores, doubt = 30.0 * torch.randn(7, 5, generator=generator), prior_smoothing(rows)
     answers = torch.stack(
-        [log_answer(base, scores, temperature, doubt, torch.full((7,), label)) for label in range(5)], 1
+        [log_predictive(base, scores, temperature, doubt, torch.full((7,), label)) for label in range(5)], 1
     )
     torch.testing.assert_close(answers.exp().sum(1), torch.ones(7, dtype=torch.float64), rtol=0.0, atol=1e-6)
     assert bool((answers >= base.double() + math.log(doubt)).all())
@@ -412,5 +412,5 @@ def test_a_dim_that_stands_still_in_some_states_is_not_blown_up(seed):
     # probability that doubt leaves it, and the prior gives such a type no less than one part in twice the tokens.
     most = 3 * math.log2(tokens.numel() * 2 * tokens.numel()) / row["samples"]
     assert row["value_bits"] > row["ceiling_bits"] - 0.1 - most
-    still = Frame.of(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
+    still = Standardizer.of(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
     assert still.apply(torch.tensor([[1.0, 2.0]])).tolist() == [[1.0, 0.0]]

@@ -75,7 +75,7 @@ def test_a_report_reads_older_tokens_of_more_types():
     )  # fmt: skip
     rows = {(row["lag"], row["probe"]): row for row in report.rows}
     # Two tokens of 24 types are 576 sequences, three 13,824: lag 4 is past what is enumerated.
-    assert rows[4, "exact"]["answered_by"] == "exact"
+    assert rows[4, "exact"]["selected_probe"] == "exact"
     assert rows[4, "exact"]["value_bits"] > rows[4, "gaussian"]["value_bits"] + 0.5
     for row in report.rows:
         assert row["low_bits"] <= row["upper_high_bits"]

@@ -17,8 +17,8 @@ from infodil.channel.code import Code
 from infodil.channel.information import channel_information
 from infodil.channel.posterior import Channel, rounding
 from infodil.checks import UserError
-from infodil.probes import Calibration, Reader, Setting, cross_entropy_nats, make_classes
-from infodil.probes.exact import ExactReader, exact
+from infodil.probes import Calibration, Probe, ProbeSpec, cross_entropy_nats, fit_class_map
+from infodil.probes.exact import ExactProbe, exact
 from infodil.sources import markov
 from infodil.traces import ema_bank, weights
 
@@ -356,7 +356,7 @@ def test_bits_without_every_token_enumerated_are_a_lower_bound():
 
 
 @dataclass(frozen=True)
-class Lagged(Setting):
+class Lagged(ProbeSpec):
     lags: tuple[int, ...] = ()
 
 
@@ -394,11 +394,11 @@ def test_the_reader_is_worth_the_information_there_is(dim, monkeypatch):
     embedding = vectors(4, dim, seed=2)
     probabilities = torch.tensor([0.5, 0.25, 0.15, 0.1], dtype=torch.float64)
     counts = (probabilities * 1e6).long()
-    classes = make_classes(counts, counts)
+    classes = fit_class_map(counts, counts)
     setting = make_setting(embedding, bank(alphas, length), classes, lags, sigma)
-    assert ExactReader.applies(setting)
-    reader = ExactReader(setting)
-    assert isinstance(reader, Reader) and reader.raw and reader.name == "exact"
+    assert ExactProbe.applies(setting)
+    reader = ExactProbe(setting)
+    assert isinstance(reader, Probe) and reader.raw and reader.name == "exact"
     states, types = documents(embedding, alphas, sigma, 30, length, probabilities, lags)
     reader.update(states, types)
     reader.end_pass(Calibration(states, types))
@@ -432,8 +432,8 @@ def test_the_reader_counts_the_tokens_behind_a_state():
 def test_pooled_types_are_one_class():
     embedding, weight, sigma = vectors(5, 6), bank([0.5], 3), 0.1
     counts = torch.tensor([50, 2, 40, 3, 30])
-    classes = make_classes(counts, counts, fewest=5)
-    reader = ExactReader(make_setting(embedding, weight, classes, (0, 1, 2), sigma))
+    classes = fit_class_map(counts, counts, fewest=5)
+    reader = ExactProbe(make_setting(embedding, weight, classes, (0, 1, 2), sigma))
     states = send(embedding, weight, sigma, torch.randint(5, (10, 3)))[:, 0].float()
     full = exact(states, embedding, weight[0], lags=range(3), prior=classes.log_prior.exp(), sigma=sigma)
     prepared = reader.prepare(states)
@@ -446,15 +446,15 @@ def test_pooled_types_are_one_class():
 
 def test_the_reader_knows_where_it_cannot_read():
     few, many = torch.full((4,), 100), torch.full((200,), 100)
-    classes = make_classes(few, few)
+    classes = fit_class_map(few, few)
     plain = make_setting(vectors(4, 3), bank([0.5], 5), classes, (0,), 0.1)
-    assert ExactReader.applies(plain)
+    assert ExactProbe.applies(plain)
     unknown = Lagged(**{**vars(plain), "code": None})
-    large = make_setting(vectors(200, 3), bank([0.5], 5), make_classes(many, many), (0,), 0.1)
-    single = make_setting(vectors(200, 3), bank([0.5], 1), make_classes(many, many), (0,), 0.1)
-    assert not ExactReader.applies(unknown) and not ExactReader.applies(large) and ExactReader.applies(single)
+    large = make_setting(vectors(200, 3), bank([0.5], 5), fit_class_map(many, many), (0,), 0.1)
+    single = make_setting(vectors(200, 3), bank([0.5], 1), fit_class_map(many, many), (0,), 0.1)
+    assert not ExactProbe.applies(unknown) and not ExactProbe.applies(large) and ExactProbe.applies(single)
     with pytest.raises(UserError, match=r"`probes` cannot have 'exact' here: pass states .* of 128 types at most"):
-        ExactReader(unknown)
+        ExactProbe(unknown)
 
 
 # ------------------------------------------------------------------------------------------------------ wrong input

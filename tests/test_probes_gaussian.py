@@ -5,9 +5,9 @@ import torch
 from gaussian_cases import bits_of, codebook, exclusive_or, nothing, plain_classes, read, true_bits, variances
 from torch.distributions import MultivariateNormal
 
-from infodil.probes import cross_entropy_nats, fit_temperature, make_classes
+from infodil.probes import cross_entropy_nats, fit_class_map, fit_temperature
 from infodil.probes.gaussian.quadratic_discriminant import coefficients, expand, fit_quadratic
-from infodil.probes.reservoir import RowSample
+from infodil.probes.reservoir import Reservoir
 
 
 def share_read(source, rows, **options):
@@ -38,7 +38,7 @@ def test_the_affine_part_stays_what_it_was():
     # Readers that start from it take `temperatures * linear`.
     held = variances(4096, 16, 2, means=1.0)
     reader = read(variances(20_000, 16, 1, means=1.0), held)
-    base = reader.setting.classes.class_log_prior
+    base = reader.spec.classes.class_log_prior
     assert reader.quadratic[0] is not None
     affine = fit_temperature(base, reader.linear.scores(held[0], 0), held[1])
     assert reader.temperatures[0] == pytest.approx(affine[0], rel=1e-6)
@@ -76,7 +76,7 @@ def test_heavy_tails_are_not_taken_for_a_code(seed):
     states = torch.einsum("k,knd->nd", torch.tensor([0.5, 0.25, 0.125]), codes[tokens])
     states = (states - states.mean(0)) / states.std(0)
     counts = torch.bincount(tokens[1], minlength=200)
-    classes = make_classes(counts, counts)
+    classes = fit_class_map(counts, counts)
     labels = classes.of_type[tokens[1]]
     reader = read((states[:6000], labels[:6000]), (states[6000:], labels[6000:]), classes)
     assert reader.quadratic == [None] and reader.temperatures[0] > 0
@@ -132,7 +132,7 @@ def test_a_direction_that_stands_still_adds_no_evidence(rounded):
 def test_a_sample_is_uniform_whatever_the_chunks():
     hits, rows = torch.zeros(400), torch.arange(400.0)[:, None]
     for seed in range(500):
-        sample = RowSample(40, 400, 1, 1, seed)
+        sample = Reservoir(40, 400, 1, 1, seed)
         for first, last in ((0, 7), (7, 250), (250, 251), (251, 400)):
             sample.update(rows[first:last], rows[first:last, 0].long()[None])
         assert torch.equal(sample.states[:, 0].long(), sample.labels[0]) and len(sample.labels[0].unique()) >= 38

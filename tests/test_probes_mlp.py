@@ -7,26 +7,26 @@ import torch
 from torch import nn
 
 from infodil.encoders import TraceEncoder
-from infodil.probes import Calibration, Setting, cross_entropy_nats, fit_temperature, make_classes
+from infodil.probes import Calibration, ProbeSpec, cross_entropy_nats, fit_class_map, fit_temperature
 from infodil.probes.class_map import MANY_CLASSES, TRAINING_BYTES, most_classes
-from infodil.probes.gaussian.probe import GaussianReader
-from infodil.probes.neural.linear import LinearReader
-from infodil.probes.neural.mlp import MLPReader
-from infodil.probes.neural.softmax import Heads, rate, trust
+from infodil.probes.gaussian.probe import GaussianProbe
+from infodil.probes.neural.linear import LinearProbe
+from infodil.probes.neural.mlp import MLPProbe
+from infodil.probes.neural.softmax import SoftmaxHeads, calibrate_temperature, rate
 from infodil.sources import iid
 
 CPU = torch.device("cpu")
-LADDER = (GaussianReader, LinearReader, MLPReader)
+PROBES = (GaussianProbe, LinearProbe, MLPProbe)
 CHUNK = 1000
 
 
 def setting(dim, targets, classes, rows=1000, seed=0):
-    return Setting(dim=dim, targets=targets, classes=classes, train_rows=rows, device=CPU, seed=seed)
+    return ProbeSpec(dim=dim, targets=targets, classes=classes, train_rows=rows, device=CPU, seed=seed)
 
 
 def plain_classes(number):
     counts = torch.full((number,), 1000)
-    return make_classes(counts, counts)
+    return fit_class_map(counts, counts)
 
 
 def fit(reader, states, labels, held_states, held_labels, passes=None):
@@ -37,10 +37,10 @@ def fit(reader, states, labels, held_states, held_labels, passes=None):
     return reader
 
 
-def climb(states, labels, held_states, held_labels, classes, seed=0):
+def fit_ladder(states, labels, held_states, held_labels, classes, seed=0):
     """Every rung on the one below it."""
     rungs = [None]
-    for rung in LADDER:
+    for rung in PROBES:
         made = rung(setting(states.shape[1], len(labels), classes, len(states), seed), rungs[-1])
         rungs.append(fit(made, states, labels, held_states, held_labels))
     return rungs[1:]
@@ -49,7 +49,7 @@ def climb(states, labels, held_states, held_labels, classes, seed=0):
 def loss_nats(reader, states, labels, target=0):
     there = labels[target] >= 0
     scores = reader.scores(reader.prepare(states)[there], target)
-    logits = reader.setting.classes.class_log_prior + reader.temperatures[target] * scores
+    logits = reader.spec.classes.class_log_prior + reader.temperatures[target] * scores
     return cross_entropy_nats(logits, labels[target][there])
 
 
@@ -57,7 +57,7 @@ def loss_nats(reader, states, labels, target=0):
 
 
 def some_heads(targets=4, inputs=5, classes=7, rows=40):
-    heads = Heads(targets, inputs, classes, CPU)
+    heads = SoftmaxHeads(targets, inputs, classes, CPU)
     heads.weight[:, : inputs + 1].normal_()
     labels = torch.randint(classes, (targets, rows))
     labels[2, :15] = -1
@@ -103,9 +103,9 @@ def test_in_half_precision_the_gradient_is_autograds_to_a_rounding(monkeypatch):
 
 def test_the_ladder_in_half_precision_reads_as_much(monkeypatch):
     train, held, test = noisy_codes(4000), noisy_codes(2000, seed=1), noisy_codes(4000, seed=2)
-    losses = [loss_nats(rung, *test) for rung in climb(*train, *held, plain_classes(30))]
+    losses = [loss_nats(rung, *test) for rung in fit_ladder(*train, *held, plain_classes(30))]
     monkeypatch.setattr("infodil.probes.neural.softmax.product_dtype", lambda device: torch.bfloat16)
-    halved = [loss_nats(rung, *test) for rung in climb(*train, *held, plain_classes(30))]
+    halved = [loss_nats(rung, *test) for rung in fit_ladder(*train, *held, plain_classes(30))]
     # A logit of 10 nats is rounded by 0.02, which moves the loss by its square; training goes another way, too.
     assert halved == pytest.approx(losses, abs=0.01)
 
@@ -137,10 +137,10 @@ def test_rows_that_are_all_read_right_are_not_trusted_without_limit():
     # With one wrong row the loss n log(1 + 4 exp(-t)) + log(exp(t) + 4) is least where exp(t) = 4 n.
     limit = math.log(4 * 1000)
     assert fit_temperature(base, own, labels)[0] > 1.5 * limit
-    assert trust(base, own, labels) == pytest.approx(limit, rel=1e-3)
-    assert trust(base, 3.0 * own, labels) == pytest.approx(limit / 3, rel=1e-3)
+    assert calibrate_temperature(base, own, labels) == pytest.approx(limit, rel=1e-3)
+    assert calibrate_temperature(base, 3.0 * own, labels) == pytest.approx(limit / 3, rel=1e-3)
     # It holds back what would go beyond one, and takes nothing from one.
-    assert trust(base, 9.0 * own, labels) == 1.0
+    assert calibrate_temperature(base, 9.0 * own, labels) == 1.0
 
 
 def test_ordinary_evidence_is_trusted_as_its_rows_say():
@@ -149,8 +149,8 @@ def test_ordinary_evidence_is_trusted_as_its_rows_say():
         scores = torch.randn(3000, 5) + nn.functional.one_hot(labels, 5)
         base = torch.log_softmax(torch.randn(3000, 5), 1)
         found = fit_temperature(base, size * scores, labels)[0]
-        assert trust(base, size * scores, labels) == pytest.approx(found, rel=0.01)
-        assert trust(base, size * scores, labels) <= found
+        assert calibrate_temperature(base, size * scores, labels) == pytest.approx(found, rel=0.01)
+        assert calibrate_temperature(base, size * scores, labels) <= found
 
 
 # ------------------------------------------------------------------------------------------------------- classes
@@ -166,11 +166,11 @@ def test_the_classes_of_a_memory_budget():
 @pytest.mark.parametrize("vocabulary, most", [(3000, 4096), (3001, 4096), (3007, 4096), (9000, 4096), (9000, 2000)])
 def test_many_classes_are_a_multiple_of_eight(vocabulary, most):
     counts = torch.full((vocabulary,), 100)
-    classes = make_classes(counts, counts, most=most)
+    classes = fit_class_map(counts, counts, most=most)
     assert classes.number % 8 == 0
     assert min(vocabulary, most) - 8 <= classes.modelled <= most
     assert float(classes.class_log_prior.exp().sum()) == pytest.approx(1.0, abs=1e-5)
-    assert make_classes(counts[: MANY_CLASSES - 1], counts[: MANY_CLASSES - 1]).modelled == MANY_CLASSES - 1
+    assert fit_class_map(counts[: MANY_CLASSES - 1], counts[: MANY_CLASSES - 1]).modelled == MANY_CLASSES - 1
 
 
 # -------------------------------------------------------------------------------------------------------- linear
@@ -188,7 +188,7 @@ def test_a_linear_head_that_overfits_goes_back_and_stays_while_the_other_learns(
     states, labels = noisy_codes(2000)
     held = noisy_codes(3000, seed=1)
     classes = plain_classes(30)
-    reader = LinearReader(setting(20, 2, classes, 2000))
+    reader = LinearProbe(setting(20, 2, classes, 2000))
     assert reader.passes == 3
     fit(reader, states, labels, *held, passes=1)
     # Of labels drawn without a look at the state nothing can be learned: all of it is taken back.
@@ -207,8 +207,8 @@ def test_linear_is_never_worse_than_its_start_on_the_calibration_rows():
         states, labels = noisy_codes(rows, seed=seed)
         held = noisy_codes(2000, seed=10 + seed)
         classes = plain_classes(30)
-        below = fit(GaussianReader(setting(20, 2, classes, rows)), states, labels, *held)
-        reader = fit(LinearReader(setting(20, 2, classes, rows), below), states, labels, *held)
+        below = fit(GaussianProbe(setting(20, 2, classes, rows)), states, labels, *held)
+        reader = fit(LinearProbe(setting(20, 2, classes, rows), below), states, labels, *held)
         for target in range(2):
             # A temperature is found to a thousandth, which costs a millionth of the evidence's variance.
             assert loss_nats(reader, *held, target) <= loss_nats(below, *held, target) + 1e-4
@@ -218,10 +218,10 @@ def test_training_that_breaks_leaves_the_start(monkeypatch):
     states, labels = noisy_codes(2000)
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
-    below = fit(GaussianReader(setting(20, 2, classes, 2000)), states, labels, *held)
+    below = fit(GaussianProbe(setting(20, 2, classes, 2000)), states, labels, *held)
     monkeypatch.setattr("infodil.probes.neural.linear.PEAK_RATE", float("nan"))
     monkeypatch.setattr("infodil.probes.neural.mlp.HEAD_RATE", float("nan"))
-    for rung in (LinearReader, MLPReader):
+    for rung in (LinearProbe, MLPProbe):
         reader = fit(rung(setting(20, 2, classes, 2000), below), states, labels, *held)
         assert loss_nats(reader, *held) == pytest.approx(loss_nats(below, *held), abs=1e-4)
 
@@ -233,7 +233,7 @@ def test_training_that_breaks_leaves_the_start(monkeypatch):
 def test_features_and_the_trunks_gradient_are_those_of_a_torch_module(hidden_layers):
     states, labels = torch.randn(50, 6), torch.randint(5, (3, 50))
     labels[1, :20] = -1
-    reader = MLPReader(setting(6, 3, plain_classes(5)), hidden_layers=hidden_layers, width=8)
+    reader = MLPProbe(setting(6, 3, plain_classes(5)), hidden_layers=hidden_layers, width=8)
     reader.heads.weight[:, :9].normal_()
     twin = nn.Sequential()
     for weight, bias in reader.layers:
@@ -255,8 +255,8 @@ def test_before_training_it_is_the_rung_below():
     states, labels = noisy_codes(3000)
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
-    below = fit(LinearReader(setting(20, 2, classes, 3000)), states, labels, *held)
-    reader = MLPReader(setting(20, 2, classes, 3000), below)
+    below = fit(LinearProbe(setting(20, 2, classes, 3000)), states, labels, *held)
+    reader = MLPProbe(setting(20, 2, classes, 3000), below)
     room = torch.zeros(2, 100, 30)
     assert reader.begin(states[:100], slice(0, 2), room)
     for target in range(2):
@@ -276,8 +276,8 @@ def xor(rows, seed):
 def test_it_reads_an_exclusive_or_of_which_linear_reads_nothing():
     train, held, test = xor(6000, 0), xor(2000, 1), xor(10_000, 2)
     classes = plain_classes(2)
-    linear = fit(LinearReader(setting(2, 1, classes, 6000)), *train, *held)
-    reader = fit(MLPReader(setting(2, 1, classes, 6000), linear), *train, *held)
+    linear = fit(LinearProbe(setting(2, 1, classes, 6000)), *train, *held)
+    reader = fit(MLPProbe(setting(2, 1, classes, 6000), linear), *train, *held)
     assert linear.temperatures == [0.0]
     # A sign is wrong when noise of 0.3 exceeds 1, once in 2,300: H(token | state) is below 0.01 bits.
     assert loss_nats(reader, *test) < 0.03 * math.log(2)
@@ -293,8 +293,8 @@ def spread_codes(rows, seed, sizes=(0.2, 1.0, 5.0)):
 def test_it_reads_what_a_variance_holds():
     train, held, test = spread_codes(10_000, 0), spread_codes(3000, 1), spread_codes(20_000, 2)
     classes = plain_classes(3)
-    linear = fit(LinearReader(setting(4, 1, classes, 10_000)), *train, *held)
-    reader = fit(MLPReader(setting(4, 1, classes, 10_000), linear), *train, *held)
+    linear = fit(LinearProbe(setting(4, 1, classes, 10_000)), *train, *held)
+    reader = fit(MLPProbe(setting(4, 1, classes, 10_000), linear), *train, *held)
     sizes = torch.tensor((0.2, 1.0, 5.0))
     log_likelihood = -0.5 * test[0].square().sum(1, keepdim=True) / sizes**2 - 4 * sizes.log()
     truth = cross_entropy_nats(log_likelihood, test[1][0])
@@ -314,7 +314,7 @@ def trace(documents, seed, types=32, dim=24, lags=(0, 1, 2)):
 
 def test_on_a_trace_each_rung_reads_more_than_the_one_below():
     train, held, test = trace(150, 0), trace(30, 1), trace(100, 2)
-    rungs = climb(*train, *held, plain_classes(32))
+    rungs = fit_ladder(*train, *held, plain_classes(32))
     for target, gained in ((1, 0.5), (2, 0.1)):
         losses = [loss_nats(rung, *test, target) / math.log(2) for rung in rungs]
         assert losses[1] < losses[0] + 0.02 and losses[2] < losses[1] - gained
@@ -324,7 +324,7 @@ def test_on_a_trace_each_rung_reads_more_than_the_one_below():
 
 def test_each_rung_contains_the_one_below_where_that_is_not_affine():
     train, held = spread_codes(8000, 3), spread_codes(3000, 4)
-    rungs = climb(*train, *held, plain_classes(3))
+    rungs = fit_ladder(*train, *held, plain_classes(3))
     assert rungs[0].quadratic[0] is not None
     losses = [loss_nats(rung, *held) for rung in rungs]
     assert losses[0] < math.log(3) - 0.3
@@ -335,7 +335,7 @@ def test_each_rung_contains_the_one_below_where_that_is_not_affine():
 @pytest.mark.parametrize("rows", [60, 500])
 def test_on_few_rows_it_is_no_worse_than_linear(rows):
     train, held, test = noisy_codes(rows), noisy_codes(3000, seed=1), noisy_codes(5000, seed=2)
-    rungs = climb(*train, *held, plain_classes(30))
+    rungs = fit_ladder(*train, *held, plain_classes(30))
     for target in range(2):
         assert loss_nats(rungs[2], *held, target) <= loss_nats(rungs[1], *held, target) + 1e-4
         # One share and one temperature were chosen on 3,000 rows: about 2 / 6,000 nats, of which ten times is rare.
@@ -344,7 +344,7 @@ def test_on_few_rows_it_is_no_worse_than_linear(rows):
 
 def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
     train, held = noisy_codes(2000), noisy_codes(3000, seed=1)
-    reader = MLPReader(setting(20, 2, plain_classes(30), 2000), width=32)
+    reader = MLPProbe(setting(20, 2, plain_classes(30), 2000), width=32)
     fit(reader, *train, *held, passes=reader.passes // 2)
     assert reader.heads.training == [0] and reader.idle == {1}
     fit(reader, *train, *held)
@@ -355,14 +355,14 @@ def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
 def test_the_seed_decides_everything():
     train, held = noisy_codes(1000), noisy_codes(1000, seed=1)
     classes = plain_classes(30)
-    made = [fit(MLPReader(setting(20, 2, classes, 1000, seed), width=16), *train, *held) for seed in (3, 3, 4)]
+    made = [fit(MLPProbe(setting(20, 2, classes, 1000, seed), width=16), *train, *held) for seed in (3, 3, 4)]
     scores = [reader.scores(reader.prepare(held[0]), 0) for reader in made]
     assert torch.equal(scores[0], scores[1]) and not torch.equal(scores[0], scores[2])
 
 
 def test_what_it_prepares_can_be_picked_by_rows():
     train, held = noisy_codes(1000), noisy_codes(1000, seed=1)
-    reader = fit(MLPReader(setting(20, 2, plain_classes(30), 1000), width=16), *train, *held)
+    reader = fit(MLPProbe(setting(20, 2, plain_classes(30), 1000), width=16), *train, *held)
     rows = torch.tensor([5, 3, 900])
     torch.testing.assert_close(
         reader.scores(reader.prepare(held[0])[rows], 0), reader.scores(reader.prepare(held[0][rows]), 0)

@@ -10,8 +10,8 @@ from gaussian_cases import CPU, bits_of, codebook, nothing, plain_classes, true_
 from infodil import recoverability
 from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
-from infodil.probes import LADDER, Calibration, Setting
-from infodil.probes.neighbours.components import learn_metric
+from infodil.probes import PROBES, Calibration, ProbeSpec
+from infodil.probes.neighbours.components import fit_components
 from infodil.probes.neighbours.probe import corrected, count_votes
 from infodil.sources import iid
 
@@ -19,9 +19,9 @@ from infodil.sources import iid
 def read(train, held, rungs=("neighbours",), classes=None):
     """The last of some rungs, each resting on the one before."""
     classes, reader = classes or plain_classes(int(train[1].max()) + 1), None
-    setting = Setting(train[0].shape[1], 1, classes, len(train[0]), CPU, 0)
+    setting = ProbeSpec(train[0].shape[1], 1, classes, len(train[0]), CPU, 0)
     for rung in rungs:
-        reader = LADDER[rung](setting, reader)
+        reader = PROBES[rung](setting, reader)
         for _ in range(reader.passes):
             reader.update(train[0], train[1][None])
             reader.end_pass(Calibration(held[0], held[1][None]))
@@ -48,7 +48,7 @@ def test_it_sees_classes_that_take_turns():
 
 def test_the_metric_leaves_out_what_is_noise():
     states, tokens = stripes(4000, 0, dim=4)
-    metric = learn_metric(states, tokens.numpy(), 2, 0)
+    metric = fit_components(states, tokens.numpy(), 2, 0)
     # How far a step along each dim goes: stripes are a tenth wide there, and no step along the others means anything.
     reach = metric.norm(dim=1)
     assert reach[0] > 2.0 * reach[1:].max()

@@ -8,7 +8,7 @@ import torch
 
 from infodil.checks import UserError
 from infodil.mi import lower_bound
-from infodil.probes import LADDER, Setting, make_classes
+from infodil.probes import PROBES, ProbeSpec, fit_class_map
 from infodil.probes.exact import exact
 from infodil.probes.probe import Calibration
 from infodil.probes.standardizer import whitening
@@ -155,8 +155,8 @@ def test_an_old_token_is_read_to_a_twentieth_of_a_bit():
 def bits_of(labels, states):
     """What the rung reads of the last rows, trained on the first."""
     counts, train, chosen = torch.bincount(labels), slice(0, 8000), slice(8000, 9000)
-    setting = Setting(states.shape[1], 1, make_classes(counts, counts), 8000, torch.device("cpu"), 0)
-    reader = LADDER["trace"](setting)
+    setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 8000, torch.device("cpu"), 0)
+    reader = PROBES["trace"](setting)
     reader.update(states[train].float(), labels[None, train])
     reader.end_pass(Calibration(states[chosen].float(), labels[None, chosen]))
     logits = setting.classes.class_log_prior + reader.temperatures[0] * reader.scores(states[9000:].float(), 0)
@@ -191,22 +191,22 @@ def test_states_that_are_no_trace_break_nothing(kind, types):
         "one outlier": torch.cat([noise[1:], torch.full((1, 4), 1e6)]),
     }[kind]
     counts, known = torch.bincount(labels), slice(0, 2400)
-    setting = Setting(states.shape[1], 1, make_classes(counts, counts), 2400, torch.device("cpu"), 0)
-    reader = LADDER["trace"](setting)
+    setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 2400, torch.device("cpu"), 0)
+    reader = PROBES["trace"](setting)
     reader.update(states[known], labels[None, known])
     reader.end_pass(Calibration(states[2400:], labels[None, 2400:]))
     assert reader.scores(states, 0).isfinite().all() and reader.temperatures[0] < 0.1
 
 
 def test_many_dims_or_types_are_refused():
-    setting = Setting(17, 1, make_classes(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    setting = ProbeSpec(17, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
     with pytest.raises(UserError, match="`probes` cannot have 'trace' here: pass states of at most 16 dims and tokens"):
-        LADDER["trace"](setting)
+        PROBES["trace"](setting)
 
 
 def test_few_rows_are_not_fitted():
-    setting = Setting(2, 1, make_classes(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
-    reader = LADDER["trace"](setting)
+    setting = ProbeSpec(2, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    reader = PROBES["trace"](setting)
     states, labels = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)), torch.arange(100)[None] % 4
     reader.update(states, labels)
     reader.end_pass(Calibration(states, labels))

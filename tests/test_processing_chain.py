@@ -8,7 +8,7 @@ from infodil.checks import UserError
 from infodil.encoders import load_encoder
 from infodil.estimate import Estimate
 from infodil.mi import discrete_information, lower_bound
-from infodil.precision import Observer
+from infodil.precision import Quantizer
 from infodil.processing import check_chain
 from infodil.sources import discrete_channel, gaussian_codebook, iid, xor_code
 
@@ -23,7 +23,7 @@ def states_of(samples=800, types=8, dim=4, sigma=0.3, seed=0):
 
 def observed(states, precision):
     states = states.float()
-    return Observer.of(precision, states).observe(states)
+    return Quantizer.of(precision, states).quantize(states)
 
 
 def project(states, dims, seed=0):

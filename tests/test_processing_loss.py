@@ -11,7 +11,7 @@ from infodil.corpus import load_corpus
 from infodil.estimate import Estimate
 from infodil.lm import PREDICTORS, LanguageModel, LanguageModelConfig, TextLoss
 from infodil.processing import ablate_predictor, ablation, compare_losses, decompose_gap
-from infodil.processing.frozen_heads import StateReader, TracePredictor, keep_better
+from infodil.processing.frozen_heads import StateProbe, TracePredictor, keep_better
 
 # Differences
 
@@ -283,7 +283,7 @@ def test_only_what_follows_the_traces_is_trained(predictor):
 def test_a_reader_begins_as_the_model():
     model = LanguageModel(LanguageModelConfig("gru", 11, **TINY)).eval()
     for hidden in (0, 16):
-        reader = StateReader(model, model, ("embedding", "block.2"), (8, 8), 11, hidden=hidden)
+        reader = StateProbe(model, model, ("embedding", "block.2"), (8, 8), 11, hidden=hidden)
         tokens = torch.randint(11, (2, 24))
         torch.testing.assert_close(reader(tokens), model(tokens))
         assert not {id(weight) for weight in model.parameters()} & {id(weight) for weight in reader.parameters()}

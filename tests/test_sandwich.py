@@ -16,7 +16,7 @@ from infodil.checks import UserError
 from infodil.encoders import ShiftRegisterEncoder, TraceEncoder
 from infodil.measure.upper_bounds import noise_of
 from infodil.plots import recoverability_curves
-from infodil.precision import Observer
+from infodil.precision import Quantizer
 from infodil.report.sentences import upper_sentences
 from infodil.sources import iid, markov
 from infodil.traces import weights
@@ -174,11 +174,11 @@ def test_numbers_that_are_exactly_zero_hide_nothing(precision):
 
 def test_the_noise_of_a_format_is_that_of_its_smallest_numbers():
     states = torch.tensor([[1.5, 1.5], [1.5, 0.01]])
-    sigma, law = noise_of(Observer.of("bfloat16", states), states)
+    sigma, law = noise_of(Quantizer.of("bfloat16", states), states)
     steps = torch.tensor([[2.0**-7, 2.0**-7], [2.0**-7, 2.0**-14]], dtype=torch.float64)
     assert law == "uniform"
     torch.testing.assert_close(sigma, 1 / (1 / steps).mean(0) / math.sqrt(12))
-    observer = Observer.of("snr=10dB", states)
+    observer = Quantizer.of("snr=10dB", states)
     assert noise_of(observer, states) == (observer.unit, "gaussian")
 
 

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
-from infodil.probes import LADDER, Calibration, Setting, cross_entropy_nats, make_classes
-from infodil.probes.standardizer import Frame
+from infodil.probes import PROBES, Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
+from infodil.probes.standardizer import Standardizer
 from infodil.sources import iid
 
 
@@ -59,10 +59,10 @@ def ours(splits, config):
     """Seconds and held-out cross-entropy in nats of the closed-form reader, over all types."""
     begin = time.perf_counter()
     (x, y), (xc, yc), (xt, yt) = splits["train"], splits["cal"], splits["test"]
-    frame = Frame.of(x[:2048])
+    frame = Standardizer.of(x[:2048])
     counts = [torch.bincount(labels, minlength=config.types) for labels in (y, yc)]
-    classes = make_classes(*counts)
-    reader = LADDER["gaussian"](Setting(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
+    classes = fit_class_map(*counts)
+    reader = PROBES["gaussian"](ProbeSpec(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
     reader.update(frame.apply(x), classes.of_type[y][None])
     reader.end_pass(Calibration(frame.apply(xc), classes.of_type[yc][None]))
     logits = classes.class_log_prior + reader.temperatures[0] * reader.scores(frame.apply(xt), 0)

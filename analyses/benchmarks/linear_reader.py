@@ -31,9 +31,9 @@ from sklearn.linear_model import LogisticRegression
 
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder
-from infodil.probes import LADDER, Calibration, Setting, cross_entropy_nats, make_classes
+from infodil.probes import PROBES, Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
 from infodil.probes.neural.softmax import product_dtype
-from infodil.probes.standardizer import Frame
+from infodil.probes.standardizer import Standardizer
 from infodil.sources import iid
 
 DEFAULT_ITERATIONS = 100
@@ -93,7 +93,7 @@ def make_rows(types, dim, lags, alpha, rows, seed, device):
     states = TraceEncoder(types, (alpha,), dim=dim, seed=seed).encode(source.tokens)["ema"]
     states = states[:, lags:].flatten(0, 1)[:rows].to(device)
     labels = torch.stack([source.tokens[:, lags - lag : 200 + lags - lag].flatten()[:rows] for lag in range(lags)])
-    return Frame.of(states[:2048]).apply(states), labels.to(device)
+    return Standardizer.of(states[:2048]).apply(states), labels.to(device)
 
 
 def on(device, classes):
@@ -102,19 +102,19 @@ def on(device, classes):
 
 def target_job(config, device):
     """One site of the target job on a few of its rows; seconds of each part, scaled to all rows."""
-    step_rows = LADDER["linear"](plan(config, make_classes(*[torch.ones(9)] * 2), device), None).step_rows
+    step_rows = PROBES["linear"](plan(config, fit_class_map(*[torch.ones(9)] * 2), device), None).step_rows
     rows = (config.steps + config.warm_steps) * step_rows
     states, labels = make_rows(
         config.types, config.dim, config.lags, config.alpha, rows + config.calibration, 0, device
     )
     tokens = iid(config.types, documents=1, tokens=config.positions, distribution="zipf", seed=1).tokens.flatten()
     counts = torch.bincount(tokens, minlength=config.types)
-    classes = on(device, make_classes(counts, counts, fewest=1, most=config.types))
+    classes = on(device, fit_class_map(counts, counts, fewest=1, most=config.types))
     labels = classes.of_type[labels]
     calibration = Calibration(states[rows:], labels[:, rows:])
     seconds = {}
 
-    gaussian = LADDER["gaussian"](plan(config, classes, device), None)
+    gaussian = PROBES["gaussian"](plan(config, classes, device), None)
     begin = now(device)
     gaussian.update(states[:rows], labels[:, :rows])
     seconds["gaussian_pass"] = (now(device) - begin) * config.positions / rows
@@ -122,7 +122,7 @@ def target_job(config, device):
     gaussian.end_pass(calibration)
     seconds["gaussian_choice"] = now(device) - begin
 
-    linear = LADDER["linear"](plan(config, classes, device), gaussian)
+    linear = PROBES["linear"](plan(config, classes, device), gaussian)
     passes, warm = linear.passes, config.warm_steps * step_rows
     linear.update(states[:warm], labels[:, :warm])
     begin = now(device)
@@ -140,7 +140,7 @@ def target_job(config, device):
 
 
 def plan(config, classes, device):
-    return Setting(config.dim, config.lags, classes, config.positions, device, seed=0)
+    return ProbeSpec(config.dim, config.lags, classes, config.positions, device, seed=0)
 
 
 def peer_job(config):
@@ -176,14 +176,16 @@ def small_job(config, seed):
     train, chosen = slice(0, config.small_positions), slice(config.small_positions, config.small_positions + held)
     test = slice(config.small_positions + held, rows)
     counts = [torch.bincount(types[0, part], minlength=config.small_types) for part in (train, chosen)]
-    classes = make_classes(*counts)
+    classes = fit_class_map(*counts)
     labels = classes.of_type[types]
     row = {"part": "small", "seed": seed, "classes": classes.number}
 
     begin, below = time.perf_counter(), None
     for name in ("gaussian", "linear"):
-        plan = Setting(config.small_dim, config.small_lags, classes, config.small_positions, torch.device("cpu"), seed)
-        reader = LADDER[name](plan, below)
+        plan = ProbeSpec(
+            config.small_dim, config.small_lags, classes, config.small_positions, torch.device("cpu"), seed
+        )
+        reader = PROBES[name](plan, below)
         for _ in range(reader.passes):
             for some in torch.arange(config.small_positions).split(4000):
                 reader.update(states[some], labels[:, some])

@@ -18,7 +18,7 @@ from infodil.precision import check_precision, detect
 from infodil.precision.formats import FORMATS
 
 INT8_LEVELS = 255
-"""Symmetric, -127 to 127, as `infodil.precision.Observer` rounds."""
+"""Symmetric, -127 to 127, as `infodil.precision.Quantizer` rounds."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def distinct_states(
 
     Args:
         states: As observed: floats that were rounded, or integers.
-        precision: The format they were rounded to, as in `infodil.precision.Observer`; by default that of their dtype
+        precision: The format they were rounded to, as in `infodil.precision.Quantizer`; by default that of their dtype
             where it is of whole numbers, else the coarsest float that holds all of these samples.
 
     Raises:

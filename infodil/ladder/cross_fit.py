@@ -14,7 +14,7 @@ from infodil.checks import UserError, check_between, check_one_of, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.ladder.folds import HeldOut, hold_out
-from infodil.ladder.select import AUTO, OFFERED, climb
+from infodil.ladder.select import AUTO, OFFERED, fit_ladder
 from infodil.statistics.resampling import correlation_length, interval, merge_cells, number_groups, resample_weights
 
 FEWEST_OUTSIDE = (8, 4, 2)
@@ -60,7 +60,7 @@ def lower_bound(
     Args:
         tokens: Integer ids, `[samples]`.
         states: Floating-point states, `[samples, dim]`, or `[samples]` for one dim.
-        probe: A rung of `infodil.probes.LADDER`, or `auto`: in each fold the rung of least cross-entropy on the
+        probe: A rung of `infodil.probes.PROBES`, or `auto`: in each fold the rung of least cross-entropy on the
             calibration rows; one that takes long (the perceptron, where there are some thousand types) is left out, and
             `warnings` says so.
         groups: The document of each row, `[samples]`: rows of one document are held out together and resampled
@@ -121,7 +121,7 @@ def cross_fit(
     gain, log_prior = np.zeros(len(tokens)), np.zeros(len(tokens))
     answered, left_out = [], {}
     for train, calibration, test in held.parts():
-        answer = climb(tokens, states, (train, calibration, test), probe, seed)
+        answer = fit_ladder(tokens, states, (train, calibration, test), probe, seed)
         gain[test], log_prior[test] = answer.gain, answer.log_prior
         answered.append(answer.probe)
         left_out |= dict.fromkeys(answer.left_out)

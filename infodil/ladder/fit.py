@@ -1,6 +1,6 @@
 """Fit one rung of the ladder to every site and target, and make every choice on the calibration split."""
 
-__all__ = ["CURVED", "Fitted", "Fitting", "fit_context", "pick_calibration"]
+__all__ = ["CURVED", "FittedProbe", "LadderFitter", "fit_context", "pick_calibration"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from tqdm.auto import tqdm
 from infodil.channel.code import Code
 from infodil.checks import UserError
 from infodil.encoders import superposition
-from infodil.ladder.labels import Targets, positions
+from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, is_control
 from infodil.probes import (
-    LADDER,
+    PROBES,
     BackwardNgram,
     Calibration,
-    Classes,
-    Frame,
-    Reader,
-    Setting,
-    doubt_after,
+    ClassMap,
+    Probe,
+    ProbeSpec,
+    Standardizer,
     fit_temperature,
-    log_answer,
+    log_predictive,
+    prior_smoothing,
 )
 from infodil.probes.backward_ngram import LONGEST
 
@@ -40,14 +40,14 @@ CURVED = "gaussian"
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedProbe:
     """A reader ready to be tested on one site."""
 
-    reader: Reader
-    beside_context: list[float]
+    reader: Probe
+    given_context: list[float]
     """For each target, the temperature of the evidence when it is added to what the context already says."""
-    doubts: list[float]
-    """For each target, the part of the answer that stays with what is known without the state (`doubt_after`)."""
+    smoothings: list[float]
+    """For each target, the part of the answer that stays with what is known without the state (`prior_smoothing`)."""
     calibration_log: Float[Tensor, "targets rows"]
     """Log-probability of each calibration row's class, nats; zero where a row has no such token or was not read."""
     read: Bool[Tensor, "rows"]
@@ -57,10 +57,10 @@ class Fitted:
 
     def doubted_nats(self, target: int) -> float:
         """The most that doubt takes from the log-probability of a row: nothing where the evidence is not used."""
-        return -math.log1p(-self.doubts[target]) if self.reader.temperatures[target] else 0.0
+        return -math.log1p(-self.smoothings[target]) if self.reader.temperatures[target] else 0.0
 
 
-def pick_calibration(targets: Targets, generator: np.random.Generator) -> Int[ndarray, "rows"]:
+def pick_calibration(targets: LagLabels, generator: np.random.Generator) -> Int[ndarray, "rows"]:
     """Positions of the calibration split, at random; half of them with every lag behind them, if there are so many."""
     place = positions(targets.split)
     deep = generator.permutation(np.flatnonzero(place >= targets.lags[-1]))
@@ -83,7 +83,9 @@ def gather(stream: StateStream, wanted: Int[ndarray, "rows"]) -> dict[str, Float
     return found
 
 
-def fit_context(classes: Classes, train: Targets, calibration: Targets, wanted: Int[ndarray, "rows"]) -> BackwardNgram:
+def fit_context(
+    classes: ClassMap, train: LagLabels, calibration: LagLabels, wanted: Int[ndarray, "rows"]
+) -> BackwardNgram:
     """The backward n-gram, its length chosen on calibration positions that have all following tokens."""
     context = BackwardNgram(classes)
     context.fit(train.split.tokens, train.left())
@@ -95,18 +97,18 @@ def fit_context(classes: Classes, train: Targets, calibration: Targets, wanted: 
     return context
 
 
-def as_classes(classes: Classes, types: Int[ndarray, "*shape"]) -> Int[ndarray, "*shape"]:
+def as_classes(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[ndarray, "*shape"]:
     """The class of each type, as the context reader counts them."""
     return classes.of_type.cpu().numpy()[types]
 
 
-def labels_of(classes: Classes, types: Int[ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
+def labels_of(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
     """The class of each type on the readers' device; -1 stays -1."""
     known = torch.from_numpy(np.asarray(types, dtype=np.int64)).to(classes.of_type.device)
     return torch.where(known >= 0, classes.of_type[known.clamp(min=0)], -1)
 
 
-class Fitting:
+class LadderFitter:
     """What fitting any rung needs, looked up once: first states, calibration rows, and what is known of each site.
 
     Args:
@@ -125,10 +127,10 @@ class Fitting:
         self,
         train: StateStream,
         calibrate: StateStream,
-        targets: Targets,
-        held_out: Targets,
+        targets: LagLabels,
+        held_out: LagLabels,
         wanted: Int[ndarray, "rows"],
-        classes: Classes,
+        classes: ClassMap,
         context: BackwardNgram,
         seed: int,
         followed: bool,
@@ -136,7 +138,7 @@ class Fitting:
         self.train, self.targets, self.classes = train, targets, classes
         self.calibrate, self.wanted, self.seed, self.followed = calibrate, wanted, seed, followed
         first = next(train.chunks("looking at the first states"))
-        train.frames.update({site: Frame.of(states.float()) for site, states in first.states.items()})
+        train.standardizers.update({site: Standardizer.of(states.float()) for site, states in first.states.items()})
         where = positions(held_out.split)[wanted]
         self.labels = labels_of(classes, held_out.types(wanted, where))
         self.known = {
@@ -144,7 +146,7 @@ class Fitting:
             for target, lag in enumerate(held_out.lags, start=1)
         }
         self.gathered = gather(calibrate, wanted)
-        self.settings = {site: self.setting(site) for site in self.gathered}
+        self.settings = {site: self.spec(site) for site in self.gathered}
 
     @property
     def sites(self) -> list[str]:
@@ -156,7 +158,7 @@ class Fitting:
         """The same sites of the encoder with random weights, where there is one."""
         return [site for site in self.gathered if is_control(site)]
 
-    def setting(self, site: str) -> Setting:
+    def spec(self, site: str) -> ProbeSpec:
         """What a reader of this site is told."""
         dim = self.gathered[site].shape[1]
         told = None if is_control(site) else superposition(self.train.encoder, site)
@@ -165,7 +167,7 @@ class Fitting:
                 f"`model` says that {site!r} sums vectors of {told[0].shape[1]} dims at {len(told[1])} scales, but "
                 f"gives {dim} dims there: mend its `superposition`."
             )
-        return Setting(
+        return ProbeSpec(
             dim=dim,
             targets=self.targets.number,
             classes=self.classes,
@@ -179,15 +181,15 @@ class Fitting:
 
     def where(self, probe: str) -> list[str]:
         """The measured sites that a rung applies to."""
-        applies = getattr(LADDER[probe], "applies", None)
+        applies = getattr(PROBES[probe], "applies", None)
         return [site for site in self.sites if applies is None or applies(self.settings[site])]
 
-    def make(self, probe: str, site: str, weaker: Reader | None) -> Reader:
+    def make(self, probe: str, site: str, weaker: Probe | None) -> Probe:
         """A reader that has seen nothing."""
         options = {"curve": True} if probe == CURVED and self.followed and not is_control(site) else {}
-        return LADDER[probe](self.settings[site], weaker, **options)
+        return PROBES[probe](self.settings[site], weaker, **options)
 
-    def fit(self, probe: str, sites: Sequence[str], weaker: Mapping[str, Fitted]) -> dict[str, Fitted]:
+    def fit(self, probe: str, sites: Sequence[str], weaker: Mapping[str, FittedProbe]) -> dict[str, FittedProbe]:
         """One rung at some sites; all of them and all targets share each pass over the training states."""
         readers = {site: self.make(probe, site, weaker[site].reader if site in weaker else None) for site in sites}
         planned = {site: reader.passes for site, reader in readers.items()}
@@ -206,18 +208,18 @@ class Fitting:
                 reader.end_pass(last[site])
         return {site: self.weigh(reader, last.pop(site, None), site) for site, reader in readers.items()}
 
-    def calibration(self, site: str, reader: Reader) -> Calibration:
+    def calibration(self, site: str, reader: Probe) -> Calibration:
         """The rows on which a reader of this site makes its choices."""
         rows = self.rows_of(reader)
         return Calibration(self.calibrate.view(site, self.gathered[site][rows], reader.raw), self.labels[:, rows])
 
-    def rows_of(self, reader: Reader) -> Int[Tensor, "some"]:
+    def rows_of(self, reader: Probe) -> Int[Tensor, "some"]:
         """Every calibration row, or as many as a slow reader reads, evenly spaced through the split."""
         number = self.labels.shape[1]
         most = min(number, getattr(reader, "most_rows", None) or number)
         return torch.linspace(0, number - 1, most, device=self.labels.device).round().long()
 
-    def weigh(self, reader: Reader, calibration: Calibration | None, site: str) -> Fitted:
+    def weigh(self, reader: Probe, calibration: Calibration | None, site: str) -> FittedProbe:
         """Weigh a reader's evidence beside the context reader's, and note how it does on the calibration rows."""
         beside, base = [0.0], self.classes.class_log_prior
         calibration = calibration or self.calibration(site, reader)
@@ -225,11 +227,11 @@ class Fitting:
         picked = self.rows_of(reader)
         log = torch.zeros(self.labels.shape, device=self.labels.device)
         there = calibration.labels >= 0
-        doubts = [doubt_after(rows) for rows in there.sum(1).tolist()]
+        smoothings = [prior_smoothing(rows) for rows in there.sum(1).tolist()]
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(there[target]).squeeze(1)
             label, scores = labels[rows], reader.scores(prepared[rows], target)
-            answer = log_answer(base, scores, reader.temperatures[target], doubts[target], label)
+            answer = log_predictive(base, scores, reader.temperatures[target], smoothings[target], label)
             log[target, picked[rows]] = answer.to(log)
             if target:
                 # What the context says is kept for the rows that have such a token, in their order.
@@ -238,4 +240,4 @@ class Fitting:
         nats = -log.double().sum(1) / there.sum(1)
         read = torch.zeros(self.labels.shape[1], dtype=torch.bool, device=log.device)
         read[picked] = True
-        return Fitted(reader, beside, doubts, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())
+        return FittedProbe(reader, beside, smoothings, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())

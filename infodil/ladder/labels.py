@@ -1,6 +1,6 @@
 """What is asked of a state: the token at each lag, and for the control a token of another document."""
 
-__all__ = ["Targets", "positions"]
+__all__ = ["LagLabels", "positions"]
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from infodil.probes.backward_ngram import LONGEST
 
 
 @dataclass(frozen=True)
-class Targets:
+class LagLabels:
     """The labels of one split: target 0 is the shuffled control, target 1 + i is lag i, in ascending order.
 
     The documents of a split stand in random order, so turning the whole stream by about half gives every position a
@@ -25,8 +25,8 @@ class Targets:
     turn: int
 
     @classmethod
-    def of(cls, split: Split, lags: tuple[int, ...], generator: np.random.Generator) -> "Targets":
-        """Targets with a turn drawn between a quarter and three quarters of the stream."""
+    def of(cls, split: Split, lags: tuple[int, ...], generator: np.random.Generator) -> "LagLabels":
+        """LagLabels with a turn drawn between a quarter and three quarters of the stream."""
         tokens = len(split.tokens)
         return cls(split, lags, int(generator.integers(tokens // 4, max(tokens // 4 + 1, 3 * tokens // 4))))
 

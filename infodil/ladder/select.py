@@ -1,6 +1,6 @@
 """Fit rungs of the ladder on some rows of states held in memory, choose on others, and answer for the rest."""
 
-__all__ = ["AUTO", "OFFERED", "Answer", "climb"]
+__all__ = ["AUTO", "OFFERED", "Answer", "fit_ladder"]
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from torch import Tensor
 
 from infodil.checks import UserError
 from infodil.probes import (
-    LADDER,
+    PROBES,
     Calibration,
-    Classes,
-    Frame,
-    Reader,
-    Setting,
-    doubt_after,
-    log_answer,
-    make_classes,
+    ClassMap,
+    Probe,
+    ProbeSpec,
+    Standardizer,
+    fit_class_map,
+    log_predictive,
     most_classes,
+    prior_smoothing,
 )
 from infodil.statistics.resampling import correlation_length
 
 AUTO = "auto"
 """In place of a rung: all that apply."""
 
-OFFERED = [probe for probe, reader in LADDER.items() if not getattr(reader, "knows_the_code", False)]
+OFFERED = [probe for probe, reader in PROBES.items() if not getattr(reader, "knows_the_code", False)]
 """The rungs that need nothing but states; others must be told how the states were made."""
 
 SLOW = ("mlp", "neighbours")
@@ -67,7 +67,7 @@ class Answer:
     """Rungs that would have taken long."""
 
 
-def climb(
+def fit_ladder(
     tokens: Int[ndarray, "rows"],
     states: Float[Tensor, "rows dim"],
     parts: tuple[Int[ndarray, "train"], Int[ndarray, "calibration"], Int[ndarray, "test"]],
@@ -90,22 +90,22 @@ def climb(
     vocabulary = int(tokens.max()) + 1
     counts = [torch.from_numpy(np.bincount(tokens[part], minlength=vocabulary)) for part in parts[:2]]
     dim = states.shape[1]
-    classes = make_classes(*counts, most=most_classes(1, dim))
+    classes = fit_class_map(*counts, most=most_classes(1, dim))
     labels = classes.of_type[torch.from_numpy(tokens)]
-    setting = Setting(dim, 1, classes, len(train), torch.device("cpu"), seed)
-    frame = Frame.of(states[train].double())
+    spec = ProbeSpec(dim, 1, classes, len(train), torch.device("cpu"), seed)
+    frame = Standardizer.of(states[train].double())
     held = Calibration(frame.apply(states[calibration].double()).float(), labels[None, calibration])
 
-    doubt = doubt_after(len(calibration))
-    best: Reader | None = None
+    smoothing = prior_smoothing(len(calibration))
+    best: Probe | None = None
     most, weaker, left_out = 0.0, None, []
     doubted = -float(classes.class_log_prior[held.labels[0]].double().mean())
     for rung in sorted(OFFERED, key=SLOW.__contains__) if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
         if probe == AUTO and doubted - most < LEFT_NATS:
             break
-        if probe == AUTO and not getattr(LADDER[rung], "applies", lambda setting: True)(setting):
+        if probe == AUTO and not getattr(PROBES[rung], "applies", lambda spec: True)(spec):
             continue
-        reader = make(rung, setting, weaker)
+        reader = make(rung, spec, weaker)
         if probe == AUTO and getattr(reader, "flops", 0.0) > MOST_FLOPS:
             left_out.append(rung)
             continue
@@ -114,12 +114,12 @@ def climb(
                 reader.update(frame.apply(states[rows].double()).float(), labels[None, rows])
             reader.end_pass(held)
         weaker = weaker if getattr(reader, "stands_alone", False) else reader
-        gain = gains(reader, classes, held.states, held.labels[0], doubt)
+        gain = gains(reader, classes, held.states, held.labels[0], smoothing)
         mean = float(gain.mean()) if certain(gain.numpy()) else 0.0
         if best is None or mean > most:
             best, most = reader, mean
     gain = [
-        gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows], doubt)
+        gains(best, classes, frame.apply(states[rows].double()).float(), labels[rows], smoothing)
         for rows in test.split(ROWS)
     ]
     log_prior = classes.log_prior[torch.from_numpy(tokens)[test]]
@@ -137,10 +137,10 @@ def certain(gain: Float[ndarray, "rows"]) -> bool:
     return bool(means.mean() > stdtrit(parts - 1, SURE) * means.std(ddof=1) / parts**0.5)
 
 
-def make(rung: str, setting: Setting, weaker: Reader | None) -> Reader:
+def make(rung: str, spec: ProbeSpec, weaker: Probe | None) -> Probe:
     """A reader that has seen nothing; its complaint in the words of this call."""
     try:
-        return LADDER[rung](setting, weaker)
+        return PROBES[rung](spec, weaker)
     except UserError as error:
         raise UserError(str(error).replace("`probes` cannot have", "`probe` cannot be")) from None
 
@@ -152,7 +152,7 @@ def in_random_order(rows: Int[Tensor, "rows"], seed: int) -> Iterator[Int[Tensor
 
 
 def gains(
-    reader: Reader, classes: Classes, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], doubt: float
+    reader: Probe, classes: ClassMap, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], smoothing: float
 ) -> Float[Tensor, "rows"]:
     """Log-probability of each row's class under a reader beyond that under the prior, nats.
 
@@ -163,5 +163,5 @@ def gains(
         return torch.zeros(len(labels), dtype=torch.float64)
     for some, label in zip(*(each.split(max(1, LOGITS // classes.number)) for each in (states, labels)), strict=True):
         scores = reader.scores(reader.prepare(some), 0)
-        parts.append(log_answer(base, scores, temperature, doubt, label) - base[label].double())
+        parts.append(log_predictive(base, scores, temperature, smoothing, label) - base[label].double())
     return torch.cat(parts)

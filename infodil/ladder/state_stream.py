@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from infodil.corpus import Batch, Split
 from infodil.encoders import Encoder, check_states, choose_sites
-from infodil.precision import PRECISIONS, Observer, noise_generator
-from infodil.probes import Frame
+from infodil.precision import PRECISIONS, Quantizer, noise_generator
+from infodil.probes import Standardizer
 
 CONTROL = "random weights of "
 """Before the name of a site: the same site of the encoder with random weights."""
@@ -49,7 +49,7 @@ class Chunk:
 class StateStream:
     """Goes over one split as often as asked; states that are dear to make are kept on disk if there is a store.
 
-    States come as they are observed. All splits share the observers (`observers`, `errors`), which are made from the
+    States come as they are observed. All splits share the observers (`quantizers`, `errors`), which are made from the
     first states that any of them meets.
     """
 
@@ -65,10 +65,10 @@ class StateStream:
     control: Encoder | None = None
     """The encoder with random weights, read in the same passes; its sites are named by `control_of`."""
     store: Path | None = None
-    frames: dict[str, Frame] = field(default_factory=dict)
+    standardizers: dict[str, Standardizer] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
     control_dims: dict[str, int] = field(default_factory=dict)
-    observers: dict[str, Observer] = field(default_factory=dict)
+    quantizers: dict[str, Quantizer] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     """Root mean square error of a number of the observed states of each site."""
 
@@ -89,7 +89,7 @@ class StateStream:
             real = columns < batch.lengths[:, None]
             index = (batch.starts[:, None] + columns)[real].numpy()
             position = columns.expand_as(real)[real].numpy()
-            states = {site: self.placed(state) for site, state in self.observed(batch, real, wanted).items()}
+            states = {site: self.placed(state) for site, state in self.quantized(batch, real, wanted).items()}
             yield Chunk(states, index, position)
 
     def placed(self, states: Tensor) -> Tensor:
@@ -98,22 +98,22 @@ class StateStream:
 
     def view(self, site: str, states: Float[Tensor, "rows dim"], raw: bool) -> Float[Tensor, "rows dim"]:
         """States as a reader wants them: as observed, or in the site's frame."""
-        return states if raw else self.frames[site].apply(states.float())
+        return states if raw else self.standardizers[site].apply(states.float())
 
     @torch.no_grad()
-    def observed(self, batch: Batch, real: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+    def quantized(self, batch: Batch, real: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
         """The states of a batch at the stated precision, from the store or from the encoders."""
         path = self.store / f"{self.name}-{int(batch.starts[0])}-{len(batch.starts)}" if self.store else None
         if path and path.exists():
-            self.take_observers()
+            self.load_quantizers()
             states = load_states(path, wanted)
             self.dims |= {site: state.shape[1] for site, state in states.items() if not is_control(site)}
             return states
         # What is stored is stored for every later pass: all of it.
         states = self.encoded(batch.tokens, None if path else wanted)
         states = {site: state[real.to(state.device)] for site, state in states.items()}
-        self.meet(states)
-        states = {site: self.observe(site, state, batch.starts, batch.lengths) for site, state in states.items()}
+        self.fit_quantizers(states)
+        states = {site: self.quantize(site, state, batch.starts, batch.lengths) for site, state in states.items()}
         if path:
             save_states(path, states)
         return states if wanted is None else {site: states[site] for site in states if site in wanted}
@@ -130,25 +130,25 @@ class StateStream:
         check_states(control, tuple(tokens.shape), self.control_dims)
         return states | control
 
-    def meet(self, states: Mapping[str, Float[Tensor, "rows dim"]]) -> None:
+    def fit_quantizers(self, states: Mapping[str, Float[Tensor, "rows dim"]]) -> None:
         """Make an observer of each site from the first states, as they were encoded."""
-        if self.observers:
+        if self.quantizers:
             return
         for site, state in states.items():
-            self.observers[site] = Observer.of(self.precision, state)
-            self.errors[site] = typical_error(self.observers[site], state)
+            self.quantizers[site] = Quantizer.of(self.precision, state)
+            self.errors[site] = typical_error(self.quantizers[site], state)
         if self.store:
             known = {site: torch.tensor(self.errors[site], dtype=torch.float64)[None] for site in states}
-            known = {site: torch.cat([error, self.observers[site].unit]) for site, error in known.items()}
-            save_states(self.store / "observers", known)
+            known = {site: torch.cat([error, self.quantizers[site].unit]) for site, error in known.items()}
+            save_states(self.store / "quantizers", known)
 
-    def take_observers(self) -> None:
+    def load_quantizers(self) -> None:
         """Where a run that was killed is taken up, its observers are."""
-        if not self.observers:
-            for site, known in load_states(self.store / "observers").items():
-                self.errors[site], self.observers[site] = float(known[0]), Observer(self.precision, known[1:])
+        if not self.quantizers:
+            for site, known in load_states(self.store / "quantizers").items():
+                self.errors[site], self.quantizers[site] = float(known[0]), Quantizer(self.precision, known[1:])
 
-    def observe(
+    def quantize(
         self, site: str, states: Float[Tensor, "rows dim"], starts: Int[Tensor, "sequences"], lengths: Tensor
     ) -> Float[Tensor, "rows dim"]:
         """The states of whole sequences, laid end to end, at the stated precision.
@@ -156,13 +156,13 @@ class StateStream:
         Noise depends on the seed, the site, the split and where the sequence starts, and on nothing else: every pass in
         any order meets the same. A site and its control meet the same noise.
         """
-        observer = self.observers[site]
+        observer = self.quantizers[site]
         if self.precision in PRECISIONS:
-            return observer.observe(states)
+            return observer.quantize(states)
         place = site.removeprefix(CONTROL)
         parts = zip(starts.tolist(), states.split(lengths.tolist()), strict=True)
         return torch.cat(
-            [observer.observe(part, noise_generator(self.seed, place, self.name, start)) for start, part in parts]
+            [observer.quantize(part, noise_generator(self.seed, place, self.name, start)) for start, part in parts]
         )
 
 
@@ -176,10 +176,10 @@ def is_control(site: str) -> bool:
     return site.startswith(CONTROL)
 
 
-def typical_error(observer: Observer, states: Float[Tensor, "rows dim"]) -> float:
+def typical_error(observer: Quantizer, states: Float[Tensor, "rows dim"]) -> float:
     """Root mean square error of a number of the observed states: of the observation, and of the numbers themselves."""
     native = str(states.dtype).removeprefix("torch.")
-    own = SUMMED.get(native, 1.0) * root_mean_square(Observer.of(native, states).sigma(states))
+    own = SUMMED.get(native, 1.0) * root_mean_square(Quantizer.of(native, states).sigma(states))
     if observer.name == native:
         return own
     return math.hypot(own, root_mean_square(observer.sigma(states)))

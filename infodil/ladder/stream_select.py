@@ -1,6 +1,6 @@
 """Climb the ladder of readers: which rungs are fitted, which one answers for which, and when to stop."""
 
-__all__ = ["Climbed", "climb"]
+__all__ = ["FittedLadder", "fit_ladder"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.ladder.fit import CURVED, Fitted, Fitting
+from infodil.ladder.fit import CURVED, FittedProbe, LadderFitter
 from infodil.ladder.select import AUTO
-from infodil.probes import LADDER
+from infodil.probes import PROBES
 from infodil.statistics.resampling import correlation_length, interval, merge_cells, resample_weights
 
 REPLICATES = 1000
@@ -27,14 +27,14 @@ SAME_FAMILY = ("linear",)
 
 
 @dataclass(frozen=True)
-class Climbed:
+class FittedLadder:
     """All that was fitted."""
 
-    fitted: dict[str, dict[str, Fitted]]
+    fitted: dict[str, dict[str, FittedProbe]]
     """`fitted[site][probe]`, weakest first; also rungs that are not reported but that stronger ones rest on."""
     probes: tuple[str, ...]
     """The rungs to report, weakest first."""
-    control: dict[str, Fitted]
+    control: dict[str, FittedProbe]
     """The Gaussian reader of the sites with random weights, under the names of `control_of`."""
     answers: dict[str, dict[str, list[str]]]
     """`answers[site][probe][target]`: the rung whose evidence is used, the probe itself or a weaker one.
@@ -64,9 +64,9 @@ class Climbed:
         return min(probes, key=lambda probe: sum(self.nats(site, probe)[1:]))
 
 
-def climb(
-    fitting: Fitting, asked: str | Sequence[str], units: Int[ndarray, "rows"], documents: bool, confidence: float
-) -> Climbed:
+def fit_ladder(
+    fitting: LadderFitter, asked: str | Sequence[str], units: Int[ndarray, "rows"], documents: bool, confidence: float
+) -> FittedLadder:
     """Fit the rungs that were asked for and those that they rest on; with `auto` as many as add something.
 
     A trained rung starts from the one below it. Rungs that know the code rest on none, and are tried wherever they
@@ -82,11 +82,11 @@ def climb(
     Raises:
         UserError: A rung that was asked for by name applies to none of the sites.
     """
-    fitted: dict[str, dict[str, Fitted]] = {site: {} for site in fitting.sites}
-    control: dict[str, Fitted] = {}
-    weaker: dict[str, Fitted] = {}
+    fitted: dict[str, dict[str, FittedProbe]] = {site: {} for site in fitting.sites}
+    control: dict[str, FittedProbe] = {}
+    weaker: dict[str, FittedProbe] = {}
     done = False
-    planned = list(LADDER) if asked == AUTO else needed(asked)
+    planned = list(PROBES) if asked == AUTO else needed(asked)
     places = {probe: fitting.where(probe) for probe in planned}
     if asked != AUTO:
         check_places(fitting, asked, places)
@@ -109,22 +109,22 @@ def climb(
         control = fitting.fit(CURVED, fitting.control_sites, {})
     climbed = [probe for probe in planned if any(probe in rungs for rungs in fitted.values())]
     answers = {site: answering(rungs) for site, rungs in fitted.items()}
-    return Climbed(fitted, tuple(climbed if asked == AUTO else asked), control, answers)
+    return FittedLadder(fitted, tuple(climbed if asked == AUTO else asked), control, answers)
 
 
 def knows_the_code(probe: str) -> bool:
     """Whether a rung reads a known code, and so rests on no weaker rung."""
-    return getattr(LADDER[probe], "knows_the_code", False)
+    return getattr(PROBES[probe], "knows_the_code", False)
 
 
 def needed(asked: Sequence[str]) -> list[str]:
     """The rungs asked for and the trained ones below the strongest trained one of them."""
-    ladder = list(LADDER)
+    ladder = list(PROBES)
     top = max((ladder.index(probe) for probe in asked if not knows_the_code(probe)), default=-1)
     return [p for place, p in enumerate(ladder) if p in asked or (place <= top and not knows_the_code(p))]
 
 
-def check_places(fitting: Fitting, asked: Sequence[str], places: Mapping[str, list[str]]) -> None:
+def check_places(fitting: LadderFitter, asked: Sequence[str], places: Mapping[str, list[str]]) -> None:
     """Raise `UserError` where a rung applies to no site, in the rung's own words."""
     for probe in asked:
         if not places[probe]:
@@ -132,7 +132,7 @@ def check_places(fitting: Fitting, asked: Sequence[str], places: Mapping[str, li
             raise UserError(f"`probes` has {probe!r}, which applies to none of the sites: leave it out.")
 
 
-def answering(rungs: Mapping[str, Fitted]) -> dict[str, list[str]]:
+def answering(rungs: Mapping[str, FittedProbe]) -> dict[str, list[str]]:
     """For each rung and target, the rung of least calibration cross-entropy among itself and the weaker ones."""
     answers: dict[str, list[str]] = {}
     best: list[str] = []
@@ -146,19 +146,24 @@ def answering(rungs: Mapping[str, Fitted]) -> dict[str, list[str]]:
     return answers
 
 
-def read_by_all(rungs: Mapping[str, Fitted]) -> Bool[Tensor, "rows"]:
+def read_by_all(rungs: Mapping[str, FittedProbe]) -> Bool[Tensor, "rows"]:
     """The calibration rows that every rung of a site has read: rungs are compared on the same rows."""
     return torch.stack([fit.read for fit in rungs.values()]).all(0)
 
 
-def losses_on(fit: Fitted, rows: Bool[Tensor, "rows"]) -> list[float]:
+def losses_on(fit: FittedProbe, rows: Bool[Tensor, "rows"]) -> list[float]:
     """For each target, the loss summed over some calibration rows, nats; infinite if it is not a number."""
     nats = -fit.calibration_log[:, rows].double().sum(1)
     return torch.where(nats.isnan(), torch.inf, nats).tolist()
 
 
 def adds(
-    weaker: Sequence[Fitted], fit: Fitted, units: Int[ndarray, "rows"], documents: bool, confidence: float, seed: int
+    weaker: Sequence[FittedProbe],
+    fit: FittedProbe,
+    units: Int[ndarray, "rows"],
+    documents: bool,
+    confidence: float,
+    seed: int,
 ) -> bool:
     """Whether a rung says more than the best weaker one: the sum over lags, beyond its interval.
 

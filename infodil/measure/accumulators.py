@@ -14,7 +14,7 @@ from infodil.statistics.resampling import MOST_UNITS, cut_cells
 FEWEST_DOCUMENTS = 20
 """With fewer test documents than this, blocks of positions are resampled instead."""
 
-TERMS = ("reader", "beside_context", "top1", "top5")
+TERMS = ("reader", "given_context", "top1", "top5")
 SHARED = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
 
 

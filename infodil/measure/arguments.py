@@ -24,7 +24,7 @@ from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
 from infodil.ladder.select import AUTO
 from infodil.precision import check_precision
-from infodil.probes import LADDER
+from infodil.probes import PROBES
 
 FEWEST_TEST_TOKENS = 32
 
@@ -64,14 +64,14 @@ def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
 def check_probes(probes: str | Iterable[str]) -> str | tuple[str, ...]:
     """Known rungs, weakest first, or `auto`."""
     probes = [probes] if isinstance(probes, str) else list(probes)
-    check_not_empty("probes", probes, f"pass some of {', '.join(LADDER)}, or 'auto'")
+    check_not_empty("probes", probes, f"pass some of {', '.join(PROBES)}, or 'auto'")
     if probes == [AUTO]:
         return AUTO
     for probe in probes:
         if probe == AUTO:
             raise UserError("`probes` must be 'auto' alone or rungs by name, got both: leave one of them out.")
-        check_one_of("probes", probe, [*LADDER, AUTO])
-    return tuple(probe for probe in LADDER if probe in probes)
+        check_one_of("probes", probe, [*PROBES, AUTO])
+    return tuple(probe for probe in PROBES if probe in probes)
 
 
 def check_device(device: str | torch.device | None) -> torch.device:

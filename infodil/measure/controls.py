@@ -7,8 +7,8 @@ from typing import Any
 
 from infodil.checks import UserError
 from infodil.encoders import Encoder, randomised, self_test
-from infodil.ladder.fit import Fitted
-from infodil.ladder.stream_select import Climbed
+from infodil.ladder.fit import FittedProbe
+from infodil.ladder.stream_select import FittedLadder
 
 ANOTHER = 0x5EED
 """Added to the seed, so that a model made here with random weights is not compared with itself."""
@@ -28,13 +28,13 @@ def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
     return other
 
 
-def learned(fit: Fitted, target: int) -> dict[str, float | None]:
+def learned(fit: FittedProbe, target: int) -> dict[str, float | None]:
     """What the learning of a rung says of one target; None for a rung whose learning is not followed."""
     learning = getattr(fit.reader, "learning", None)
     return {name: None if learning is None else getattr(learning[target], name) for name in COLUMNS}
 
 
-def learning_curves(climbed: Climbed, lags: Sequence[int]) -> list[dict[str, Any]]:
+def learning_curves(climbed: FittedLadder, lags: Sequence[int]) -> list[dict[str, Any]]:
     """Bits at growing numbers of training rows, for each site, rung that was followed, and lag."""
     return [
         {

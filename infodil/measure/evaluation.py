@@ -12,12 +12,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.corpus import Split
-from infodil.ladder.fit import Fitted, as_classes, labels_of
-from infodil.ladder.labels import Targets
+from infodil.ladder.fit import FittedProbe, as_classes, labels_of
+from infodil.ladder.labels import LagLabels
 from infodil.ladder.state_stream import StateStream
-from infodil.ladder.stream_select import Climbed
+from infodil.ladder.stream_select import FittedLadder
 from infodil.measure.accumulators import Sums, Units
-from infodil.probes import BackwardNgram, Classes, answer_logits, log_answer, with_doubt
+from infodil.probes import BackwardNgram, ClassMap, log_predictive, mix_with_prior, predictive_logits
 
 LOGITS = 2**22
 """Logits held at once."""
@@ -25,10 +25,10 @@ LOGITS = 2**22
 
 def read_test_split(
     stream: StateStream,
-    targets: Targets,
+    targets: LagLabels,
     units: Units,
-    climbed: Climbed,
-    classes: Classes,
+    climbed: FittedLadder,
+    classes: ClassMap,
     context: BackwardNgram,
     counts: Int[ndarray, "targets vocabulary"],
 ) -> tuple[Sums, dict[str, Float[ndarray, "targets units"]]]:
@@ -37,9 +37,9 @@ def read_test_split(
     Readers in the sums are in the order of `climbed.entries()`, then `climbed.control`. A reader that answers for
     several rungs is asked once, and one that answers for none not at all.
     """
-    asked, by = who_answers(climbed, targets.number)
+    asked, by = assign_probes(climbed, targets.number)
     slow = np.array([most_rows(fit) is not None for _, fit, _ in asked])
-    thin = pick_rows(stream.split, [most_rows(fit) for _, fit, _ in asked])
+    thin = subsample_rows(stream.split, [most_rows(fit) for _, fit, _ in asked])
     log_types, log_classes = plug_in(counts, classes)
     sums = Sums.zeros(len(asked), targets.number, units.number)
     log_prior, log_class_prior = classes.log_prior.cpu().numpy(), classes.class_log_prior.cpu().numpy()
@@ -102,12 +102,12 @@ def read_test_split(
     return sums.answered(by, slow, named), {term: values[0] for term, values in sums.shared.items()}
 
 
-def most_rows(fit: Fitted) -> int | None:
+def most_rows(fit: FittedProbe) -> int | None:
     """How many rows of a split a reader reads; None for all."""
     return getattr(fit.reader, "most_rows", None)
 
 
-def pick_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
+def subsample_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
     """Rows of the test split for slow readers, the same for all: at the middle of equal steps through the text."""
     number = min((each for each in most if each is not None), default=0)
     tokens = len(split.tokens)
@@ -115,12 +115,12 @@ def pick_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
     return np.unique(((np.arange(number) + 0.5) * tokens / max(1, number)).astype(np.int64))
 
 
-def who_answers(
-    climbed: Climbed, targets: int
-) -> tuple[list[tuple[str, Fitted, set[int]]], Int[ndarray, "entries targets"]]:
+def assign_probes(
+    climbed: FittedLadder, targets: int
+) -> tuple[list[tuple[str, FittedProbe, set[int]]], Int[ndarray, "entries targets"]]:
     """Site, reader and the targets it answers for; and for each entry and target the number of the reader."""
     numbers: dict[tuple[str, str], int] = {}
-    asked: list[tuple[str, Fitted, set[int]]] = []
+    asked: list[tuple[str, FittedProbe, set[int]]] = []
     by = []
     for site, probe in climbed.entries():
         line = []
@@ -138,7 +138,7 @@ def who_answers(
 
 
 def plug_in(
-    counts: Int[ndarray, "targets vocabulary"], classes: Classes
+    counts: Int[ndarray, "targets vocabulary"], classes: ClassMap
 ) -> tuple[Float[ndarray, "targets vocabulary"], Float[ndarray, "targets classes"]]:
     """Log of the share of each type, and of each class, among the test labels."""
     of_type = classes.of_type.cpu().numpy()
@@ -149,29 +149,29 @@ def plug_in(
 
 
 def pointwise(
-    fit: Fitted,
+    fit: FittedProbe,
     prepared: Any,
     target: int,
     label: Int[Tensor, "rows"],
     types: Int[ndarray, "rows"],
     known: Float[Tensor, "rows classes"] | None,
-    classes: Classes,
+    classes: ClassMap,
 ) -> dict[str, Float[Tensor, "rows"]]:
     """Log-probability of the true class under one reader, the same beside the context, and hits of the true type."""
     scores = fit.reader.scores(prepared, target)
-    temperature, doubt, base = fit.reader.temperatures[target], fit.doubts[target], classes.class_log_prior
-    terms = {"reader": log_answer(base, scores, temperature, doubt, label)}
+    temperature, smoothing, base = fit.reader.temperatures[target], fit.smoothings[target], classes.class_log_prior
+    terms = {"reader": log_predictive(base, scores, temperature, smoothing, label)}
     if known is None and hasattr(fit.reader, "answer"):
         terms["reader"] = classes.log_prior[torch.from_numpy(types).to(label.device)]
     if known is not None:
         above = scores - scores.amax(1, keepdim=True)
-        terms["beside_context"] = log_answer(known, above, fit.beside_context[target], doubt, label)
+        terms["given_context"] = log_predictive(known, above, fit.given_context[target], smoothing, label)
         true = torch.from_numpy(types).to(label.device)
         if hasattr(fit.reader, "answer"):
             log, greater, equal = fit.reader.answer(prepared, target, true)
-            terms["reader"] = with_doubt(log, classes.log_prior[true], doubt) if temperature else log
+            terms["reader"] = mix_with_prior(log, classes.log_prior[true], smoothing) if temperature else log
         else:
-            greater, equal = classes.ranks(answer_logits(base, scores, temperature), true)
+            greater, equal = classes.ranks(predictive_logits(base, scores, temperature), true)
         for term, guesses in (("top1", 1.0), ("top5", 5.0)):
             # Types that are exactly as likely share the guesses that are left.
             terms[term] = ((guesses - greater) / equal).clamp(0.0, 1.0)

@@ -12,10 +12,10 @@ import torch
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokens
 from infodil.encoders import BUILT_IN, Encoder, choose_sites, fingerprint, load_encoder, self_test
-from infodil.ladder.fit import CURVED, Fitting, fit_context, pick_calibration
-from infodil.ladder.labels import Targets, positions
+from infodil.ladder.fit import CURVED, LadderFitter, fit_context, pick_calibration
+from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, open_store
-from infodil.ladder.stream_select import climb
+from infodil.ladder.stream_select import fit_ladder
 from infodil.measure.accumulators import Units
 from infodil.measure.arguments import (
     AUTO,
@@ -33,9 +33,9 @@ from infodil.measure.controls import learning_curves, random_encoder
 from infodil.measure.evaluation import read_test_split
 from infodil.measure.provenance import describe, provenance, warn
 from infodil.measure.report_rows import make_rows
-from infodil.measure.text_view import read_passage
+from infodil.measure.text_view import make_text_view
 from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
-from infodil.probes import make_classes, most_classes
+from infodil.probes import fit_class_map, most_classes
 from infodil.report import RecoverabilityReport
 
 
@@ -72,7 +72,7 @@ def recoverability(
     softmax; `mlp`; `neighbours`, for states of at most 8 dims and 32 types; `trace`, a fitted model of an exponential
     trace, for at most 16 dims and 32 types; and, where the encoder says how its states sum token vectors
     (`superposition`), `pursuit` and `exact`, the posterior by enumeration for few types. Where a weaker rung does
-    better on the calibration rows, it answers for the stronger one: `answered_by` in the rows says who did.
+    better on the calibration rows, it answers for the stronger one: `selected_probe` in the rows says who did.
 
     Controls stand in every row. `shuffled_bits` is what the same readers, trained alike, read of tokens of other
     documents; `selectivity_bits` is the value less that (Hewitt and Liang 2019, whose control task gives each type a
@@ -108,7 +108,7 @@ def recoverability(
             that applies to some of the sites only has rows for those.
         precision: What states are observed at before they are read: `float64`, `float32`, `float16`, `bfloat16`,
             `float8_e4m3`, `float8_e5m2` (one scale a site), `int8` (one step a channel), or Gaussian noise of some
-            signal-to-noise ratio, such as `snr=20dB`; see `infodil.precision.Observer`.
+            signal-to-noise ratio, such as `snr=20dB`; see `infodil.precision.Quantizer`.
         max_tokens: Read at most so many tokens of the corpus, from its beginning; None for all.
         batch_size: Sequences of full length in a batch.
         device: Where states are read, and where a model loaded here runs; a module passed in stays where it is.
@@ -176,11 +176,11 @@ def measure(
     offered = self_test(encoder)
     dims = {site: offered[site] for site in choose_sites(sites, list(offered))}
     generator = np.random.default_rng([seed, 0x1A6])
-    targets = {split: Targets.of(tokens.splits[split], lags, generator) for split in ("train", "calibration", "test")}
+    targets = {split: LagLabels.of(tokens.splits[split], lags, generator) for split in ("train", "calibration", "test")}
     vocabulary = max(tokens.vocabulary, encoder.vocabulary) if tokens.tokenizer is None else tokens.vocabulary
     counts = {split: target.counts(vocabulary) for split, target in targets.items()}
     check_counts(counts, lags, tokens)
-    classes = make_classes(
+    classes = fit_class_map(
         torch.from_numpy(counts["train"][0]),
         torch.from_numpy(counts["calibration"][0]),
         most=most_classes(1 + len(lags), sum(dims.values())),
@@ -192,7 +192,7 @@ def measure(
     context = fit_context(classes, targets["train"], targets["calibration"], wanted)
 
     random = random_encoder(encoder, seed) if config["controls"] else None
-    shared: dict[str, dict] = {"frames": {}, "observers": {}, "errors": {}, "control_dims": {}}
+    shared: dict[str, dict] = {"standardizers": {}, "quantizers": {}, "errors": {}, "control_dims": {}}
     streams = {
         split: StateStream(
             encoder=encoder,
@@ -219,12 +219,12 @@ def measure(
         if split == "train" or key is not None:  # the others are read once: kept only for a run to resume
             stream.store = store
 
-    fitting = Fitting(
+    fitting = LadderFitter(
         streams["train"], streams["calibration"], targets["train"], targets["calibration"], wanted,
         classes, context, seed, config["controls"] and (config["probes"] == AUTO or CURVED in config["probes"]),
     )  # fmt: skip
     held_out = Units.of(tokens.splits["calibration"], tokens.few_documents)
-    climbed = climb(fitting, config["probes"], held_out.index(wanted), held_out.documents, config["confidence"])
+    climbed = fit_ladder(fitting, config["probes"], held_out.index(wanted), held_out.documents, config["confidence"])
     units = Units.of(tokens.splits["test"], tokens.few_documents)
     sums, whole = read_test_split(streams["test"], targets["test"], units, climbed, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
@@ -235,7 +235,7 @@ def measure(
     )  # fmt: skip
     rows = with_upper_bounds(rows, above, lags, counts["test"][0], tokens.independent)
     summary = [{**row, "dim": dims[row["site"]], **whole_state(above[row["site"]])} for row in summary]
-    passage, shown = read_passage(streams["test"], targets["test"], climbed, classes)
+    passage, shown = make_text_view(streams["test"], targets["test"], climbed, classes)
     modelled = float(counts["train"][0][classes.of_type.cpu().numpy() < classes.modelled].sum() / train_samples[0])
     curves = learning_curves(climbed, lags)
     return RecoverabilityReport(

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder.state_stream import control_of
-from infodil.ladder.stream_select import Climbed
+from infodil.ladder.stream_select import FittedLadder
 from infodil.measure.accumulators import Sums, Units
 from infodil.measure.controls import learned
 from infodil.statistics.resampling import correlation_length, interval, merge_cells, resample_weights
@@ -22,7 +22,7 @@ def make_rows(
     sums: Sums,
     whole: dict[str, Float[ndarray, "targets units"]],
     units: Units,
-    climbed: Climbed,
+    climbed: FittedLadder,
     lags: Sequence[int],
     train_samples: Sequence[int],
     confidence: float,
@@ -67,7 +67,7 @@ def make_rows(
 
     value, certified = answer_gain("plug_in")
     usable, usable_drawn = answer_gain("prior")
-    doubted = doubted_bits(climbed, len(lags) + 1)
+    doubted = smoothing_bits(climbed, len(lags) + 1)
     highest = usable_drawn + doubted
     low, high = bounds(certified)[0], bounds(highest)[1]
     surprise = {term: -whole[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
@@ -78,9 +78,9 @@ def make_rows(
     # unknown without the state: a poor context reader must not be turned into memory.
     poor = sums.shared["context"].sum(-1) < sums.shared["plug_in"].sum(-1)
     against = np.where(poor[..., None], sums.shared["plug_in"], sums.shared["context"])
-    beyond, beyond_drawn = gain("beside_context", against)
+    beyond, beyond_drawn = gain("given_context", against)
     beyond_low = bounds(beyond_drawn)[0]
-    beyond_high = bounds(gain("beside_context", sums.shared["context"])[1] + doubted)[1]
+    beyond_high = bounds(gain("given_context", sums.shared["context"])[1] + doubted)[1]
     hits = {term: sums.reader[term].sum(-1) / count.sum(-1) for term in ("top1", "top5")}
     samples = count.sum(-1).astype(int)
 
@@ -116,7 +116,7 @@ def make_rows(
                     "random_weights_bits": None if random is None else value[random, t],
                     "random_weights_low_bits": None if random is None else low[random, t],
                     "random_weights_high_bits": None if random is None else high[random, t],
-                    "answered_by": climbed.answers[site][probe][t],
+                    "selected_probe": climbed.answers[site][probe][t],
                     "samples": int(samples[e, t]),
                     "train_samples": int(train_samples[t]),
                     "chosen": bool(rungs[best[t]] == e),
@@ -142,7 +142,7 @@ def make_rows(
     return rows, summary, {"units": number, "of": "documents" if units.documents else "blocks of positions"}
 
 
-def doubted_bits(climbed: Climbed, targets: int) -> Float[ndarray, "entries targets"]:
+def smoothing_bits(climbed: FittedLadder, targets: int) -> Float[ndarray, "entries targets"]:
     """The most that doubt took from each mean gain, bits; the controls come last, as in the sums."""
     answering = [
         [climbed.fitted[site][rung] for rung in climbed.answers[site][probe]] for site, probe in climbed.entries()

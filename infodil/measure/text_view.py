@@ -1,6 +1,6 @@
 """A passage of the test split, for the reader of the report: how well each earlier token is read at each position."""
 
-__all__ = ["read_passage"]
+__all__ = ["make_text_view"]
 
 from typing import Any
 
@@ -9,17 +9,17 @@ import torch
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder.fit import labels_of
-from infodil.ladder.labels import Targets
+from infodil.ladder.labels import LagLabels
 from infodil.ladder.state_stream import StateStream
-from infodil.ladder.stream_select import Climbed
-from infodil.probes import Classes, answer_logits, log_answer
+from infodil.ladder.stream_select import FittedLadder
+from infodil.probes import ClassMap, log_predictive, predictive_logits
 
 
-def read_passage(
+def make_text_view(
     stream: StateStream,
-    targets: Targets,
-    climbed: Climbed,
-    classes: Classes,
+    targets: LagLabels,
+    climbed: FittedLadder,
+    classes: ClassMap,
     longest: int = 160,
 ) -> tuple[list[int], list[dict]]:
     """Types of a passage of the test split, and for each site how well each earlier token is read at each position.
@@ -40,7 +40,7 @@ def read_passage(
     sites = []
     for site, rungs in climbed.fitted.items():
         chosen = climbed.strongest(site)
-        states = stream.observe(site, encoded[site][0], torch.tensor([begin]), torch.tensor([whole]))[:length]
+        states = stream.quantize(site, encoded[site][0], torch.tensor([begin]), torch.tensor([whole]))[:length]
         prepared: dict[str, Any] = {}
         rows_of = {"bits": [], "probability": [], "rank": []}
         for target in range(1, targets.number):
@@ -49,13 +49,15 @@ def read_passage(
             true = torch.from_numpy(label).to(stream.device)
             rung = climbed.answers[site][chosen][target]
             fit = rungs[rung]
-            reader, doubt = fit.reader, fit.doubts[target]
+            reader, smoothing = fit.reader, fit.smoothings[target]
             if rung not in prepared:
                 prepared[rung] = reader.prepare(stream.view(site, stream.placed(states), reader.raw))
             scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
             temperature, base = reader.temperatures[target], classes.class_log_prior
-            log_q = log_answer(base, scores, temperature, doubt, labels_of(classes, label)) + classes.log_within(true)
-            greater, _ = classes.ranks(answer_logits(base, scores, temperature), true)
+            log_q = log_predictive(
+                base, scores, temperature, smoothing, labels_of(classes, label)
+            ) + classes.log_within(true)
+            greater, _ = classes.ranks(predictive_logits(base, scores, temperature), true)
             bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
             for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
                 row: list[float | int | None] = [None] * length

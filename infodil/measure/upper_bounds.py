@@ -18,8 +18,8 @@ from infodil.channel.code import Code
 from infodil.channel.posterior import longest_window
 from infodil.channel.probabilities import entropy_bits
 from infodil.estimate import Estimate
-from infodil.ladder.fit import Fitting
-from infodil.precision import PRECISIONS, Observer
+from infodil.ladder.fit import LadderFitter
+from infodil.precision import PRECISIONS, Quantizer
 
 MOST_ROWS = 2048
 MOST_DIMS = 1024
@@ -59,7 +59,7 @@ class SiteBounds:
 
 
 def bound_sites(
-    fitting: Fitting,
+    fitting: LadderFitter,
     counts: Int[ndarray, "vocabulary"],
     group: Int[ndarray, "rows"],
     seen: Int[ndarray, "positions"],
@@ -82,7 +82,7 @@ def bound_sites(
     """
     found = {}
     for site in fitting.sites:
-        observer, states = fitting.train.observers[site], fitting.gathered[site].cpu()
+        observer, states = fitting.train.quantizers[site], fitting.gathered[site].cpu()
         sigma, noise = noise_of(observer, states)
         if not bool((sigma > 0).all()):  # states that never change: their noise is none, whatever its ratio
             found[site] = SiteBounds(noise, None, {}, {})
@@ -103,7 +103,7 @@ def bound_sites(
     return found
 
 
-def noise_of(observer: Observer, states: Float[Tensor, "rows dim"]) -> tuple[Float[Tensor, "dim"], Noise]:
+def noise_of(observer: Quantizer, states: Float[Tensor, "rows dim"]) -> tuple[Float[Tensor, "dim"], Noise]:
     """Standard deviation of the observation's error in each dim, and its law.
 
     A float is finest where its number is smallest, and what a small number shows is shown: the harmonic mean over the
@@ -200,8 +200,8 @@ def budget_of(
     if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
         return None
     # Rounded states need not carry the error that is modelled: a number that never leaves its cell varies by nothing.
-    observed = noise == "gaussian"
-    return budget(states[rows], sigma, groups=group[rows], observed=observed, noise=noise, confidence=confidence)
+    quantized = noise == "gaussian"
+    return budget(states[rows], sigma, groups=group[rows], observed=quantized, noise=noise, confidence=confidence)
 
 
 def levels_bound(precision: str, dim: int) -> Estimate | None:

@@ -18,25 +18,25 @@ from infodil.mi.continuous.choosing import LOW_DIMS, choose, neighbour_coordinat
 from infodil.mi.continuous.contrastive import CONTRASTIVE, contrastive
 from infodil.mi.continuous.density_ratio import learned
 from infodil.mi.continuous.elliptical import student_copula
-from infodil.mi.continuous.gaussian import Reading, canonical, check_enough, check_no_copy, gaussian, normal_scores
+from infodil.mi.continuous.gaussian import RawEstimate, canonical, check_enough, check_no_copy, gaussian, normal_scores
 from infodil.mi.continuous.neighbours import ksg, mixed_ksg, ross
 from infodil.mi.continuous.variables import Variable, read_pair
 from infodil.mi.discrete.estimate import discrete_information
-from infodil.statistics.clusters import Rows, read_rows
+from infodil.statistics.clusters import Clusters, make_clusters
 from infodil.statistics.resampling import number_groups
 
-Reader = Callable[[Variable, Variable, Rows, int], Reading]
+Estimator = Callable[[Variable, Variable, Clusters, int], RawEstimate]
 
 
-def _near(read: Callable[..., Reading]) -> Reader:
+def _near(read: Callable[..., RawEstimate]) -> Estimator:
     return lambda x, y, rows, seed: read(neighbour_coordinates(x), neighbour_coordinates(y), rows, seed=seed)
 
 
-def _scores(read: Callable[..., Reading]) -> Reader:
+def _scores(read: Callable[..., RawEstimate]) -> Estimator:
     return lambda x, y, rows, seed: read(normal_scores(x.values), normal_scores(y.values), rows)
 
 
-CONTINUOUS: dict[str, Reader] = {
+CONTINUOUS: dict[str, Estimator] = {
     "gaussian": lambda x, y, rows, seed: gaussian(x.values, y.values, rows),
     "gaussian-copula": _scores(gaussian),
     "student-copula": lambda x, y, rows, seed: student_copula(x.values, y.values, rows),
@@ -147,7 +147,7 @@ def estimate(
         return _labels_and_vectors(first, second, method, groups, seed, confidence)
     check_enough(len(first.values), first.dim + second.dim)
     scores = normal_scores(first.values), normal_scores(second.values)
-    rows = read_rows(len(first.values), groups, *scores)
+    rows = make_clusters(len(first.values), groups, *scores)
     for pair in ((first.values, second.values), scores):
         check_no_copy(*canonical(*pair))
     if method == "auto":
@@ -167,7 +167,7 @@ def _labels_and_vectors(
     if method == "tokens" or (method == "auto" and sparse and len(labels.values) >= FEWEST_TO_READ):
         return lower_bound(labels.values, vectors.values, groups=groups, seed=seed, confidence=confidence)
     check_enough(len(labels.values), vectors.dim)
-    rows = read_rows(len(labels.values), groups, normal_scores(vectors.values))
+    rows = make_clusters(len(labels.values), groups, normal_scores(vectors.values))
     reading = ross(labels.values, neighbour_coordinates(vectors), rows, seed=seed)
     if sparse:
         far = "neighbours lie far apart in so many columns or with so few rows of a label: the value may be too low"
@@ -175,7 +175,7 @@ def _labels_and_vectors(
     return _report("ross", reading, rows, groups is not None, confidence)
 
 
-def _report(method: str, reading: Reading, rows: Rows, grouped: bool, confidence: float) -> Estimate:
+def _report(method: str, reading: RawEstimate, rows: Clusters, grouped: bool, confidence: float) -> Estimate:
     below, above = (
         rows.reach(math.hypot(reading.standard_error_nats, max(0.0, sign * reading.missing_nats)), confidence)
         for sign in (-1.0, 1.0)

@@ -9,6 +9,6 @@ further than the mean error says (`weighted_sigma`).
 
 from infodil.precision.formats import PRECISIONS, check_precision, detect
 from infodil.precision.horizons import horizon, weighted_sigma
-from infodil.precision.quantizer import Observer, noise_generator
+from infodil.precision.quantizer import Quantizer, noise_generator
 
-__all__ = ["PRECISIONS", "Observer", "check_precision", "detect", "horizon", "noise_generator", "weighted_sigma"]
+__all__ = ["PRECISIONS", "Quantizer", "check_precision", "detect", "horizon", "noise_generator", "weighted_sigma"]

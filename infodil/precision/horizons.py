@@ -47,7 +47,7 @@ def horizon(
 
     Args:
         weights: Of the token at each lag, as `infodil.traces.weights`.
-        sigma: Error of each dim, as `Observer.sigma` gives it, or of a coefficient.
+        sigma: Error of each dim, as `Quantizer.sigma` gives it, or of a coefficient.
         embedding_norm: Typical length of a token vector (about the mean vector: two differ by `sqrt(2)` times it).
         reader: `"decoder"`, `"genie"` or `"element"`.
         vocabulary: How many types the genie chooses from.
@@ -74,7 +74,7 @@ def horizon(
     if not isinstance(embedding_norm, Real) or not 0 < embedding_norm < math.inf:
         raise UserError(f"`embedding_norm` must be a number above 0, got {embedding_norm!r}: pass a length.")
     if reader == "element" and errors.dim() == 0:
-        raise UserError("`sigma` must be [dim] for reader 'element', got one number: pass Observer.sigma(states).")
+        raise UserError("`sigma` must be [dim] for reader 'element', got one number: pass Quantizer.sigma(states).")
     size = wide * float(embedding_norm)
     error = errors.square().mean().sqrt()
     if reader == "element":
@@ -103,7 +103,7 @@ def weighted_sigma(errors: Float[Tensor, "rows dim"], unknowns: int = 1) -> floa
     rounding is the whole error: a trace computed in float32 errs by its sums as much in its small numbers as in others.
 
     Args:
-        errors: Of each number of some states, as `Observer.errors` gives them.
+        errors: Of each number of some states, as `Quantizer.errors` gives them.
         unknowns: How many tokens are solved for at once; 1 is the genie.
 
     Returns:

@@ -11,7 +11,7 @@ from torch import Tensor
 from infodil.checks import UserError
 from infodil.precision.formats import FORMATS, check_floating, check_precision, decibels_of, round_to, spacing_of, widen
 
-__all__ = ["Observer", "noise_generator"]
+__all__ = ["Quantizer", "noise_generator"]
 
 INT8_LARGEST = 127
 # One saturated number costs more than all numbers rounded a little coarser. A quarter more range is 0.3 of the 8 bits;
@@ -38,7 +38,7 @@ def noise_generator(seed: int, *place: int | str) -> torch.Generator:
 
 
 @dataclass(frozen=True)
-class Observer:
+class Quantizer:
     """Observes the states of one site at a stated precision; what it must know of them it learns from the first ones.
 
     - Floats are rounded to nearest, ties to even. What is too large saturates at the largest finite number.
@@ -53,7 +53,7 @@ class Observer:
 
     Example:
         >>> states = torch.tensor([[1.0, -2.0], [1.01, 0.5]])
-        >>> Observer.of("bfloat16", states).observe(states)[1].tolist()
+        >>> Quantizer.of("bfloat16", states).quantize(states)[1].tolist()
         [1.0078125, 0.5]
     """
 
@@ -62,7 +62,7 @@ class Observer:
     """What 1 stands for in each dim: the step of int8, the scale of float8, the sigma of noise; else it is 1."""
 
     @classmethod
-    def of(cls, name: str, states: Float[Tensor, "rows dim"]) -> "Observer":
+    def of(cls, name: str, states: Float[Tensor, "rows dim"]) -> "Quantizer":
         """An observer fitted to some first states; the more rows, the less saturates later.
 
         Raises:
@@ -91,7 +91,7 @@ class Observer:
             unit *= 2.0 ** min(max(exponent, -126), 128 - math.frexp(largest)[1])
         return cls(name, unit)
 
-    def observe(
+    def quantize(
         self, states: Float[Tensor, "*batch dim"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*batch dim"]:
         """The states as seen at this precision.
@@ -157,5 +157,5 @@ class Observer:
         if states.dim() == 0 or states.shape[-1] != len(self.unit):
             raise UserError(
                 f"`states` must have {len(self.unit)} dims as those the observer was made from, got shape "
-                f"{list(states.shape)}: make one Observer for each site."
+                f"{list(states.shape)}: make one Quantizer for each site."
             )

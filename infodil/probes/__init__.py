@@ -1,61 +1,61 @@
-"""The ladder of readers, weakest first. A new reader is one file and one line of `LADDER`."""
+"""The ladder of readers, weakest first. A new reader is one file and one line of `PROBES`."""
 
 __all__ = [
-    "LADDER",
+    "PROBES",
     "BackwardNgram",
     "Calibration",
-    "Classes",
-    "Frame",
-    "Reader",
-    "Setting",
-    "answer_logits",
+    "ClassMap",
+    "Standardizer",
+    "Probe",
+    "ProbeSpec",
+    "predictive_logits",
     "cross_entropy_nats",
-    "doubt_after",
+    "prior_smoothing",
     "estimate_code",
     "fit_temperature",
-    "log_answer",
-    "make_classes",
+    "log_predictive",
+    "fit_class_map",
     "most_classes",
     "pursuit",
-    "with_doubt",
+    "mix_with_prior",
 ]
 
 from infodil.probes.backward_ngram import BackwardNgram
-from infodil.probes.class_map import Classes, make_classes, most_classes
-from infodil.probes.exact import ExactReader
-from infodil.probes.gaussian.probe import GaussianReader
-from infodil.probes.neighbours.probe import NeighboursReader
-from infodil.probes.neural.linear import LinearReader
-from infodil.probes.neural.mlp import MLPReader
-from infodil.probes.prior import PriorReader
+from infodil.probes.class_map import ClassMap, fit_class_map, most_classes
+from infodil.probes.exact import ExactProbe
+from infodil.probes.gaussian.probe import GaussianProbe
+from infodil.probes.neighbours.probe import NeighboursProbe
+from infodil.probes.neural.linear import LinearProbe
+from infodil.probes.neural.mlp import MLPProbe
+from infodil.probes.prior import PriorProbe
 from infodil.probes.probe import (
     Calibration,
-    Reader,
-    Setting,
-    answer_logits,
+    Probe,
+    ProbeSpec,
     cross_entropy_nats,
-    doubt_after,
     fit_temperature,
-    log_answer,
-    with_doubt,
+    log_predictive,
+    mix_with_prior,
+    predictive_logits,
+    prior_smoothing,
 )
 from infodil.probes.regression import estimate_code
-from infodil.probes.standardizer import Frame
+from infodil.probes.standardizer import Standardizer
 from infodil.probes.superposition.decoder import pursuit
-from infodil.probes.superposition.probe import PursuitReader
-from infodil.probes.trace.probe import TraceReader
+from infodil.probes.superposition.probe import PursuitProbe
+from infodil.probes.trace.probe import TraceProbe
 
-LADDER: dict[str, type] = {
+PROBES: dict[str, type] = {
     reader.name: reader
     for reader in (
-        PriorReader,
-        GaussianReader,
-        LinearReader,
-        MLPReader,
-        NeighboursReader,
-        TraceReader,
-        PursuitReader,
-        ExactReader,
+        PriorProbe,
+        GaussianProbe,
+        LinearProbe,
+        MLPProbe,
+        NeighboursProbe,
+        TraceProbe,
+        PursuitProbe,
+        ExactProbe,
     )
 }
 """Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""

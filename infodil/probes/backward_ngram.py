@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.probes.class_map import Classes
+from infodil.probes.class_map import ClassMap
 from infodil.probes.probe import LEAST_GAIN_NATS
 
 LONGEST = 3
@@ -58,7 +58,7 @@ class BackwardNgram:
     reader *is* the prior.
     """
 
-    def __init__(self, classes: Classes) -> None:
+    def __init__(self, classes: ClassMap) -> None:
         self.classes = classes
         self.tables: list[Table] = []
         self.used = [0] * (LONGEST + 1)

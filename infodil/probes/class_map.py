@@ -1,6 +1,6 @@
 """Which types a reader tells apart, and the unigram prior that speaks for the rest."""
 
-__all__ = ["Classes", "make_classes", "most_classes"]
+__all__ = ["ClassMap", "fit_class_map", "most_classes"]
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassMap:
     """The types a reader models one by one, and one pool for the types seen too rarely.
 
     Inside the pool a reader's answer is the prior's: `q(type | state) = q(pool | state) p(type) / p(pool)`, so every
@@ -108,13 +108,13 @@ def most_classes(targets: int, dim: int) -> int:
     return min(CEILING_CLASSES, max(MOST_CLASSES, TRAINING_BYTES // (16 * targets * dim)))
 
 
-def make_classes(
+def fit_class_map(
     train_counts: Int[Tensor, "vocabulary"],
     calibration_counts: Int[Tensor, "vocabulary"],
     *,
     fewest: int = FEWEST_OCCURRENCES,
     most: int = MOST_CLASSES,
-) -> Classes:
+) -> ClassMap:
     """Choose the modelled types by their training counts and the prior's smoothing by the calibration split.
 
     `p(x) = (n_x + a) / (N + a vocabulary)`, with the `a` of least calibration cross-entropy (Lidstone smoothing).
@@ -139,4 +139,4 @@ def make_classes(
         pooled = torch.logsumexp(log_prior[rare], 0, keepdim=True)
         class_log_prior = torch.cat([class_log_prior, pooled])
         pool = torch.sort((log_prior.float() - pooled.float())[rare].float()).values
-    return Classes(of_type, log_prior.float(), class_log_prior.float(), pool.float())
+    return ClassMap(of_type, log_prior.float(), class_log_prior.float(), pool.float())

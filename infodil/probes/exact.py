@@ -1,6 +1,6 @@
 """The ground-truth rung: every token's posterior by enumeration, for small vocabularies and short memories."""
 
-__all__ = ["ExactReader", "exact"]
+__all__ = ["ExactProbe", "exact"]
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from infodil.channel.beam import further_lags, search
 from infodil.channel.code import Decoding
 from infodil.channel.posterior import Channel, longest_window, rounding
 from infodil.checks import UserError
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats, fit_temperature
 
 READER_SEQUENCES = 2**14
 """Sequences enumerated for each of the many states of a split."""
@@ -102,7 +102,7 @@ def exact(
     return Decoding(lags, types, posterior.exp() * asked[..., None], channel.prior.log())
 
 
-class ExactReader:
+class ExactProbe:
     """Bayes' rule for a known code, with the unigram prior for every token and older tokens taken as Gaussian noise.
 
     Tokens older than can be enumerated, where they still weigh against the noise, are searched for after the likeliest
@@ -119,34 +119,32 @@ class ExactReader:
     knows_the_code = True
     passes = 1
 
-    def __init__(self, setting: Setting, weaker: object = None) -> None:
+    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
         del weaker
-        if not self.applies(setting):
+        if not self.applies(spec):
             raise UserError(
                 "`probes` cannot have 'exact' here: pass states that are weighted sums of known token vectors, of "
                 f"{math.isqrt(READER_SEQUENCES)} types at most."
             )
-        self.setting = setting
+        self.spec = spec
         self.temperatures: list[float] = []
-        self.channel = channel_of(setting)
+        self.channel = channel_of(spec)
         self.further = further_lags(self.channel)
         # A lag that is not enumerated or searched for keeps the prior: it needs no room.
-        found = [
-            (lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in setting.lags
-        ]
+        found = [(lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in spec.lags]
         self.lags = tuple(lag for lag, _, inside in found if inside)
         self.searched = tuple(lag for lag, there, _ in found if there) if self.further else ()
-        self.by_search = [True] * setting.targets
+        self.by_search = [True] * spec.targets
 
     @staticmethod
-    def applies(setting: Setting) -> bool:
+    def applies(spec: ProbeSpec) -> bool:
         """Whether the code is known, and two tokens or all that the weights reach can be enumerated."""
-        if setting.code is None or len(setting.code.embedding) < len(setting.classes.of_type):
+        if spec.code is None or len(spec.code.embedding) < len(spec.classes.of_type):
             return False
-        vocabulary = len(setting.classes.of_type)
+        vocabulary = len(spec.classes.of_type)
         if not 2 <= vocabulary <= READER_SEQUENCES:
             return False
-        return longest_window(vocabulary, READER_SEQUENCES) >= 2 or channel_of(setting).is_exact
+        return longest_window(vocabulary, READER_SEQUENCES) >= 2 or channel_of(spec).is_exact
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Nothing is learned from training rows."""
@@ -155,19 +153,21 @@ class ExactReader:
     def end_pass(self, calibration: Calibration) -> None:
         """Choose each target's temperature."""
         prepared = calibration.prepare(self)
-        for target in range(self.setting.targets):
+        for target in range(self.spec.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
             ways = {}
             for way in (False, True):
                 self.by_search[target] = way
-                ways[way] = self.trust(self.scores(prepared[rows], target), labels[rows])
+                ways[way] = self.calibrate_temperature(self.scores(prepared[rows], target), labels[rows])
             self.by_search[target] = ways[True][1] < ways[False][1]
             self.temperatures.append(ways[self.by_search[target]][0])
 
-    def trust(self, evidence: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> tuple[float, float]:
+    def calibrate_temperature(
+        self, evidence: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
+    ) -> tuple[float, float]:
         """How far to trust evidence, and the cross-entropy then, nats."""
-        base = self.setting.classes.class_log_prior
+        base = self.spec.classes.class_log_prior
         temperature, loss = fit_temperature(base, evidence, labels)
         if temperature:
             # Bayes' own temperature of one, unless the rows speak against it: a few without error ask for any.
@@ -182,7 +182,7 @@ class ExactReader:
 
         One column a lag for each way; the best class is at zero.
         """
-        classes, channel = self.setting.classes, self.channel
+        classes, channel = self.spec.classes, self.channel
         states = states.unflatten(1, (len(channel.weights), -1)).to(channel.weights)
         seen = channel.count_seen(states)
         posterior, _ = channel.log_posterior(states, self.lags, seen)
@@ -214,25 +214,25 @@ class ExactReader:
 
     def scores(self, prepared: Float[Tensor, "rows answers classes"], target: int) -> Float[Tensor, "rows classes"]:
         """The evidence of one target; none for the control, or at a lag that is neither enumerated nor searched for."""
-        lag = self.setting.lags[target - 1] if target else None
+        lag = self.spec.lags[target - 1] if target else None
         if self.by_search[target] and lag in self.searched:
             return prepared[:, len(self.lags) + self.searched.index(lag)]
         if lag in self.lags:
             return prepared[:, self.lags.index(lag)]
-        return prepared.new_zeros(len(prepared), self.setting.classes.number)
+        return prepared.new_zeros(len(prepared), self.spec.classes.number)
 
 
-def channel_of(setting: Setting) -> Channel:
+def channel_of(spec: ProbeSpec) -> Channel:
     """The channel that a reader is told of; where no noise is named, float32 rounds the states."""
-    classes, code = setting.classes, setting.code
+    classes, code = spec.classes, spec.code
     embedding = code.embedding[: len(classes.of_type)]
     return Channel(
         embedding,
         code.weights,
-        setting.sigma or rounding(embedding, code.weights, torch.float32),
+        spec.sigma or rounding(embedding, code.weights, torch.float32),
         prior=classes.log_prior.double().exp(),
         most=READER_SEQUENCES,
-        device=setting.device,
+        device=spec.device,
     )
 
 

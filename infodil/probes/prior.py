@@ -1,23 +1,23 @@
 """The weakest rung: a reader that does not look at the state."""
 
-__all__ = ["PriorReader"]
+__all__ = ["PriorProbe"]
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.probe import Calibration, FramedReader, Setting
+from infodil.probes.probe import Calibration, ProbeSpec, StandardizedProbe
 
 
-class PriorReader(FramedReader):
+class PriorProbe(StandardizedProbe):
     """The smoothed unigram distribution of the training split: no evidence for any class."""
 
     name = "prior"
     passes = 0
 
-    def __init__(self, setting: Setting, weaker: object = None) -> None:
+    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
         del weaker
-        self.setting = setting
-        self.temperatures = [0.0] * setting.targets
+        self.spec = spec
+        self.temperatures = [0.0] * spec.targets
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Nothing is learned from a state."""
@@ -30,4 +30,4 @@ class PriorReader(FramedReader):
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Zero for every class."""
         del target
-        return states.new_zeros(len(states), self.setting.classes.number)
+        return states.new_zeros(len(states), self.spec.classes.number)

@@ -2,16 +2,16 @@
 
 __all__ = [
     "Calibration",
-    "FramedReader",
+    "StandardizedProbe",
     "LinearScores",
-    "Reader",
-    "Setting",
-    "answer_logits",
+    "Probe",
+    "ProbeSpec",
+    "predictive_logits",
     "cross_entropy_nats",
-    "doubt_after",
+    "prior_smoothing",
     "fit_temperature",
-    "log_answer",
-    "with_doubt",
+    "log_predictive",
+    "mix_with_prior",
 ]
 
 import math
@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.channel.code import Code
-from infodil.probes.class_map import Classes
+from infodil.probes.class_map import ClassMap
 
 MOST_STEPS = 40
 HOTTEST = 1e4
@@ -54,7 +54,7 @@ class Calibration:
     labels: Int[Tensor, "targets rows"]
     prepared: list = field(default_factory=list, repr=False, compare=False)
 
-    def prepare(self, reader: "Reader") -> Any:
+    def prepare(self, reader: "Probe") -> Any:
         """`reader.prepare(states)`, computed once: for the last `end_pass` of a reader and whoever weighs it after."""
         if not self.prepared:
             self.prepared.append(reader.prepare(self.states))
@@ -62,12 +62,12 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ProbeSpec:
     """What a reader is told when it is made."""
 
     dim: int
     targets: int
-    classes: Classes
+    classes: ClassMap
     train_rows: int
     device: torch.device
     seed: int
@@ -80,12 +80,12 @@ class Setting:
 
 
 @runtime_checkable
-class Reader(Protocol):
+class Probe(Protocol):
     """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
 
     The caller streams the training rows `passes` times through `update`, closing each with `end_pass`; then
     `scores(prepare(states))` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`,
-    with a little doubt (`log_answer`): temperature zero is the prior, which therefore is in every family.
+    with a little doubt (`log_predictive`): temperature zero is the prior, which therefore is in every family.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Reader(Protocol):
         ...
 
 
-class FramedReader:
+class StandardizedProbe:
     """What most readers are: they read framed states as they come, target by target."""
 
     raw = False
@@ -139,7 +139,7 @@ def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor
     return float(torch.nn.functional.cross_entropy(logits, labels))
 
 
-def doubt_after(rows: int) -> float:
+def prior_smoothing(rows: int) -> float:
     """The prior's part in an answer that was calibrated on so many rows: one in `rows + 2`.
 
     A reader that never erred on them may err on the next row, where without doubt it would lose hundreds of bits.
@@ -150,23 +150,25 @@ def doubt_after(rows: int) -> float:
     return 1.0 / (rows + 2.0)
 
 
-def with_doubt(log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], doubt: float) -> Float[Tensor, "rows"]:
-    """Log of `(1 - doubt)` times one probability plus `doubt` times another, nats in float64."""
-    return torch.logaddexp(log.double() + math.log1p(-doubt), log_prior.double() + math.log(doubt))
+def mix_with_prior(
+    log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], smoothing: float
+) -> Float[Tensor, "rows"]:
+    """Log of `(1 - smoothing)` times one probability plus `smoothing` times another, nats in float64."""
+    return torch.logaddexp(log.double() + math.log1p(-smoothing), log_prior.double() + math.log(smoothing))
 
 
-def answer_logits(
+def predictive_logits(
     base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], temperature: float
 ) -> Float[Tensor, "rows classes"]:
     """What is known without the scores plus what they say; at temperature zero the base, whatever the scores are."""
     return base + temperature * scores if temperature else base.expand_as(scores)
 
 
-def log_answer(
+def log_predictive(
     base: Float[Tensor, "*some classes"],
     scores: Float[Tensor, "rows classes"],
     temperature: float,
-    doubt: float,
+    smoothing: float,
     labels: Int[Tensor, "rows"],
 ) -> Float[Tensor, "rows"]:
     """Log-probability of the labels' classes: the softmax of `base + temperature * scores`, in doubt the base.
@@ -177,7 +179,7 @@ def log_answer(
         base: Log-probabilities known without the scores, one line for all rows or one for each.
         scores: Evidence for each class, nats.
         temperature: How far it is trusted.
-        doubt: The part of the answer that stays with the base, from zero to one (`doubt_after`).
+        doubt: The part of the answer that stays with the base, from zero to one (`prior_smoothing`).
         labels: The classes asked for.
 
     Returns:
@@ -186,8 +188,8 @@ def log_answer(
     known = base.expand_as(scores).gather(1, labels[:, None]).squeeze(1).double()
     if not temperature:
         return known
-    log = -torch.nn.functional.cross_entropy(answer_logits(base, scores, temperature), labels, reduction="none")
-    return with_doubt(log, known, doubt)
+    log = -torch.nn.functional.cross_entropy(predictive_logits(base, scores, temperature), labels, reduction="none")
+    return mix_with_prior(log, known, smoothing)
 
 
 def fit_temperature(

@@ -1,13 +1,13 @@
 """A few rows of a long stream, each as likely to be kept as any other."""
 
-__all__ = ["RowSample"]
+__all__ = ["Reservoir"]
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
-class RowSample:
+class Reservoir:
     """A uniform sample of the rows of a stream in constant memory: those with the smallest of random keys.
 
     Args:

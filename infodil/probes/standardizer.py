@@ -1,6 +1,6 @@
 """The frame that readers see states in, shifted and scaled to about one; and white coordinates."""
 
-__all__ = ["Frame", "whitening"]
+__all__ = ["Standardizer", "whitening"]
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ STILL = 1e-6
 
 
 @dataclass(frozen=True)
-class Frame:
+class Standardizer:
     """A fixed shift and scale for each dim, so that float32 sums neither cancel nor overflow."""
 
     shift: Float[Tensor, "dim"]
     scale: Float[Tensor, "dim"]
 
     @classmethod
-    def of(cls, states: Float[Tensor, "rows dim"]) -> "Frame":
+    def of(cls, states: Float[Tensor, "rows dim"]) -> "Standardizer":
         """Mean and standard deviation of some states; an invertible map, so it changes no information.
 
         A dim that stood still in them may move in others, as the place of a rare word in one-hot states: it is scaled

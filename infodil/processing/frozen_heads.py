@@ -1,6 +1,6 @@
 """Readers of frozen states: next-token models whose only trained part comes after the states of another model."""
 
-__all__ = ["StateReader", "TracePredictor", "keep_better"]
+__all__ = ["StateProbe", "TracePredictor", "keep_better"]
 
 import copy
 import dataclasses
@@ -24,7 +24,7 @@ SHARES = (1.0, 0.5, 0.25)
 """Second rate beside the first, and parts of the way to the trained weights, for the calibration text to choose."""
 
 
-class StateReader(nn.Module):
+class StateProbe(nn.Module):
     """A model's own logits, corrected from its frozen states.
 
     The correction is linear in the last state (`hidden=0`: the family of softmax heads, refitted) or that and a

@@ -18,7 +18,7 @@ from infodil.corpus import Split, load_corpus
 from infodil.encoders import Encoder, choose_sites, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss, next_token_windows, score_text
-from infodil.processing.frozen_heads import HIDDEN, StateReader, keep_better
+from infodil.processing.frozen_heads import HIDDEN, StateProbe, keep_better
 from infodil.processing.pages import gap_page
 from infodil.processing.paired_losses import ratio_replicates
 from infodil.statistics.resampling import MOST_UNITS, interval
@@ -181,9 +181,9 @@ def decompose_gap(
     options = {"tokens": tokens, "window": window, "batch_size": batch_size, "peak_rate": peak_rate, "seed": seed,
                "weight_decay": 0.0, "progress": progress}  # fmt: skip
     train = splits["train"].tokens
-    refitted = StateReader(own, encoder, chosen, dims, width).to(device)
+    refitted = StateProbe(own, encoder, chosen, dims, width).to(device)
     keep_better(refitted, choose, train, words="refitting", **options)
-    stronger = StateReader(own, encoder, chosen, dims, width, hidden=hidden, seed=seed).to(device)
+    stronger = StateProbe(own, encoder, chosen, dims, width, hidden=hidden, seed=seed).to(device)
     stronger.linear.load_state_dict(refitted.linear.state_dict())
     keep_better(stronger, choose, train, words="reading", **options)
     readers = {"model": own, "refitted": refitted, "stronger": stronger, "reference": other}

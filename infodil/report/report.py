@@ -14,7 +14,7 @@ from infodil.estimate import Estimate
 from infodil.report.page import report_page
 from infodil.report.table import report_table
 
-__all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS", "LADDER"]
+__all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS", "PROBES"]
 
 FORMAT = "infodil.recoverability"
 SCHEMA_VERSION = 1
@@ -26,7 +26,7 @@ COLUMNS = (
     "genie_bits genie_low_bits genie_high_bits "
     "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
     "random_weights_bits random_weights_low_bits random_weights_high_bits "
-    "extrapolated_bits online_code_bits compression_bits answered_by samples train_samples chosen"
+    "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen"
 ).split()
 """The columns of a row, in order; a report may have more, which come after these."""
 
@@ -38,7 +38,7 @@ SUMMARY_COLUMNS = (
 ).split()
 """The columns of the summary; the sums run over the measured lags and are not a joint quantity."""
 
-LADDER = ("prior", "gaussian", "linear", "mlp", "neighbours", "trace", "pursuit", "exact")
+PROBES = ("prior", "gaussian", "linear", "mlp", "neighbours", "trace", "pursuit", "exact")
 """The readers, weakest first; a reader not named here comes last."""
 
 
@@ -269,7 +269,7 @@ def _all_columns(rows: Iterable[dict], columns: Iterable[str]) -> list[str]:
 
 
 def _rung(probe: str) -> int:
-    return LADDER.index(probe) if probe in LADDER else len(LADDER)
+    return PROBES.index(probe) if probe in PROBES else len(PROBES)
 
 
 def _in_order(rows: list[dict], sites: list[str]) -> list[dict]:

@@ -1,6 +1,6 @@
 """Which rows belong together: folds and intervals by groups, or by blocks of a series that moves slowly."""
 
-__all__ = ["Rows", "read_rows"]
+__all__ = ["Clusters", "make_clusters"]
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MOST_ROWS = 65_536
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Clusters:
     """The resampling unit of each row."""
 
     unit: Int[ndarray, "samples"]
@@ -51,7 +51,7 @@ class Rows:
         fold[order] = np.minimum((middle * number / sizes.sum()).astype(np.int64), number - 1)
         return fold[self.unit]
 
-    def thin(self, most: int, seed: int) -> Int[ndarray, "kept"]:
+    def subsample(self, most: int, seed: int) -> Int[ndarray, "kept"]:
         """Rows of units drawn at random, in their order, at most `most`; all rows if they are no more."""
         if len(self.unit) <= most:
             return np.arange(len(self.unit))
@@ -61,9 +61,9 @@ class Rows:
         kept[order[: max(FEWEST_GROUPS, int(np.searchsorted(sizes, most, side="right")))]] = True
         return np.flatnonzero(kept[self.unit])
 
-    def select(self, chosen: Bool[ndarray, "samples"] | Int[ndarray, "chosen"]) -> "Rows":
+    def select(self, chosen: Bool[ndarray, "samples"] | Int[ndarray, "chosen"]) -> "Clusters":
         """The units of some of the rows."""
-        return Rows(np.unique(self.unit[chosen], return_inverse=True)[1], self.dependent)
+        return Clusters(np.unique(self.unit[chosen], return_inverse=True)[1], self.dependent)
 
     def sums(self, terms: Float[ndarray, "samples *shape"]) -> Float[ndarray, "units *shape"]:
         """Of the terms of each unit."""
@@ -87,7 +87,7 @@ class Rows:
         return float(stdtrit(self.units - 1, 0.5 + confidence / 2.0)) * standard_error
 
 
-def read_rows(samples: int, groups: object | None, *series: Float[ndarray, "samples _"]) -> Rows:
+def make_clusters(samples: int, groups: object | None, *series: Float[ndarray, "samples _"]) -> Clusters:
     """The units of rows with `groups`, or else of rows in the order of `series`.
 
     Without groups the rows are independent if no column of some series remembers more than its last row: what moves
@@ -99,8 +99,8 @@ def read_rows(samples: int, groups: object | None, *series: Float[ndarray, "samp
     """
     if groups is not None:
         unit = number_groups(groups, samples, FEWEST_GROUPS)
-        return Rows(unit, dependent=int(unit.max()) + 1 < samples)
+        return Clusters(unit, dependent=int(unit.max()) + 1 < samples)
     correlation = max(correlation_length(part[:MOST_ROWS]) for part in series)
     if correlation < SLOW:
-        return Rows(np.arange(samples), dependent=False)
-    return Rows(merge_cells(samples, correlation), dependent=True)
+        return Clusters(np.arange(samples), dependent=False)
+    return Clusters(merge_cells(samples, correlation), dependent=True)

@@ -19,10 +19,10 @@ from infodil.mi.continuous.density_ratio import (
     cross_fit,
 )
 from infodil.mi.continuous.elliptical import student_copula
-from infodil.mi.continuous.gaussian import Reading, gaussian, information_bias, normal_scores, whiten
+from infodil.mi.continuous.gaussian import RawEstimate, gaussian, information_bias, normal_scores, whiten
 from infodil.mi.continuous.neighbours import ksg, mixed_ksg
 from infodil.mi.continuous.variables import Variable
-from infodil.statistics.clusters import Rows
+from infodil.statistics.clusters import Clusters
 
 LOW_DIMS = 3
 """Columns in all up to which nearest neighbours are taken at their word."""
@@ -43,7 +43,7 @@ DOUBT = 3.0
 """Standard errors by which a closed form may differ from the same model read on rows held out."""
 
 
-def choose(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Reading]:
+def choose(x: Variable, y: Variable, rows: Clusters, seed: int) -> tuple[str, RawEstimate]:
     """The name of the method that the rule in `estimate` picks, and what it reads."""
     dims = x.dim + y.dim
     atoms = x.has_atoms or y.has_atoms
@@ -54,7 +54,7 @@ def choose(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Readin
         return "gaussian-copula", replace(
             gaussian(normal_scores(x.values), normal_scores(y.values), rows), warnings=(few,)
         )
-    kept = rows.thin(MOST_TO_LEARN, seed)
+    kept = rows.subsample(MOST_TO_LEARN, seed)
     columns = x.values, y.values
     if not atoms:
         columns = _columns(*columns, kept, rows.select(kept), seed)
@@ -72,7 +72,7 @@ def _columns(
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
     kept: Int[ndarray, "rows"],
-    rows: Rows,
+    rows: Clusters,
     seed: int,
 ) -> tuple[Float[ndarray, "samples dim_x"], Float[ndarray, "samples dim_y"]]:
     """The columns as they are, or whitened before ranks are taken where a copula of these reads more on rows held out.
@@ -100,8 +100,8 @@ def neighbour_coordinates(variable: Variable) -> Float[ndarray, "samples dim"]:
     return whiten(scores)
 
 
-def _neighbours(x: Variable, y: Variable, rows: Rows, seed: int) -> tuple[str, Reading]:
-    kept = rows.thin(MOST_TO_SEARCH, seed)
+def _neighbours(x: Variable, y: Variable, rows: Clusters, seed: int) -> tuple[str, RawEstimate]:
+    kept = rows.subsample(MOST_TO_SEARCH, seed)
     name, read = ("mixed-ksg", mixed_ksg) if x.has_atoms or y.has_atoms else ("ksg", ksg)
     coordinates = (neighbour_coordinates(part)[kept] for part in (x, y))
     return name, read(*coordinates, rows.select(kept), seed=seed)
@@ -111,10 +111,10 @@ def _judge(
     apart: ReadApart,
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
-    rows: Rows,
-    kept: Rows,
+    rows: Clusters,
+    kept: Clusters,
     atoms: bool,
-) -> tuple[str, Reading]:
+) -> tuple[str, RawEstimate]:
     """A closed form if rows held out agree with it and no richer model reads more, else the learned bound."""
     error = kept.standard_error
     better = apart.student - apart.gaussian

@@ -13,8 +13,8 @@ from torch.nn.functional import softplus
 
 from infodil.mi.continuous.critics import contrast, train_critic
 from infodil.mi.continuous.density_ratio import MOST_TOGETHER, held_out_terms
-from infodil.mi.continuous.gaussian import Reading, normal_scores
-from infodil.statistics.clusters import Rows
+from infodil.mi.continuous.gaussian import RawEstimate, normal_scores
+from infodil.statistics.clusters import Clusters
 
 CLIP = 5.0
 """Of the scores in SMILE, in nats, as its authors take it."""
@@ -82,11 +82,11 @@ CONTRASTIVE = {
 def contrastive(
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
-    rows: Rows,
+    rows: Clusters,
     name: str,
     *,
     seed: int = 0,
-) -> Reading:
+) -> RawEstimate:
     """Train a critic on three quarters of the rows by `name`'s objective and read its bound on the others.
 
     The standard error is that of the drawn pairs alone: it does not hold the variance of the normaliser.
@@ -102,4 +102,4 @@ def contrastive(
     value = float(read_objective(torch.from_numpy(matrix).float()))
     terms = held_out_terms(matrix) if name == "infonce" else np.diag(matrix)
     warning = "for comparison only: " + failure.format(ceiling=math.log2(len(test)))
-    return Reading(value, rows.select(test).standard_error(terms), bound=bound, warnings=(warning,))
+    return RawEstimate(value, rows.select(test).standard_error(terms), bound=bound, warnings=(warning,))

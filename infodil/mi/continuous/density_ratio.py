@@ -16,8 +16,8 @@ from infodil.checks import UserError
 from infodil.mi.continuous.canonical_correlation import canonical_variates, radial_features
 from infodil.mi.continuous.critics import train_critic
 from infodil.mi.continuous.elliptical import fit_student_copula, quantiles, uniform_ranks
-from infodil.mi.continuous.gaussian import Reading
-from infodil.statistics.clusters import Rows
+from infodil.mi.continuous.gaussian import RawEstimate
+from infodil.statistics.clusters import Clusters
 
 FOLDS = 4
 VALIDATION = 8
@@ -77,7 +77,7 @@ def held_out_terms(scores: Float[ndarray, "rows rows"]) -> Float[ndarray, "rows"
 
 
 def cross_fit(
-    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Rows, *, seed: int = 0
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters, *, seed: int = 0
 ) -> ReadApart:
     """Fit all models on three folds and read them on the fourth, four times.
 
@@ -115,8 +115,8 @@ def copula_terms(
 
 
 def learned(
-    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Rows, *, seed: int = 0
-) -> Reading:
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters, *, seed: int = 0
+) -> RawEstimate:
     """The lower bound of the learned model of `cross_fit`.
 
     Raises:
@@ -127,11 +127,11 @@ def learned(
             f"`x` must have at least {FEWEST_TO_LEARN} rows for method='learned', got {len(x)}: pass more samples or "
             "method='gaussian-copula'."
         )
-    kept = rows.thin(MOST_TO_LEARN, seed)
+    kept = rows.subsample(MOST_TO_LEARN, seed)
     return bound_of(cross_fit(x[kept], y[kept], rows.select(kept), seed=seed), rows.select(kept))
 
 
-def bound_of(apart: ReadApart, rows: Rows) -> Reading:
+def bound_of(apart: ReadApart, rows: Clusters) -> RawEstimate:
     """The reading of the learned model, with what it cannot see."""
     ceiling = math.log2(min(MOST_TOGETHER, len(apart.learned) // FOLDS))
     unseen = (
@@ -139,7 +139,7 @@ def bound_of(apart: ReadApart, rows: Rows) -> Reading:
         f"{ceiling:.1f} bits"
     )
     error = rows.standard_error(apart.learned)
-    return Reading(float(apart.learned.mean()), error, bound=True, warnings=(unseen,))
+    return RawEstimate(float(apart.learned.mean()), error, bound=True, warnings=(unseen,))
 
 
 def _features(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"]) -> list[tuple[ndarray, ndarray]]:

@@ -12,8 +12,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import digamma, gammaln, ndtri, stdtrit
 from scipy.stats import rankdata
 
-from infodil.mi.continuous.gaussian import Reading, chance_nats, whiten
-from infodil.statistics.clusters import Rows
+from infodil.mi.continuous.gaussian import RawEstimate, chance_nats, whiten
+from infodil.statistics.clusters import Clusters
 
 LEAST_FREEDOM, MOST_FREEDOM = 0.4, 200.0
 """Degrees of freedom looked among; from the last on the copula is read as Gaussian."""
@@ -95,7 +95,9 @@ def fit_student_copula(
     return StudentCopula(freedom, _scatter(quantiles(ranks, freedom), freedom, start), x.shape[1])
 
 
-def student_copula(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Rows) -> Reading:
+def student_copula(
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters
+) -> RawEstimate:
     """Mutual information of variables with a Student copula, whatever their margins.
 
     The bias of the log-determinants is removed as for Gaussian variables; that of the degrees of freedom is below the
@@ -109,7 +111,7 @@ def student_copula(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "sample
         [np.diag(copula.log_ratio(x[part], y[part])) for part in np.array_split(np.arange(len(x)), len(x) // 512 + 1)]
     )
     bias, chance = chance_nats(*white, rows)
-    return Reading(copula.information_nats() - bias, math.hypot(rows.standard_error(terms), chance))
+    return RawEstimate(copula.information_nats() - bias, math.hypot(rows.standard_error(terms), chance))
 
 
 def quantiles(ranks: Float[ndarray, "samples dim"], freedom: float) -> Float[ndarray, "samples dim"]:

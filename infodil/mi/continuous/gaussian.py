@@ -1,7 +1,7 @@
 """Closed forms: mutual information of jointly Gaussian variables, and of variables with a Gaussian copula. In nats."""
 
 __all__ = [
-    "Reading",
+    "RawEstimate",
     "canonical",
     "chance_nats",
     "check_enough",
@@ -23,14 +23,14 @@ from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
 from infodil.checks import UserError
-from infodil.statistics.clusters import Rows
+from infodil.statistics.clusters import Clusters
 
 COPY = 1e-6
 """Two directions this near each other, relative to their size, are one: single precision leaves 10^-7."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class RawEstimate:
     """What an estimator read, in nats."""
 
     value_nats: float
@@ -81,7 +81,7 @@ def information_bias(samples: int, dim_x: int, dim_y: int) -> float:
     return parts / 2.0
 
 
-def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Rows) -> Reading:
+def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters) -> RawEstimate:
     r"""Mutual information of `x` and `y` as if they were jointly Gaussian, without the bias of its plug-in.
 
     .. math:: I(X;Y) = \frac12 \log \frac{\det\Sigma_X \det\Sigma_Y}{\det\Sigma_{XY}} - \text{bias}
@@ -95,11 +95,11 @@ def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_
     u, v, correlation = canonical(x, y)
     bias, chance = chance_nats(u, v, rows)
     error = math.hypot(rows.standard_error(_pointwise(u, v, correlation)), chance)
-    return Reading(pair_information(correlation) - bias, error)
+    return RawEstimate(pair_information(correlation) - bias, error)
 
 
 def chance_nats(
-    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Rows
+    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Clusters
 ) -> tuple[float, float]:
     """The bias of a log-determinant of whitened variables, and the spread that it has where they are independent.
 
@@ -157,7 +157,7 @@ def check_no_copy(
         )
 
 
-def dependence_factor(u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Rows) -> float:
+def dependence_factor(u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Clusters) -> float:
     """By how much the covariances of whitened `u` and `v` vary more than those of independent rows; 1 for such."""
     if not rows.dependent:
         return 1.0

@@ -17,8 +17,8 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma
 
 from infodil.checks import UserError
-from infodil.mi.continuous.gaussian import Reading
-from infodil.statistics.clusters import Rows
+from infodil.mi.continuous.gaussian import RawEstimate
+from infodil.statistics.clusters import Clusters
 
 NEIGHBOURS = 5
 """Kraskov et al. advise 2 to 4; five has less variance and no visible bias at a thousand rows."""
@@ -42,10 +42,10 @@ GROWTH_NATS = 0.4
 def ksg(
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
-    rows: Rows,
+    rows: Clusters,
     *,
     seed: int = 0,
-) -> Reading:
+) -> RawEstimate:
     r"""Mutual information of two continuous variables from distances to nearest neighbours in the maximum norm.
 
     .. math:: I(X;Y) = \psi(k) + \psi(N) - \langle \psi(n_x + 1) + \psi(n_y + 1) \rangle
@@ -60,12 +60,12 @@ def ksg(
     reading = _read(_ksg_terms, x, y, rows, seed)
     if not rows.dependent:
         return reading
-    everywhere = _ksg_terms(x, y, Rows(rows.unit, dependent=False), seed).mean()
+    everywhere = _ksg_terms(x, y, Clusters(rows.unit, dependent=False), seed).mean()
     error = math.hypot(reading.standard_error_nats, (everywhere - reading.value_nats) / 2.0)
     return replace(reading, standard_error_nats=error)
 
 
-def _ksg_terms(x: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[ndarray, "samples"]:
+def _ksg_terms(x: ndarray, y: ndarray, rows: Clusters, seed: int) -> Float[ndarray, "samples"]:
     joint = np.hstack([x, y])
     terms = np.empty(len(x))
     for asked, among in _searches(rows, len(x), seed):
@@ -80,10 +80,10 @@ def _ksg_terms(x: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[ndarray, 
 def mixed_ksg(
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
-    rows: Rows,
+    rows: Clusters,
     *,
     seed: int = 0,
-) -> Reading:
+) -> RawEstimate:
     r"""Mutual information of variables that may have both density and atoms (values taken with positive probability).
 
     .. math:: I(X;Y) = \langle \psi(\tilde k_i) + \psi(N) - \psi(n_{x,i} + 1) - \psi(n_{y,i} + 1) \rangle
@@ -98,7 +98,7 @@ def mixed_ksg(
     return _read(_mixed_terms, x, y, rows, seed)
 
 
-def _mixed_terms(x: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[ndarray, "samples"]:
+def _mixed_terms(x: ndarray, y: ndarray, rows: Clusters, seed: int) -> Float[ndarray, "samples"]:
     joint = np.hstack([x, y])
     terms = np.empty(len(x))
     for asked, among in _searches(rows, len(x), seed):
@@ -114,7 +114,9 @@ def _mixed_terms(x: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[ndarray
     return terms
 
 
-def ross(labels: Int[ndarray, "samples"], y: Float[ndarray, "samples dim"], rows: Rows, *, seed: int = 0) -> Reading:
+def ross(
+    labels: Int[ndarray, "samples"], y: Float[ndarray, "samples dim"], rows: Clusters, *, seed: int = 0
+) -> RawEstimate:
     r"""Mutual information of labels and a continuous variable.
 
     .. math:: I(X;Y) = \psi(N) - \langle \psi(N_x) \rangle + \langle \psi(k) \rangle - \langle \psi(m + 1) \rangle
@@ -142,7 +144,7 @@ def ross(labels: Int[ndarray, "samples"], y: Float[ndarray, "samples dim"], rows
     return replace(reading, warnings=(*reading.warnings, left_out))
 
 
-def _ross_terms(labels: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[ndarray, "samples"]:
+def _ross_terms(labels: ndarray, y: ndarray, rows: Clusters, seed: int) -> Float[ndarray, "samples"]:
     terms = np.full(len(y), np.nan)  # where a label has no other row to be near
     for asked, among in _searches(rows, len(y), seed):
         alone = asked is not among
@@ -158,10 +160,10 @@ def _ross_terms(labels: ndarray, y: ndarray, rows: Rows, seed: int) -> Float[nda
     return np.where(np.isnan(terms), np.nanmean(terms), terms)
 
 
-Terms = Callable[[ndarray, ndarray, Rows, int], Float[ndarray, "samples"]]
+Terms = Callable[[ndarray, ndarray, Clusters, int], Float[ndarray, "samples"]]
 
 
-def _read(read_terms: Terms, x: ndarray, y: ndarray, rows: Rows, seed: int) -> Reading:
+def _read(read_terms: Terms, x: ndarray, y: ndarray, rows: Clusters, seed: int) -> RawEstimate:
     """The mean of the terms, with an error that knows that rows share neighbours, and what a larger sample may add.
 
     The variance of terms alone is too small by a tenth to a third. That of the readings of parts of the sample falls
@@ -180,14 +182,14 @@ def _read(read_terms: Terms, x: ndarray, y: ndarray, rows: Rows, seed: int) -> R
         return float(read_terms(x[chosen], y[chosen], rows.select(chosen), seed).mean())
 
     if rows.units < 2 * PARTS:
-        return Reading(value, error)
+        return RawEstimate(value, error)
     generator, dims = np.random.default_rng([seed, 0x9A87]), sum(part.shape[1] for part in (x, y) if part.ndim == 2)
     if len(x) <= SMALL:
         group = (generator.permutation(rows.units) % DELETED)[rows.unit]
         left = [read(np.flatnonzero(group != number)) for number in np.unique(group)]
         error = max(error, math.sqrt((len(left) - 1.0) * np.var(left)))
     if len(x) < FEWEST_OF_A_PART * PARTS:
-        return Reading(value, error)
+        return RawEstimate(value, error)
     spreads, means = [], []
     for _ in range(REPEATS):
         part = (generator.permutation(rows.units) % PARTS)[rows.unit]
@@ -202,10 +204,10 @@ def _read(read_terms: Terms, x: ndarray, y: ndarray, rows: Rows, seed: int) -> R
             "limit if one variable is a function of the other",
         )
     missing = grown / (PARTS ** (1.0 / dims) - 1.0)
-    return Reading(value, max(error, math.sqrt(np.mean(spreads))), warnings=warnings, missing_nats=missing)
+    return RawEstimate(value, max(error, math.sqrt(np.mean(spreads))), warnings=warnings, missing_nats=missing)
 
 
-def _searches(rows: Rows, samples: int, seed: int) -> list[tuple[Int[ndarray, "asked"], Int[ndarray, "among"]]]:
+def _searches(rows: Clusters, samples: int, seed: int) -> list[tuple[Int[ndarray, "asked"], Int[ndarray, "among"]]]:
     """Which rows ask for neighbours among which: all among all, or those of a fold among those of the others."""
     if not rows.dependent:
         everyone = np.arange(samples)

@@ -1,6 +1,6 @@
 """The directions in which classes differ in covariance: found on some rows, believed if others show them too."""
 
-__all__ = ["FARTHEST", "find_directions", "products", "reproduced", "root_of", "scatter", "unbiased"]
+__all__ = ["FARTHEST", "find_contrasts", "products", "reproduced", "root_of", "scatter", "unbiased"]
 
 import torch
 from jaxtyping import Float, Int
@@ -39,7 +39,7 @@ def root_of(total: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:
     return torch.linalg.cholesky(total + ridge * torch.eye(len(total), dtype=total.dtype, device=total.device)).float()
 
 
-def find_directions(
+def find_contrasts(
     white: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int, generator: torch.Generator
 ) -> Float[Tensor, "dim directions"] | None:
     r"""The directions in which the covariances of the classes differ most; None where no class has rows enough.

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.estimate import BITS_PER_NAT
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats
-from infodil.probes.reservoir import RowSample
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats
+from infodil.probes.reservoir import Reservoir
 
 HALVINGS = 4
 """Times the training rows are halved: the smallest number that is fitted is a sixteenth of them."""
@@ -92,12 +92,12 @@ class LearningCurve:
         Learning curves: asymptotic values and rate of convergence, and Hestness et al. (2017) for the power law.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.ends = sorted({setting.train_rows >> halving for halving in range(1, HALVINGS + 1)} - {0})
+    def __init__(self, spec: ProbeSpec) -> None:
+        self.spec = spec
+        self.ends = sorted({spec.train_rows >> halving for halving in range(1, HALVINGS + 1)} - {0})
         self.seen = 0
         self.prefixes: list[Sums] = []
-        self.blocks: list[RowSample] = []
+        self.blocks: list[Reservoir] = []
 
     def pieces(
         self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]
@@ -112,12 +112,12 @@ class LearningCurve:
         self.seen += len(states)
         if self.blocks:
             self.blocks[-1].update(states, labels)
-        setting, ended = self.setting, len(self.prefixes)
+        spec, ended = self.spec, len(self.prefixes)
         if ended < len(self.ends) and self.seen == self.ends[ended]:
             self.prefixes.append(collected.copy())
-            after = [*self.ends, setting.train_rows][ended + 1] - self.seen
-            most, seed = min(BLOCK_ROWS, after), setting.seed + 7919 * (ended + 1)
-            self.blocks.append(RowSample(most, after, setting.dim, setting.targets, seed, setting.device))
+            after = [*self.ends, spec.train_rows][ended + 1] - self.seen
+            most, seed = min(BLOCK_ROWS, after), spec.seed + 7919 * (ended + 1)
+            self.blocks.append(Reservoir(most, after, spec.dim, spec.targets, seed, spec.device))
 
     def finish(
         self,
@@ -141,7 +141,7 @@ class LearningCurve:
         self, target: int, collected: Sums, solution: Solution, solve: Callable, calibration: Calibration
     ) -> Learning:
         """The curve of one target, from the whole back to the smallest prefix."""
-        base = self.setting.classes.class_log_prior
+        base = self.spec.classes.class_log_prior
         rows = torch.nonzero(calibration.labels[target] >= 0).squeeze(1)
         labels = calibration.labels[target, rows]
         entropy = float(-base[labels].mean()) if len(labels) else 0.0
@@ -174,7 +174,7 @@ class LearningCurve:
         """Mean nats by which a solution says more than the prior on some rows."""
         if solution.temperature == 0.0 or len(labels) == 0:
             return 0.0
-        base = self.setting.classes.class_log_prior
+        base = self.spec.classes.class_log_prior
         logits = base + solution.temperature * torch.addmm(solution.offset, states, solution.direction)
         return float(-base[labels].mean()) - cross_entropy_nats(logits, labels)
 

@@ -1,6 +1,6 @@
 """The closed-form Gaussian reader: class means and a shared covariance, from sums and a few rows of one pass."""
 
-__all__ = ["ClassSums", "GaussianReader"]
+__all__ = ["ClassSums", "GaussianProbe"]
 
 import warnings
 from collections.abc import Sequence
@@ -9,11 +9,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.gaussian.covariance_contrasts import FARTHEST, find_directions, reproduced, root_of, unbiased
+from infodil.probes.gaussian.covariance_contrasts import FARTHEST, find_contrasts, reproduced, root_of, unbiased
 from infodil.probes.gaussian.learning_curve import Learning, LearningCurve, Solution
 from infodil.probes.gaussian.quadratic_discriminant import Quadratic, fit_quadratic
-from infodil.probes.probe import Calibration, FramedReader, LinearScores, Setting, cross_entropy_nats, fit_temperature
-from infodil.probes.reservoir import RowSample
+from infodil.probes.probe import (
+    Calibration,
+    LinearScores,
+    ProbeSpec,
+    StandardizedProbe,
+    cross_entropy_nats,
+    fit_temperature,
+)
+from infodil.probes.reservoir import Reservoir
 
 SHRINKAGES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
 """Shares of a sphere mixed into the within-class covariance (Friedman 1989), tried on the calibration split."""
@@ -43,7 +50,7 @@ class ClassSums:
     many targets have a label for them, each row's outer product is added once, to its bucket, and the second moment
     of a target is a sum of buckets: exact for every lag at the price of one.
 
-    Targets must be nested (a row with a label for one target has one for every earlier target), as lags in
+    LagLabels must be nested (a row with a label for one target has one for every earlier target), as lags in
     ascending order are.
     """
 
@@ -98,7 +105,7 @@ class ClassSums:
         return counts, centre, means, total
 
 
-class GaussianReader(FramedReader):
+class GaussianProbe(StandardizedProbe):
     r"""Linear discriminant analysis with shrunk covariance and shrunk means, weighed by a temperature.
 
     The within-class covariance :math:`W = T - B` is exact from the sums. In the basis that makes
@@ -117,17 +124,15 @@ class GaussianReader(FramedReader):
     name = "gaussian"
     passes = 1
 
-    def __init__(self, setting: Setting, weaker: object = None, curve: bool = False) -> None:
+    def __init__(self, spec: ProbeSpec, weaker: object = None, curve: bool = False) -> None:
         del weaker  # closed form: nothing to start from
-        self.setting = setting
-        self.collected: ClassSums | None = ClassSums(
-            setting.dim, setting.targets, setting.classes.number, setting.device
+        self.spec = spec
+        self.collected: ClassSums | None = ClassSums(spec.dim, spec.targets, spec.classes.number, spec.device)
+        sampled = max(1, min(SAMPLE_ROWS, spec.train_rows // SAMPLE_SHARE))
+        self.sample: Reservoir | None = Reservoir(
+            sampled, spec.train_rows, spec.dim, spec.targets, spec.seed, spec.device
         )
-        sampled = max(1, min(SAMPLE_ROWS, setting.train_rows // SAMPLE_SHARE))
-        self.sample: RowSample | None = RowSample(
-            sampled, setting.train_rows, setting.dim, setting.targets, setting.seed, setting.device
-        )
-        self.curve: LearningCurve | None = LearningCurve(setting) if curve else None
+        self.curve: LearningCurve | None = LearningCurve(spec) if curve else None
         self.learning: list[Learning] | None = None
         self.temperatures: list[float] = []
         self.quadratic: list[Quadratic | None] = []
@@ -142,12 +147,12 @@ class GaussianReader(FramedReader):
 
     def end_pass(self, calibration: Calibration) -> None:
         """Solve every target in closed form; shrinkage and temperature by calibration cross-entropy."""
-        setting, base = self.setting, self.setting.classes.class_log_prior
-        weight = torch.zeros(setting.targets, setting.dim, setting.classes.number, device=setting.device)
-        bias = torch.zeros(setting.targets, setting.classes.number, device=setting.device)
+        spec, base = self.spec, self.spec.classes.class_log_prior
+        weight = torch.zeros(spec.targets, spec.dim, spec.classes.number, device=spec.device)
+        bias = torch.zeros(spec.targets, spec.classes.number, device=spec.device)
         self.linear = LinearScores(weight, bias)
         whole, searched = [], min(SEARCH_ROWS, len(self.sample.states) // 2)
-        for target in range(setting.targets):
+        for target in range(spec.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
             states, labels = calibration.states[rows], labels[rows]
@@ -188,7 +193,7 @@ class GaussianReader(FramedReader):
         labels: Int[Tensor, "rows"],
     ) -> Solution:
         """The solution whose shrinkage has the least cross-entropy on the first few of some calibration rows."""
-        base, few, trials = self.setting.classes.class_log_prior, slice(0, SHRINKAGE_ROWS), []
+        base, few, trials = self.spec.classes.class_log_prior, slice(0, SHRINKAGE_ROWS), []
         for shrinkage in shrinkages:
             direction, offset = discriminant.shrunk(shrinkage)
             evidence = torch.addmm(offset, states[few], direction)
@@ -202,7 +207,7 @@ class GaussianReader(FramedReader):
         Which of the two is seen at the temperature of the longer, and only the better one is given its own: four
         prefixes then cost less than the whole.
         """
-        base, trials = self.setting.classes.class_log_prior, []
+        base, trials = self.spec.classes.class_log_prior, []
         discriminant, first = Discriminant(*moments, torch.float32), SHRINKAGES.index(longer.shrinkage)
         for shrinkage in SHRINKAGES[first : first + 2]:
             direction, offset = discriminant.shrunk(shrinkage)
@@ -224,9 +229,9 @@ class GaussianReader(FramedReader):
 
         They are found on one part of the sample and tested on the other.
         """
-        searched, classes = len(white), self.setting.classes.number
-        found = find_directions(
-            white, self.sample.labels[target, :searched], classes, torch.Generator().manual_seed(self.setting.seed)
+        searched, classes = len(white), self.spec.classes.number
+        found = find_contrasts(
+            white, self.sample.labels[target, :searched], classes, torch.Generator().manual_seed(self.spec.seed)
         )
         if found is None:
             return None

@@ -1,6 +1,6 @@
 """A metric in which states of one class are near each other, learned from nearest neighbours."""
 
-__all__ = ["learn_metric"]
+__all__ = ["fit_components"]
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ DOUBT = 1e-2
 """Share of the answer that is spread over all classes: one wrong neighbour must not cost without limit."""
 
 
-def learn_metric(
+def fit_components(
     states: Float[Tensor, "rows dim"], labels: Int[ndarray, "rows"], classes: int, seed: int
 ) -> Float[Tensor, "dim axes"]:
     r"""The linear map A that makes :math:`\sum_{j \ne i} \mathrm{softmax}_j(-|A h_i - A h_j|^2 / 2) [y_j = y_i]` large.

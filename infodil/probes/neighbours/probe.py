@@ -1,6 +1,6 @@
 """The local reader, for states of few dims: what the nearest training states said, in a metric that is learned."""
 
-__all__ = ["NeighboursReader"]
+__all__ = ["NeighboursProbe"]
 
 from dataclasses import dataclass
 from itertools import product
@@ -12,9 +12,9 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from infodil.probes.neighbours.components import learn_metric
-from infodil.probes.probe import LEAST_GAIN_NATS, Reader, Setting
-from infodil.probes.subsampled import SampledReader
+from infodil.probes.neighbours.components import fit_components
+from infodil.probes.probe import LEAST_GAIN_NATS, Probe, ProbeSpec
+from infodil.probes.subsampled import SubsampledProbe
 
 ROWS = 2**13
 """States whose neighbours are looked up at once."""
@@ -49,7 +49,7 @@ class Local:
     strength: float
 
 
-class NeighboursReader(SampledReader):
+class NeighboursProbe(SubsampledProbe):
     r"""Votes of the nearest training states, which correct what the rung below says.
 
     Where the rung below expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
@@ -72,8 +72,8 @@ class NeighboursReader(SampledReader):
     most_classes = 32
     """In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
 
-    def __init__(self, setting: Setting, weaker: Reader | None = None) -> None:
-        super().__init__(setting)
+    def __init__(self, spec: ProbeSpec, weaker: Probe | None = None) -> None:
+        super().__init__(spec)
         self.weaker = weaker
 
     def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
@@ -82,9 +82,9 @@ class NeighboursReader(SampledReader):
         if len(known) <= max(NUMBERS) or len(labels) == 0:
             return None
         known_labels = known_labels.numpy()
-        generator = torch.Generator().manual_seed(self.setting.seed)
+        generator = torch.Generator().manual_seed(self.spec.seed)
         moved = known.double() + JITTER * torch.randn(known.shape, generator=generator, dtype=torch.float64)
-        metric = learn_metric(moved, known_labels, self.setting.classes.number, self.setting.seed)
+        metric = fit_components(moved, known_labels, self.spec.classes.number, self.spec.seed)
         tree, below = cKDTree(measured(moved, metric)), self.posterior(known.to(states.device), target)
         here, truth = self.posterior(states, target), labels.cpu().numpy()
         distance, index = tree.query(measured(states, metric), k=max(NUMBERS), workers=torch.get_num_threads())
@@ -99,7 +99,7 @@ class NeighboursReader(SampledReader):
     def posterior(self, states: Float[Tensor, "rows dim"], target: int) -> Float[ndarray, "rows classes"]:
         """What the rung below says of each class, or the prior."""
         parts = [
-            torch.softmax(self.setting.classes.class_log_prior + self.evidence(some, target), 1)
+            torch.softmax(self.spec.classes.class_log_prior + self.evidence(some, target), 1)
             for some in states.split(ROWS)
         ]
         return torch.cat(parts).clamp(min=1e-12).cpu().numpy()
@@ -108,7 +108,7 @@ class NeighboursReader(SampledReader):
         """That of the rung below, as far as it is trusted."""
         temperature = 0.0 if self.weaker is None else self.weaker.temperatures[target]
         if temperature == 0.0:
-            return states.new_zeros(len(states), self.setting.classes.number)
+            return states.new_zeros(len(states), self.spec.classes.number)
         return temperature * self.weaker.scores(self.weaker.prepare(states), target)
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
@@ -122,7 +122,7 @@ class NeighboursReader(SampledReader):
             distance, index = local.tree.query(place, k=local.number, workers=workers)
             votes = count_votes(distance, index, local.sharpness, local.labels, local.below)
             parts.append(torch.from_numpy(corrected(self.posterior(some, target), *votes, local.strength)))
-        return torch.cat(parts).to(states) - self.setting.classes.class_log_prior
+        return torch.cat(parts).to(states) - self.spec.classes.class_log_prior
 
 
 def measured(states: Float[Tensor, "rows dim"], metric: Float[Tensor, "dim axes"]) -> Float[ndarray, "rows axes"]:

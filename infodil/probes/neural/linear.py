@@ -1,6 +1,6 @@
 """The linear softmax reader: all targets trained together in the same passes over the states."""
 
-__all__ = ["LinearReader"]
+__all__ = ["LinearProbe"]
 
 import math
 
@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.neural.softmax import LOGIT_BYTES, Below, Heads, rate, trust
-from infodil.probes.probe import Calibration, FramedReader, LinearScores, Setting
+from infodil.probes.neural.softmax import LOGIT_BYTES, BaseEvidence, SoftmaxHeads, calibrate_temperature, rate
+from infodil.probes.probe import Calibration, LinearScores, ProbeSpec, StandardizedProbe
 
 ROWS_WANTED = 150_000
 MOST_PASSES = 3
@@ -26,7 +26,7 @@ LEAST_SHARE = 0.8
 """A head of whose learning the calibration rows want less than this has learned enough: more passes would overfit."""
 
 
-class LinearReader(FramedReader):
+class LinearProbe(StandardizedProbe):
     """Multinomial logistic regression by Adam on whitened states, one head for each target.
 
     It starts at the closed-form Gaussian solution where one was fitted. After each pass the calibration rows say what
@@ -43,25 +43,25 @@ class LinearReader(FramedReader):
 
     name = "linear"
 
-    def __init__(self, setting: Setting, weaker: object = None) -> None:
-        self.setting = setting
-        self.below = Below(weaker, setting)
+    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
+        self.spec = spec
+        self.below = BaseEvidence(weaker, spec)
         self.quadratic, self.total = self.below.quadratic, self.below.total  # for readers that start here
-        self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, setting.train_rows))))
-        self.planned = self.passes * max(1, setting.train_rows)
+        self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
+        self.planned = self.passes * max(1, spec.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
         self.peak = PEAK_RATE_ALONE if self.below.reader is None else PEAK_RATE
         self.peak *= math.sqrt(self.step_rows / FEWEST_STEP_ROWS)
         self.seen = self.steps = 0
-        self.temperatures = [1.0] * setting.targets
-        self.generator = torch.Generator(device="cpu").manual_seed(setting.seed)
+        self.temperatures = [1.0] * spec.targets
+        self.generator = torch.Generator(device="cpu").manual_seed(spec.seed)
 
-        dim = setting.dim
-        self.heads = Heads(setting.targets, dim, setting.classes.number, setting.device)
+        dim = spec.dim
+        self.heads = SoftmaxHeads(spec.targets, dim, spec.classes.number, spec.device)
         self.linear = LinearScores(self.heads.weight[:, :dim], self.heads.weight[:, dim])
         gradient = self.heads.gradient
         self.linear.weight.grad, self.linear.bias.grad = gradient[:, :dim], gradient[:, dim]
-        for target in range(setting.targets):
+        for target in range(spec.targets):
             self.linear.weight[target], self.linear.bias[target] = self.start(target)
 
     def start(self, target: int) -> tuple[Float[Tensor, "dim classes"], Float[Tensor, "classes"]]:
@@ -100,7 +100,7 @@ class LinearReader(FramedReader):
     def end_pass(self, calibration: Calibration) -> None:
         """Let each head go back as far as the calibration rows want; after the last pass, weigh its evidence."""
         self.passes -= 1
-        base = self.setting.classes.class_log_prior
+        base = self.spec.classes.class_log_prior
         white = calibration.states @ self.below.whiten
         for target in list(self.heads.training):
             labels = calibration.labels[target]
@@ -110,7 +110,7 @@ class LinearReader(FramedReader):
             learned = self.linear.scores(white[rows], target) - start
             if self.below.bent[target]:
                 start += self.below.evidence(calibration.states[rows], target)
-            share = trust(start, learned, labels[rows])
+            share = calibrate_temperature(start, learned, labels[rows])
             if self.passes and share >= LEAST_SHARE:
                 continue
             self.heads.retire(target)
@@ -128,7 +128,7 @@ class LinearReader(FramedReader):
             self.linear.bias[target] -= base
             rows = torch.nonzero(labels >= 0).squeeze(1)
             evidence = self.scores(calibration.states[rows], target)
-            self.temperatures[target] = trust(base, evidence, labels[rows])
+            self.temperatures[target] = calibrate_temperature(base, evidence, labels[rows])
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the logits less the log-prior, nats before the temperature."""

@@ -1,6 +1,6 @@
 """The multilayer perceptron: one trunk for all targets of a site, a softmax head for each, above the linear rung."""
 
-__all__ = ["MLPReader"]
+__all__ = ["MLPProbe"]
 
 import math
 from itertools import pairwise
@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import check_whole
-from infodil.probes.neural.softmax import LOGIT_BYTES, Below, Heads, rate, trust
-from infodil.probes.probe import Calibration, FramedReader, Setting
+from infodil.probes.neural.softmax import LOGIT_BYTES, BaseEvidence, SoftmaxHeads, calibrate_temperature, rate
+from infodil.probes.probe import Calibration, ProbeSpec, StandardizedProbe
 
 HIDDEN_LAYERS = 1
 WIDTH = 512
@@ -31,7 +31,7 @@ HEAD_RATE = 2e-2
 WEIGHT_DECAY = 0.1
 
 
-class MLPReader(FramedReader):
+class MLPProbe(StandardizedProbe):
     r"""A perceptron of one or two hidden layers on whitened states, trained for all targets of a site at once.
 
     The logits of target k are :math:`\log p + s_k(h) + V_k\,\phi(h)`: the evidence :math:`s_k` of the rung below,
@@ -58,39 +58,39 @@ class MLPReader(FramedReader):
     name = "mlp"
 
     def __init__(
-        self, setting: Setting, weaker: object = None, *, hidden_layers: int = HIDDEN_LAYERS, width: int = WIDTH
+        self, spec: ProbeSpec, weaker: object = None, *, hidden_layers: int = HIDDEN_LAYERS, width: int = WIDTH
     ) -> None:
         check_whole("hidden_layers", hidden_layers, 1, "pass 1 or 2")
         check_whole("width", width, 1, "pass the number of hidden units, such as 512")
-        self.setting = setting
-        self.below = Below(weaker, setting)
-        self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, setting.train_rows))))
+        self.spec = spec
+        self.below = BaseEvidence(weaker, spec)
+        self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
         self.lasting = self.passes // 2
-        self.planned = self.passes * max(1, setting.train_rows)
+        self.planned = self.passes * max(1, spec.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
         self.seen = self.steps = 0
         self.idle: set[int] = set()
-        """Targets of which the trunk has nothing to say."""
-        self.temperatures = [1.0] * setting.targets
-        self.generator = torch.Generator(device="cpu").manual_seed(setting.seed)
+        """LagLabels of which the trunk has nothing to say."""
+        self.temperatures = [1.0] * spec.targets
+        self.generator = torch.Generator(device="cpu").manual_seed(spec.seed)
 
         self.layers: list[tuple[Tensor, Tensor]] = []
         groups = []
-        for inputs, outputs in pairwise([setting.dim] + [width] * hidden_layers):
+        for inputs, outputs in pairwise([spec.dim] + [width] * hidden_layers):
             spread = math.sqrt(2.0 / inputs)
-            weight = (spread * torch.randn(inputs, outputs, generator=self.generator)).to(setting.device)
-            layer = weight.requires_grad_(), torch.zeros(outputs, device=setting.device, requires_grad=True)
+            weight = (spread * torch.randn(inputs, outputs, generator=self.generator)).to(spec.device)
+            layer = weight.requires_grad_(), torch.zeros(outputs, device=spec.device, requires_grad=True)
             self.layers.append(layer)
             groups.append({"params": layer, "peak": TRUNK_RATE * spread})
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True)
-        self.heads = Heads(setting.targets, width, setting.classes.number, setting.device)
-        for target in range(setting.targets):
+        self.heads = SoftmaxHeads(spec.targets, width, spec.classes.number, spec.device)
+        for target in range(spec.targets):
             self.heads.weight[target, width] = self.below.bias(target)
 
     @property
     def flops(self) -> float:
         """What training costs in the heads, most of all that it costs where there are many classes."""
-        return 6.0 * self.planned * self.setting.targets * self.heads.inputs * self.setting.classes.number
+        return 6.0 * self.planned * self.spec.targets * self.heads.inputs * self.spec.classes.number
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Take an optimiser step for about every `step_rows` rows, in random order."""
@@ -142,7 +142,7 @@ class MLPReader(FramedReader):
         self.passes -= 1
         if self.passes > self.lasting:
             return
-        base, width = self.setting.classes.class_log_prior, self.heads.inputs
+        base, width = self.spec.classes.class_log_prior, self.heads.inputs
         prepared = self.prepare(calibration.states)
         for target in list(self.heads.training):
             labels = calibration.labels[target]
@@ -150,7 +150,7 @@ class MLPReader(FramedReader):
             start = base + self.below.evidence(calibration.states[rows], target)
             head = self.heads.weight[target]
             learned = torch.addmm(head[width] - self.below.bias(target), prepared[rows, -width:], head[:width])
-            share = trust(start, learned, labels[rows])
+            share = calibrate_temperature(start, learned, labels[rows])
             if self.passes and share > 0.0:
                 continue
             self.heads.retire(target)
@@ -167,7 +167,7 @@ class MLPReader(FramedReader):
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(labels >= 0).squeeze(1)
             evidence = self.scores(prepared[rows], target)
-            self.temperatures[target] = trust(base, evidence, labels[rows])
+            self.temperatures[target] = calibrate_temperature(base, evidence, labels[rows])
 
     @torch.no_grad()
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim_and_width"]:
@@ -176,7 +176,7 @@ class MLPReader(FramedReader):
 
     def scores(self, prepared: Float[Tensor, "rows dim_and_width"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the logits less the log-prior, nats before the temperature."""
-        dim, width = self.setting.dim, self.heads.inputs
+        dim, width = self.spec.dim, self.heads.inputs
         head = self.heads.weight[target]
         evidence = self.below.evidence(prepared[:, :dim], target)
         if target in self.idle:  # what was learned may not even be a number

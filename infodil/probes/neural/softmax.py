@@ -1,6 +1,6 @@
 """What readers trained by gradient share: softmax heads of all targets in batched products, and where they start."""
 
-__all__ = ["LOGIT_BYTES", "Below", "Heads", "rate", "trust"]
+__all__ = ["LOGIT_BYTES", "BaseEvidence", "SoftmaxHeads", "rate", "calibrate_temperature"]
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.probe import Setting, fit_temperature
+from infodil.probes.probe import ProbeSpec, fit_temperature
 
 LOGIT_BYTES = 64 * 2**20
 """Logits of as many heads as fit into this are made in one product, and none are kept."""
@@ -25,7 +25,7 @@ def rate(step: int, progress: float, peak: float) -> float:
     return peak * min(1.0, (step + 1) / WARM_STEPS) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def trust(
+def calibrate_temperature(
     base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
 ) -> float:
     """The temperature of `fit_temperature`, but no further above one than a reader that errs once more would go.
@@ -50,7 +50,7 @@ def product_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
-class Below:
+class BaseEvidence:
     """The evidence of the rung below, weighed, on which heads build; nothing where no affine rung is below.
 
     Attributes:
@@ -60,12 +60,12 @@ class Below:
         undo: Its inverse.
     """
 
-    def __init__(self, reader: Any, setting: Setting) -> None:
+    def __init__(self, reader: Any, spec: ProbeSpec) -> None:
         self.reader = reader if hasattr(reader, "linear") else None
-        self.classes = setting.classes
-        self.quadratic = getattr(reader, "quadratic", [None] * setting.targets)
+        self.classes = spec.classes
+        self.quadratic = getattr(reader, "quadratic", [None] * spec.targets)
         self.total = getattr(reader, "total", None)
-        self.whiten = self.undo = torch.eye(setting.dim, device=setting.device)
+        self.whiten = self.undo = torch.eye(spec.dim, device=spec.device)
         if self.total is not None:
             spread, axes = torch.linalg.eigh(self.total)
             spread = spread.clamp(min=1e-4 * float(spread.mean())).sqrt()
@@ -89,7 +89,7 @@ class Below:
         return self.classes.class_log_prior + self.reader.temperatures[target] * self.reader.linear.bias[target]
 
 
-class Heads:
+class SoftmaxHeads:
     """Multinomial logistic regressions by Adam, one for each target, on inputs that all of them share.
 
     The gradient of the softmax is written out, so that there is no graph, and the logits of a few heads at a time are

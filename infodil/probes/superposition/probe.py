@@ -1,6 +1,6 @@
 """The superposition decoder as a rung of the ladder: evidence about each class from its posterior."""
 
-__all__ = ["PursuitReader"]
+__all__ = ["PursuitProbe"]
 
 import torch
 from jaxtyping import Float, Int
@@ -9,11 +9,11 @@ from torch import Tensor
 from infodil.channel.code import Decoding
 from infodil.channel.probabilities import log_prior_of
 from infodil.checks import UserError
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, Setting, cross_entropy_nats, fit_temperature
+from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats, fit_temperature
 from infodil.probes.superposition.decoder import SuperpositionDecoder
 
 
-class PursuitReader:
+class PursuitProbe:
     """`pursuit` on states whose code (token vectors and weights) the encoder tells.
 
     Nothing is trained. A state may take seconds to decode, so that a sample of `most_rows` positions of each split is
@@ -25,22 +25,22 @@ class PursuitReader:
     knows_the_code = True
     most_rows = 512
 
-    def __init__(self, setting: Setting, weaker: object = None) -> None:
+    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
         del weaker  # nothing is trained: nothing to start from
-        if not self.applies(setting):
+        if not self.applies(spec):
             raise UserError(
                 "`probes` has 'pursuit', but the model does not say how its states sum token vectors: leave it out, or "
                 "give the encoder a method superposition(site) -> (embedding, weights)."
             )
-        self.setting = setting
+        self.spec = spec
         self.decoder: SuperpositionDecoder | None = None
         self.passes = 1
         self.temperatures: list[float] = []
 
     @staticmethod
-    def applies(setting: Setting) -> bool:
+    def applies(spec: ProbeSpec) -> bool:
         """Whether the states' code is known."""
-        return setting.code is not None
+        return spec.code is not None
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Nothing is learned from training rows."""
@@ -48,7 +48,7 @@ class PursuitReader:
 
     def end_pass(self, calibration: Calibration) -> None:
         """How far each lag's posterior is trusted, on the calibration rows: one, Bayes' own, unless they object."""
-        base = self.setting.classes.class_log_prior
+        base = self.spec.classes.class_log_prior
         prepared = calibration.prepare(self)
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(labels >= 0).squeeze(1)
@@ -62,17 +62,17 @@ class PursuitReader:
     @torch.no_grad()
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Decoding:
         """All lags decoded."""
-        setting, code = self.setting, self.setting.code
+        spec, code = self.spec, self.spec.code
         if self.decoder is None:
-            embedding = code.embedding[: len(setting.classes.of_type)]
-            log_prior = log_prior_of(setting.classes.log_prior.double().exp(), len(embedding))
-            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, setting.device)
-        return self.decoder.decode(states.unflatten(1, (len(code.weights), -1)), tuple(setting.lags))
+            embedding = code.embedding[: len(spec.classes.of_type)]
+            log_prior = log_prior_of(spec.classes.log_prior.double().exp(), len(embedding))
+            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, spec.device)
+        return self.decoder.decode(states.unflatten(1, (len(code.weights), -1)), tuple(spec.lags))
 
     def scores(self, prepared: Decoding, target: int) -> Float[Tensor, "rows classes"]:
         """Log of posterior over prior of each class, nats; none for the control."""
-        classes = self.setting.classes
-        evidence = torch.zeros(len(prepared), classes.number, dtype=torch.float64, device=self.setting.device)
+        classes = self.spec.classes
+        evidence = torch.zeros(len(prepared), classes.number, dtype=torch.float64, device=self.spec.device)
         if target:
             named, mass = prepared.candidates[:, target - 1], prepared.mass[:, target - 1]
             own = classes.of_type[named.clamp(min=0)]
@@ -90,7 +90,7 @@ class PursuitReader:
         `q(type) ~ p(type) ratio^temperature`, where the ratio of posterior to prior is the same for all types but the
         candidates: the sum over all types has a closed form.
         """
-        log_prior, temperature = self.setting.classes.log_prior.double(), self.temperatures[target]
+        log_prior, temperature = self.spec.classes.log_prior.double(), self.temperatures[target]
         if not target or not temperature:
             own, named, share = log_prior[types], None, None
             normal = torch.zeros_like(own)

@@ -1,14 +1,14 @@
 """The rung for exponential traces whose code nobody told: Bayes' rule in a model of the state that is fitted to it."""
 
-__all__ = ["TraceReader"]
+__all__ = ["TraceProbe"]
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.probes.probe import Setting
+from infodil.probes.probe import ProbeSpec
 from infodil.probes.standardizer import whitening
-from infodil.probes.subsampled import SampledReader
+from infodil.probes.subsampled import SubsampledProbe
 from infodil.probes.trace.em import fit_trace
 from infodil.probes.trace.model import TraceModel
 
@@ -28,7 +28,7 @@ LOST = 1e-3
 """Probability that the right sequence is taken to have been dropped."""
 
 
-class TraceReader(SampledReader):
+class TraceProbe(SubsampledProbe):
     r"""Bayes' rule in a fitted model :math:`h = \mu + \sum_k q^k\, e(x_k) + n`, whose lag, too, is found.
 
     Small traces need this: to read an old token the newer ones must be taken off first, which a reader that does not
@@ -47,9 +47,9 @@ class TraceReader(SampledReader):
     stands_alone = True
     """Rests on no rung, and none rests on it."""
 
-    def __init__(self, setting: Setting, weaker: object = None) -> None:
+    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
         del weaker  # the model stands alone
-        super().__init__(setting)
+        super().__init__(spec)
 
     def learn(
         self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
@@ -59,7 +59,7 @@ class TraceReader(SampledReader):
         if len(states) < FEWEST_ROWS or len(judged) == 0:
             return None
         white = whitening(states)
-        models = fit_trace((states.double() @ white).float(), labels, self.setting.classes.number, self.setting.seed)
+        models = fit_trace((states.double() @ white).float(), labels, self.spec.classes.number, self.spec.seed)
         best, least = None, float("inf")
         ways = [
             (model.deepened(depth), keep)
@@ -84,5 +84,5 @@ class TraceReader(SampledReader):
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the model's log-posterior less the log-prior, nats before the temperature."""
         if self.learned[target] is None:
-            return states.new_zeros(len(states), self.setting.classes.number)
-        return self.log_posterior(states, *self.learned[target]).to(states) - self.setting.classes.class_log_prior
+            return states.new_zeros(len(states), self.spec.classes.number)
+        return self.log_posterior(states, *self.learned[target]).to(states) - self.spec.classes.class_log_prior
