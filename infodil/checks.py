@@ -8,8 +8,10 @@ from pathlib import Path
 __all__ = [
     "UserError",
     "check_between",
+    "check_confidence",
     "check_not_empty",
     "check_one_of",
+    "check_seed",
     "check_whole",
     "near_matches",
     "write_whole",
@@ -66,6 +68,31 @@ def check_between(
             f"`{argument}` must be {words} {low} and at most {high}, got {value}: "
             f"pass a value in {bracket}{low}, {high}]."
         )
+
+
+def check_confidence(confidence: float | int) -> None:
+    """Raise `UserError` unless an interval can have this confidence level: at least one half and below one.
+
+    Example:
+        >>> check_confidence(95)
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `confidence` must be at least 0.5 and below 1, got 95: pass a level such as 0.95.
+    """
+    if not 0.5 <= confidence < 1.0:
+        raise UserError(f"`confidence` must be at least 0.5 and below 1, got {confidence}: pass a level such as 0.95.")
+
+
+def check_seed(seed: object) -> None:
+    """Raise `UserError` unless a random generator can start from this seed: a whole number of at least 0.
+
+    Example:
+        >>> check_seed(-1)
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `seed` must be a whole number of at least 0, got -1: pass one such as 0.
+    """
+    check_whole("seed", seed, 0, "pass one such as 0")
 
 
 def check_not_empty(argument: str, values: Collection, way_out: str) -> None:

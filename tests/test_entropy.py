@@ -15,8 +15,9 @@ from scipy.stats import dirichlet
 from infodil.checks import UserError
 from infodil.entropy import METHODS, chao1, entropy, entropy_bounds, entropy_nats, nsb_nats
 from infodil.entropy.bounds import relative_entropy_radius, widest_entropy_nats
-from infodil.entropy.labels import codes_of, design_effect
+from infodil.entropy.labels import codes_of
 from infodil.sources import zipf
+from infodil.statistics import group_clusters
 
 EXAMPLE = [10, 4, 2, 2, 1, 1, 1, 0]
 
@@ -200,14 +201,14 @@ def test_groups_that_repeat_themselves_are_worth_little():
     rng = np.random.default_rng(0)
     values = rng.integers(5, size=40)
     labels, groups = np.repeat(values, 50), np.repeat(np.arange(40), 50)
-    assert design_effect(codes_of("x", labels), codes_of("x", groups)) == pytest.approx(50, rel=0.1)
+    assert group_clusters(groups, 2000).design_effect(codes_of("x", labels)) == pytest.approx(50, rel=0.1)
     alone, grouped = entropy_bounds(labels, alphabet=5), entropy_bounds(labels, alphabet=5, groups=groups)
     assert grouped[0].low_bits < alone[0].low_bits
     assert grouped[1].high_bits >= alone[1].high_bits
     assert entropy(labels, groups=groups).high_bits > entropy(labels).high_bits
     # Independent samples that are put in groups at random lose nothing.
     fresh = rng.integers(5, size=2000)
-    assert design_effect(codes_of("x", fresh), codes_of("x", groups)) < 1.5
+    assert group_clusters(groups, 2000).design_effect(codes_of("x", fresh)) < 1.5
 
 
 def test_the_interval_of_an_estimate_covers():
@@ -249,7 +250,7 @@ def test_unseen_species_by_hand():
         (lambda: entropy([1, 2, 3], alphabet=2), "`alphabet` must be at least the 3 categories seen, got 2"),
         (lambda: entropy([1, 2], groups=[0]), "`groups` must have one label for each of 2 rows"),
         (lambda: entropy([1, 2], groups=[3, 3]), "`groups` must name at least 2 groups, got 1"),
-        (lambda: entropy([1, 2], confidence=1.0), "`confidence` must be below 1, got 1"),
+        (lambda: entropy([1, 2], confidence=1.0), "`confidence` must be at least 0.5 and below 1, got 1"),
         (lambda: entropy_nats([0, 0], "plug-in"), "`counts` must not be zero everywhere"),
         (lambda: entropy_nats([1, -1], "plug-in"), "`counts` must be whole numbers of at least 0"),
         (lambda: entropy_nats([0.5], "plug-in"), "`counts` must be whole numbers"),

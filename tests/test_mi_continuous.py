@@ -28,7 +28,7 @@ from infodil.sources import (
     uniform_noise,
     zero_inflated_poisson,
 )
-from infodil.statistics.clusters import Clusters, make_clusters
+from infodil.statistics import Clusters, make_clusters
 
 
 def alone(samples):
@@ -268,7 +268,7 @@ def test_the_same_seed_gives_the_same_answer():
 def test_a_slow_series_is_cut_into_blocks_and_white_noise_is_not():
     slow = autoregressive_pair(0.5, 0.95, documents=1, tokens=4000).x.numpy()
     rows = make_clusters(4000, None, slow, normal(4000, 1, 0))
-    assert rows.dependent and 10 < 4000 / rows.units < 600
+    assert rows.dependent and 10 < 4000 / rows.number < 600
     assert not make_clusters(4000, None, normal(4000, 5, 1), normal(4000, 5, 2)).dependent
 
 
@@ -285,11 +285,11 @@ def test_the_standard_error_is_that_of_a_mean():
 def test_folds_keep_units_together_and_thinning_too():
     rows = Clusters(np.random.default_rng(0).integers(0, 40, 1000), dependent=True)
     fold = rows.folds(4, seed=0)
-    assert all(len(np.unique(fold[rows.unit == unit])) == 1 for unit in range(rows.units))
+    assert all(len(np.unique(fold[rows.index == unit])) == 1 for unit in range(rows.number))
     assert np.bincount(fold).min() > 150
     kept = rows.subsample(300, seed=0)
     assert 200 < len(kept) <= 300
-    assert not set(rows.unit[kept]) & set(np.delete(rows.unit, kept))
+    assert not set(rows.index[kept]) & set(np.delete(rows.index, kept))
 
 
 def test_neighbours_agree_with_scikit_learn():

@@ -215,7 +215,7 @@ TOKENS, STATES = np.arange(200) % 4, np.random.default_rng(0).standard_normal((2
         ({"probe": "linaer"}, r"`probe` must be one of .*, got 'linaer': did you mean 'linear'"),
         ({"probe": "pursuit"}, r"`probe` must be one of .*, got 'pursuit'"),
         ({"seed": -1}, r"`seed` must be a whole number of at least 0, got -1"),
-        ({"confidence": 95.0}, r"`confidence` must be at least 0.5 and at most 0.9999, got 95.0"),
+        ({"confidence": 95.0}, r"`confidence` must be at least 0.5 and below 1, got 95.0"),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )

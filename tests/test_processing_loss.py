@@ -252,7 +252,7 @@ def test_a_transformer_of_hugging_face_is_taken_apart():
         ({"sites": "layer"}, "`sites` has 'layer', which the model does not have: there are 'window'."),
         ({"tokens": 0}, "`tokens` must be a whole number of at least 1, got 0"),
         ({"model": nn.Embedding(2, 2), "encoder": Blank(1), "reference": lambda ids: ids}, "`model` must give logits"),
-        ({"confidence": 0.3}, "`confidence` must be above 0.5"),
+        ({"confidence": 0.3}, "`confidence` must be at least 0.5"),
     ],
 )
 def test_a_wrong_gap_is_told(sums, change, message):

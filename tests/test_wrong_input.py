@@ -271,8 +271,8 @@ def test_a_site_that_is_not_there(refused, model, sites, message):
         ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, got 0"),
         ({"max_tokens": 0}, "`max_tokens` must be a whole number of at least 1, got 0"),
         ({"seed": -1}, "`seed` must be a whole number of at least 0, got -1"),
-        ({"confidence": 95.0}, "`confidence` must be at least 0.5 and at most 0.9999, got 95.0"),
-        ({"confidence": float("nan")}, "`confidence` must be at least 0.5 and at most 0.9999, got nan"),
+        ({"confidence": 95.0}, "`confidence` must be at least 0.5 and below 1, got 95.0"),
+        ({"confidence": float("nan")}, "`confidence` must be at least 0.5 and below 1, got nan"),
         ({"probe": "linear"}, "`probe` is an option of a model loaded by its name, .* a Lookup made already"),
     ],
 )

@@ -1,29 +1,15 @@
-"""What a caller passed to a bound, checked and made float64 on the CPU; and the spread of a mean over documents."""
+"""What a caller passed to a bound, checked and made float64 on the CPU."""
 
-__all__ = [
-    "check_confidence",
-    "check_noise",
-    "mean_variance",
-    "noise_steps",
-    "probabilities",
-    "reaches",
-    "wide_matrix",
-]
+__all__ = ["check_noise", "noise_steps", "probabilities", "wide_matrix"]
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from scipy.stats import t as student
+from jaxtyping import Float
 from torch import Tensor
 
-from infodil.checks import UserError, check_between, check_one_of
-
-
-def check_confidence(confidence: float) -> None:
-    """Raise `UserError` unless an interval can have it."""
-    check_between("confidence", confidence, 0.5, 0.9999)
+from infodil.checks import UserError, check_one_of
 
 
 def check_noise(noise: str) -> None:
@@ -69,23 +55,3 @@ def probabilities(prior: Tensor | np.ndarray | Sequence[float] | None, vocabular
     if not (found.isfinite() & (found >= 0)).all() or float(found.sum()) <= 0:
         raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
     return found / found.sum()
-
-
-def mean_variance(terms: Float[np.ndarray, "rows"], group: Int[np.ndarray, "rows"]) -> float:
-    """Variance of the mean of terms that depend on each other within groups only."""
-    sums = np.bincount(group, terms - terms.mean())
-    return float((sums**2).sum()) * len(sums) / (len(sums) - 1) / len(terms) ** 2
-
-
-def reaches(terms: Float[np.ndarray, "rows"], group: Int[np.ndarray, "rows"], confidence: float) -> tuple[float, float]:
-    """How many standard errors the interval of the mean reaches down and up: Student's t, and further up where skewed.
-
-    A mean of terms with a long upper tail is more often far too low than far too high, and looks more certain where it
-    is: the upper end moves by the skewness term of the Student statistic (Johnson 1978, JASA 73; Hall 1992, The
-    Bootstrap and Edgeworth Expansion, section 2.6). The lower one stays, and errs on the side of less.
-    """
-    sums = np.bincount(group, terms - terms.mean())
-    reach = float(student.ppf(0.5 + confidence / 2, len(sums) - 1))
-    spread = float(np.sqrt((sums**2).mean()))
-    skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
-    return reach, reach + max(0.0, skewness) * (2.0 * reach**2 + 1.0) / (6.0 * np.sqrt(len(sums)))

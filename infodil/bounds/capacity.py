@@ -9,18 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.bounds.arguments import (
-    check_confidence,
-    check_noise,
-    mean_variance,
-    noise_steps,
-    reaches,
-    wide_matrix,
-)
+from infodil.bounds.arguments import check_noise, noise_steps, wide_matrix
 from infodil.bounds.spectrum import Corrected, correct
-from infodil.checks import UserError
+from infodil.checks import UserError, check_confidence
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.statistics.resampling import number_groups
+from infodil.statistics import Clusters, group_clusters
 
 SHAPING_NATS = 0.5 * math.log(2.0 * math.pi * math.e / 12.0)
 """What uniform noise hides less than Gaussian noise of the same variance, for each number: a quarter of a bit."""
@@ -126,16 +119,16 @@ def budget(
     samples, dim = rows.shape
     if samples < FEWEST_STATES:
         raise UserError(f"`states` must be at least {FEWEST_STATES} rows, got {samples}: pass more states.")
-    group = np.arange(samples) if groups is None else number_groups(groups, samples, 2)
+    clusters = group_clusters(groups, samples)
     rows = (rows - rows.mean(0)) / noise_steps(sigma, 1, dim)[0].numpy()
     floor = 0.0 if observed else 1.0
 
     eigenvalues, left = decompose(rows)
-    freedom = samples - 1.0 if groups is None else effective_freedom(rows, eigenvalues, group, floor)
+    freedom = samples - 1.0 if groups is None else effective_freedom(rows, eigenvalues, clusters, floor)
     found = correct(eigenvalues, freedom, floor)
     if found is not None and found.unseen >= LEAST_UNSEEN:
         terms = (left**2) @ found.shares[: left.shape[1]]
-        tails = spread_ratio(found, terms, freedom, group)
+        tails = spread_ratio(found, terms, freedom, clusters)
         error = math.sqrt(0.25 * found.variance * max(1.0, tails))
         # Tails heavier than a Gaussian's lower the log-determinant by half of what they add to its variance.
         surely = max(0.0, tails - 1.0 - 2.0 * math.sqrt(2.0 / samples)) if groups is None else 0.0
@@ -143,9 +136,9 @@ def budget(
         method = "log-determinant, bias removed"
     else:
         terms = (rows**2).sum(1)
-        value, error = mean_bound(terms, dim, group, floor)
+        value, error = mean_bound(terms, dim, clusters, floor)
         method = "mean variance"
-    down, up = reaches(terms, group, confidence)
+    down, up = clusters.skewed_quantiles(terms, confidence)
     extra = dim * SHAPING_NATS if noise == "uniform" else 0.0
     ends = (value - down * error, value, value + up * error)
     # What carries noise of this size cannot vary less: an estimate that says so is wrong, and zero is nearer.
@@ -156,7 +149,7 @@ def budget(
 def effective_freedom(
     rows: Float[np.ndarray, "rows dim"],
     eigenvalues: Float[np.ndarray, "dim"],
-    group: Int[np.ndarray, "rows"],
+    clusters: Clusters,
     floor: float,
 ) -> float:
     """The degrees of freedom with which half of the documents give the same answer, corrected, as all of them.
@@ -164,11 +157,11 @@ def effective_freedom(
     Halves have half of the freedom and so about twice the bias. What complementary halves err otherwise cancels in
     their mean, but for terms of second order.
     """
-    generator, number = np.random.default_rng(0), int(group.max()) + 1
+    generator = np.random.default_rng(0)
     halves = []
     for _ in range(SPLITS):
-        first = generator.permutation(number) % 2 == 0
-        for side in (first[group], ~first[group]):
+        first = generator.permutation(clusters.number) % 2 == 0
+        for side in (first[clusters.index], ~first[clusters.index]):
             if side.sum() < 2:
                 continue
             halves.append((spectrum(rows[side] - rows[side].mean(0)), side.mean()))
@@ -213,24 +206,20 @@ def spectrum(rows: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "dim"]:
     return np.concatenate([values, np.zeros(dim - len(values))])
 
 
-def spread_ratio(
-    found: Corrected, leverage: Float[np.ndarray, "rows"], freedom: float, group: Int[np.ndarray, "rows"]
-) -> float:
+def spread_ratio(found: Corrected, leverage: Float[np.ndarray, "rows"], freedom: float, clusters: Clusters) -> float:
     r"""Variance of the estimate by its own terms, over that for Gaussian states.
 
     The terms are the leverages :math:`h = y^\top (S + x)^{-1} y / n` of the states; those of independent Gaussian ones
     have the variance :math:`2 \gamma (1-u)^2 / n (1-\gamma)` (for x = 0 that of a beta law, to order 1/n).
     """
     expected = 2.0 * found.gamma * found.unseen**2 / (1.0 - found.gamma) / freedom
-    return len(leverage) * mean_variance(leverage, group) / expected if expected > 0 else 1.0
+    return len(leverage) * clusters.standard_error(leverage) ** 2 / expected if expected > 0 else 1.0
 
 
-def mean_bound(
-    squares: Float[np.ndarray, "rows"], dim: int, group: Int[np.ndarray, "rows"], floor: float
-) -> tuple[float, float]:
+def mean_bound(squares: Float[np.ndarray, "rows"], dim: int, clusters: Clusters, floor: float) -> tuple[float, float]:
     """`d / 2 log(floor + mean variance)` and its standard error: all directions as if they had the same variance."""
     power = squares / dim * len(squares) / (len(squares) - 1)
     total = floor + float(power.mean())
-    error = 0.5 * dim / total * math.sqrt(mean_variance(power, group)) if total > 0 else 0.0
+    error = 0.5 * dim / total * clusters.standard_error(power) if total > 0 else 0.0
     # The logarithm of a mean is low by half its relative variance.
     return 0.5 * dim * math.log(max(total, 1e-300)) + error**2 / dim, error

@@ -10,10 +10,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.bounds.arguments import check_confidence, mean_variance, reaches
-from infodil.checks import UserError, check_whole
+from infodil.checks import UserError, check_confidence, check_seed, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.statistics.resampling import number_groups
+from infodil.statistics import group_clusters, random_folds
 
 FOLDS = 10
 FEWEST_TOKENS = 16
@@ -63,22 +62,21 @@ def entropy(
         (2.0, 'upper bound')
     """
     check_confidence(confidence)
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)
     types = read_types(tokens, counts)
     vocabulary = check_vocabulary(vocabulary, int(types.max()))
     generator = np.random.default_rng(seed)
-    group = np.arange(len(types)) if groups is None else number_groups(groups, len(types), 2)
-    number = int(group.max()) + 1
-    fold = (generator.permutation(number) % min(FOLDS, number))[group]
+    clusters = group_clusters(groups, len(types))
+    fold = random_folds(clusters.number, FOLDS, generator)[clusters.index]
     surprise = np.empty(len(types))
     seen = np.unique(types, return_inverse=True)[1]  # the vocabulary may be far larger than what occurs of it
     whole = np.bincount(seen)
-    for held_out in range(min(FOLDS, number)):
+    for held_out in range(int(fold.max()) + 1):
         there = fold == held_out
         law = discounted(whole - np.bincount(seen[there], minlength=len(whole)), vocabulary)
         surprise[there] = -np.log(law[seen[there]])
-    down, up = reaches(surprise, group, confidence)
-    error = math.sqrt(mean_variance(surprise, group))
+    down, up = clusters.skewed_quantiles(surprise, confidence)
+    error = clusters.standard_error(surprise)
     most, mean = math.log(vocabulary), float(surprise.mean())
     low, value, high = (min(nats, most) * BITS_PER_NAT for nats in (mean - down * error, mean, mean + up * error))
     return Estimate(value, low, high, confidence, "upper bound", len(types), "entropy, held-out code length")

@@ -6,8 +6,7 @@ import math
 
 from scipy.stats import beta
 
-from infodil.bounds.arguments import check_confidence
-from infodil.checks import UserError, check_between, check_whole
+from infodil.checks import UserError, check_between, check_confidence, check_whole
 from infodil.estimate import Estimate
 
 

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
-from infodil.bounds.arguments import check_confidence, check_noise, noise_steps, probabilities, wide_matrix
+from infodil.bounds.arguments import check_noise, noise_steps, probabilities, wide_matrix
 from infodil.bounds.codebook import Codebook
 from infodil.bounds.gaussian_noise import gaussian_information
 from infodil.bounds.uniform_noise import uniform_information
-from infodil.checks import UserError, check_whole
+from infodil.checks import UserError, check_confidence, check_seed, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 
 Noise = Literal["gaussian", "uniform"]
@@ -117,7 +117,7 @@ def genie_by_lag(
     check_noise(noise)
     check_confidence(confidence)
     check_whole("samples", samples, 32, "pass how many draws to make")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)
     vectors = wide_matrix("embedding", embedding, "[vocabulary, dim]")
     weights = torch.as_tensor(weights, dtype=torch.float64).cpu()
     weights = weights[None] if weights.dim() == 1 else weights

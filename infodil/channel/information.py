@@ -14,7 +14,7 @@ from infodil.channel.arguments import Transition, check_lags, check_sigma
 from infodil.channel.draws import draw_posteriors
 from infodil.channel.posterior import Channel
 from infodil.channel.probabilities import entropy_bits
-from infodil.checks import check_between, check_whole
+from infodil.checks import check_confidence, check_seed, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 
 
@@ -60,7 +60,7 @@ def channel_information(
         One estimate a lag.
 
     Raises:
-        UserError: as `exact`; `samples` below 2, `confidence` outside (0, 1).
+        UserError: as `exact`; `draws` below 2, `confidence` outside [0.5, 1).
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), sections 2.4 and 2.10; Hanley and Lippman-Hand (1983),
@@ -75,7 +75,8 @@ def channel_information(
     lags = check_lags(lags)
     check_sigma(sigma)
     check_whole("samples", samples, 2, "pass how many states to draw")
-    check_between("confidence", confidence, 0, 1, open_low=True)
+    check_confidence(confidence)
+    check_seed(seed)
     weights = weights[None] if weights.dim() == 1 else weights
     channel = Channel(embedding, weights, sigma, prior=prior, transition=transition, window=window, device=device)
     posterior, sent = draw_posteriors(channel, embedding, lags, samples, seed)

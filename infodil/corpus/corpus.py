@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from infodil.checks import UserError, check_one_of, check_whole
+from infodil.checks import UserError, check_one_of, check_seed, check_whole
 from infodil.corpus import hub, readers, sample, stream
 from infodil.corpus.adapters import Tokenizer
 from infodil.corpus.splitting import check_fractions
@@ -96,7 +96,7 @@ class Corpus:
         """
         check_fractions(fractions)
         folder = None if folder is None else Path(folder)
-        check_whole("seed", seed, 0, "pass 0 or more")
+        check_seed(seed)
         if max_tokens is not None:
             check_whole("max_tokens", max_tokens, 1, "pass 1 or more, or None for the whole corpus")
         reader = self._tokenizer(tokenizer)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.checks import UserError, check_confidence, check_one_of, check_whole
 from infodil.entropy.bounds import (
     deviation_nats,
     plugin_bias_nats,
@@ -17,9 +17,9 @@ from infodil.entropy.bounds import (
     widest_entropy_nats,
 )
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
-from infodil.entropy.labels import Labels, codes_of, design_effect, units_of
+from infodil.entropy.labels import Labels, codes_of
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.statistics.resampling import mean_reach
+from infodil.statistics import Clusters, group_clusters
 
 
 def entropy(
@@ -52,7 +52,7 @@ def entropy(
         >>> print(entropy([0, 1] * 500))
         1.001 bits [1.001, 1.001] (estimate, 95% interval, 1,000 samples, chao-wang-jost)
     """
-    codes, units = _prepare(labels, groups, alphabet, confidence)
+    codes, clusters = _prepare(labels, groups, alphabet, confidence)
     check_one_of("method", method, ("auto", *METHODS))
     counts = np.bincount(codes)
     if method == "auto":
@@ -63,7 +63,7 @@ def entropy(
     if (counts == 1).sum() > len(codes) / 2:
         warnings.append("more than half of the samples were seen once: the value leans on what was not seen.")
     value = float(entropy_nats(counts, method, alphabet=alphabet))
-    reach = mean_reach(-np.log(counts / len(codes))[codes], units, confidence)
+    reach = clusters.half_width(-np.log(counts / len(codes))[codes], confidence)
     return _bits(value, value - reach, value + reach, "estimate", confidence, len(codes), method, tuple(warnings))
 
 
@@ -101,11 +101,11 @@ def entropy_bounds(
         >>> lower.low_bits < 1.0 <= upper.high_bits
         True
     """
-    codes, units = _prepare(labels, groups, alphabet, confidence)
+    codes, clusters = _prepare(labels, groups, alphabet, confidence)
     counts = np.bincount(codes).astype(np.float64)
     if len(counts) == 1 and alphabet in (None, 1):
         return tuple(_constant(len(codes), confidence, kind) for kind in ("lower bound", "upper bound"))
-    worth = len(codes) / design_effect(codes, units)
+    worth = len(codes) / clusters.design_effect(codes)
     plugin, failure = float(entropy_nats(counts, "plug-in")), 1 - confidence
     drop = deviation_nats(worth, failure)
     if alphabet is not None:
@@ -168,11 +168,9 @@ def most_categories(counts: Int[np.ndarray, "categories"] | Float64[np.ndarray, 
 
 def _prepare(
     labels: Labels, groups: Labels | None, alphabet: int | None, confidence: float
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, Clusters]:
     codes = codes_of("labels", labels)
-    check_between("confidence", confidence, 0, 1, open_low=True)
-    if confidence == 1:
-        raise UserError("`confidence` must be below 1, got 1: pass one such as 0.95.")
+    check_confidence(confidence)
     if alphabet is not None:
         check_whole("alphabet", alphabet, 1, "pass how many categories there are")
         if codes.max() >= alphabet:
@@ -180,7 +178,7 @@ def _prepare(
                 f"`alphabet` must be at least the {codes.max() + 1} categories seen, got {alphabet}: "
                 "pass how many there are."
             )
-    return codes, units_of(groups, len(codes))
+    return codes, group_clusters(groups, len(codes)).coarsen()
 
 
 def _constant(samples: int, confidence: float, kind: str) -> Estimate:

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.checks import UserError, check_confidence, check_one_of, check_seed
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.ladder.folds import HeldOut, hold_out
 from infodil.ladder.select import AUTO, OFFERED, fit_ladder
-from infodil.statistics.resampling import correlation_length, interval, merge_cells, number_groups, resample_weights
+from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells, number_groups
 
 FEWEST_OUTSIDE = (8, 4, 2)
 """A type seen less often than this outside the fold that it is commonest in counts as one with the others like it.
@@ -87,8 +87,8 @@ def lower_bound(
         (2.0, 'lower bound')
     """
     check_one_of("probe", probe, [*OFFERED, AUTO])
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0.5, 0.9999)
+    check_seed(seed)
+    check_confidence(confidence)
     tokens = check_tokens(tokens)
     states = check_states(states, len(tokens))
     group = None if groups is None else number_groups(groups, len(tokens), FEWEST_GROUPS)
@@ -166,10 +166,10 @@ def mean_intervals(
 ) -> list[tuple[float, float]]:
     """The interval of the mean of each of some terms in nats, in bits, by resampling units."""
     number = int(unit.max()) + 1
-    weights = resample_weights(number, REPLICATES, seed)
+    weights = bootstrap_weights(number, REPLICATES, seed)
     counts = weights @ np.bincount(unit, minlength=number)
     drawn = [weights @ np.bincount(unit, each, minlength=number) / counts for each in terms]
-    ends = [interval(each, number, confidence) for each in drawn]
+    ends = [bootstrap_interval(each, number, confidence) for each in drawn]
     return [(float(low) * BITS_PER_NAT, float(high) * BITS_PER_NAT) for low, high in ends]
 
 

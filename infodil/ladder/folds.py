@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.statistics.resampling import MOST_UNITS, correlation_length, cut_cells
+from infodil.statistics import MOST_CLUSTERS, correlation_length, cut_cells
 
 FOLDS = 5
 CALIBRATION_ROWS = 8192
@@ -74,7 +74,7 @@ class HeldOut:
         if self.kind == "series":
             return np.searchsorted(cut_cells(len(self.unit)), np.arange(len(self.unit)), side="right") - 1
         number = int(self.unit.max()) + 1
-        return self.unit * min(number, MOST_UNITS) // number
+        return self.unit * min(number, MOST_CLUSTERS) // number
 
 
 def hold_out(

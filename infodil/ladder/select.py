@@ -25,7 +25,7 @@ from infodil.probes import (
     most_classes,
     prior_smoothing,
 )
-from infodil.statistics.resampling import correlation_length
+from infodil.statistics import correlation_length
 
 AUTO = "auto"
 """In place of a rung: all that apply."""

@@ -15,7 +15,7 @@ from infodil.checks import UserError
 from infodil.ladder.fit import CURVED, FittedProbe, LadderFitter
 from infodil.ladder.select import AUTO
 from infodil.probes import PROBES
-from infodil.statistics.resampling import correlation_length, interval, merge_cells, resample_weights
+from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
 REPLICATES = 1000
 MUCH = 1e6
@@ -197,5 +197,5 @@ def cross_picked_low(
     kept = np.stack([gain[:, half != side].sum(1) > 0.0 for side in (0, 1)])
     total = np.where(kept[half].T, gain, 0.0).sum(0)
     sums, counts = (np.bincount(unit, each, minlength=number) for each in (total, np.ones(len(unit))))
-    weights = resample_weights(number, REPLICATES, seed)
-    return float(interval((weights @ sums) / (weights @ counts), number, confidence)[0])
+    weights = bootstrap_weights(number, REPLICATES, seed)
+    return float(bootstrap_interval((weights @ sums) / (weights @ counts), number, confidence)[0])

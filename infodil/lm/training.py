@@ -16,7 +16,7 @@ from numpy import ndarray
 from torch import nn
 from tqdm.auto import tqdm
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.parallel import Processes
 
@@ -57,7 +57,7 @@ class Budget:
         check_between("peak_rate", self.peak_rate, 0.0, math.inf, open_low=True)
         check_between("weight_decay", self.weight_decay, 0.0, math.inf)
         check_between("clip", self.clip, 0.0, math.inf, open_low=True)
-        check_whole("seed", self.seed, 0, "pass 0 or more")
+        check_seed(self.seed)
         check_one_of("precision", self.precision, ("float32", "bfloat16"))
 
     @property

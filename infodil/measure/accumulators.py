@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-from infodil.statistics.resampling import MOST_UNITS, cut_cells
+from infodil.statistics import MOST_CLUSTERS, cut_cells
 
 FEWEST_DOCUMENTS = 20
 """With fewer test documents than this, blocks of positions are resampled instead."""
@@ -34,9 +34,9 @@ class Units:
             return cls(cut_cells(len(split.tokens)), documents=False)
         first = np.flatnonzero(np.diff(split.document, prepend=-1))
         begins = split.starts[first]
-        wanted = np.linspace(0, len(split.tokens), MOST_UNITS, endpoint=False)
+        wanted = np.linspace(0, len(split.tokens), MOST_CLUSTERS, endpoint=False)
         kept = np.unique(np.searchsorted(begins, wanted, side="right") - 1)
-        return cls(begins if len(begins) <= MOST_UNITS else begins[kept], documents=True)
+        return cls(begins if len(begins) <= MOST_CLUSTERS else begins[kept], documents=True)
 
     @property
     def number(self) -> int:

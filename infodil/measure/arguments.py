@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
+from infodil.checks import UserError, check_confidence, check_not_empty, check_one_of, check_seed, check_whole
 from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
 from infodil.ladder.select import AUTO
@@ -33,8 +33,8 @@ def check_numbers(precision: object, batch_size: object, seed: object, confidenc
     """Raise `UserError` unless each is in its range."""
     check_precision(precision)
     check_whole("batch_size", batch_size, 1, "pass 1 or more")
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0.5, 0.9999)
+    check_seed(seed)
+    check_confidence(confidence)
 
 
 def open_corpus(corpus: object) -> Corpus:

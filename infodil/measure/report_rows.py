@@ -13,7 +13,7 @@ from infodil.ladder.state_stream import control_of
 from infodil.ladder.stream_select import FittedLadder
 from infodil.measure.accumulators import Sums, Units
 from infodil.measure.controls import learned
-from infodil.statistics.resampling import correlation_length, interval, merge_cells, resample_weights
+from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
 REPLICATES = 2000
 
@@ -40,7 +40,7 @@ def make_rows(
         first = block_edges(sums, whole)
         sums, whole = sums.grouped(first), {term: np.add.reduceat(v, first, axis=-1) for term, v in whole.items()}
     number = whole["count"].shape[1]
-    weights = resample_weights(number, REPLICATES, seed)
+    weights = bootstrap_weights(number, REPLICATES, seed)
     count = sums.shared["count"]
 
     def replicate(terms: Float[ndarray, "*shape units"], counts: Float[ndarray, "*shape units"]) -> ndarray:
@@ -48,7 +48,7 @@ def make_rows(
             return np.moveaxis(np.tensordot(terms, weights.T, 1) / np.tensordot(counts, weights.T, 1), -1, 0)
 
     def bounds(replicates: ndarray) -> tuple[ndarray, ndarray]:
-        return interval(replicates, number, confidence)
+        return bootstrap_interval(replicates, number, confidence)
 
     def gain(term: str, base: Float[ndarray, "entries targets units"]) -> tuple[ndarray, ndarray]:
         """Mean pointwise gain in bits over a base, and its replicates; the same terms differ by exactly zero."""

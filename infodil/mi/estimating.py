@@ -11,7 +11,7 @@ from jaxtyping import Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.checks import check_between, check_one_of, check_whole
+from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.cross_fit import lower_bound
 from infodil.mi.continuous.choosing import LOW_DIMS, choose, neighbour_coordinates
@@ -22,8 +22,7 @@ from infodil.mi.continuous.gaussian import RawEstimate, canonical, check_enough,
 from infodil.mi.continuous.neighbours import ksg, mixed_ksg, ross
 from infodil.mi.continuous.variables import Variable, read_pair
 from infodil.mi.discrete.estimate import discrete_information
-from infodil.statistics.clusters import Clusters, make_clusters
-from infodil.statistics.resampling import number_groups
+from infodil.statistics import Clusters, make_clusters, number_groups
 
 Estimator = Callable[[Variable, Variable, Clusters, int], RawEstimate]
 
@@ -122,8 +121,8 @@ def estimate(
         >>> bits.low_bits < 0.737 < bits.high_bits
         True
     """
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0.5, 0.9999)
+    check_seed(seed)
+    check_confidence(confidence)
     first, second = read_pair(x, y)
     groups = None if groups is None else number_groups(groups, len(first.values), 1)
     if first.discrete and second.discrete:
@@ -177,12 +176,12 @@ def _labels_and_vectors(
 
 def _report(method: str, reading: RawEstimate, rows: Clusters, grouped: bool, confidence: float) -> Estimate:
     below, above = (
-        rows.reach(math.hypot(reading.standard_error_nats, max(0.0, sign * reading.missing_nats)), confidence)
+        rows.t_quantile(confidence) * math.hypot(reading.standard_error_nats, max(0.0, sign * reading.missing_nats))
         for sign in (-1.0, 1.0)
     )
     warnings = reading.warnings
     if rows.dependent and not grouped:
-        length = len(rows.unit) / rows.units
+        length = len(rows.index) / rows.number
         warnings += (
             f"rows move slowly in their order: the interval resamples blocks of about {length:.0f}; pass `groups` if "
             "they are not one series",
@@ -193,7 +192,7 @@ def _report(method: str, reading: RawEstimate, rows: Clusters, grouped: bool, co
         high_bits=(reading.value_nats + above) * BITS_PER_NAT,
         confidence=confidence,
         kind="lower bound" if reading.bound else "estimate",
-        samples=len(rows.unit),
+        samples=len(rows.index),
         method=method,
         warnings=tuple(sentence[0].upper() + sentence[1:] + "." for sentence in warnings),
     )

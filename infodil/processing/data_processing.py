@@ -11,17 +11,16 @@ import pandas as pd
 import torch
 from jaxtyping import Shaped
 from numpy import ndarray
-from scipy.special import stdtrit
 from torch import Tensor
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole, near_matches
+from infodil.checks import UserError, check_between, check_confidence, check_one_of, check_seed, near_matches
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.ladder.cross_fit import blocks, certify, cross_fit, mean_intervals, pool_rare
 from infodil.ladder.folds import HeldOut, hold_out
 from infodil.ladder.select import AUTO, OFFERED
 from infodil.processing.stages import jackknife_change, known_upper
-from infodil.statistics.resampling import number_groups
+from infodil.statistics import mean_interval, number_groups
 
 HOLDS = "holds"
 VIOLATED = "violated by more than its uncertainty"
@@ -175,8 +174,8 @@ def check_chain(
         (('holds',), -1)
     """
     check_one_of("probe", probe, [*OFFERED, AUTO])
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0.5, 0.9999)
+    check_seed(seed)
+    check_confidence(confidence)
     tokens, names = check_tokens(source), check_names(stages)
     states = [check_stage(name, values, len(tokens)) for name, values in stages]
     group = None if groups is None else number_groups(groups, len(tokens), FEWEST_GROUPS)
@@ -246,9 +245,9 @@ def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confide
     value = float(change.mean()) * BITS_PER_NAT
     ((low, high),) = mean_intervals(blocks(held, change), confidence, seed, change)
     fold = held.fold[held.unit]
-    means = [float(change[fold == each].mean()) * BITS_PER_NAT for each in np.unique(fold)]
-    reach = float(stdtrit(len(means) - 1, 0.5 + confidence / 2)) * np.std(means, ddof=1) / len(means) ** 0.5
-    low, high = min(low, value - reach), max(high, value + reach)
+    centre, fold_low, fold_high = mean_interval([change[fold == each].mean() for each in np.unique(fold)], confidence)
+    low = min(low, value - (centre - fold_low) * BITS_PER_NAT)
+    high = max(high, value + (fold_high - centre) * BITS_PER_NAT)
     return Estimate(value, low, high, confidence, samples=len(change), method="usable bits, paired on held-out rows")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from infodil.checks import UserError, check_between, check_whole, write_whole
+from infodil.checks import UserError, check_confidence, check_whole, write_whole
 from infodil.corpus import Split, load_corpus
 from infodil.encoders import Encoder, choose_sites, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
@@ -21,7 +21,7 @@ from infodil.lm import TextLoss, next_token_windows, score_text
 from infodil.processing.frozen_heads import HIDDEN, StateProbe, keep_better
 from infodil.processing.pages import gap_page
 from infodil.processing.paired_losses import ratio_replicates
-from infodil.statistics.resampling import MOST_UNITS, interval
+from infodil.statistics import MOST_CLUSTERS, bootstrap_interval
 
 TERMS = {
     "gap": "loss of the model less that of the reference",
@@ -162,7 +162,7 @@ def decompose_gap(
     """
     for name, value in (("tokens", tokens), ("window", window), ("batch_size", batch_size), ("hidden", hidden)):
         check_whole(name, value, 1, "pass 1 or more")
-    check_between("confidence", confidence, 0.5, 1.0, open_low=True)
+    check_confidence(confidence)
     text = text if hasattr(text, "splits") else load_corpus(text).tokenize(getattr(model, "tokenizer", None))
     splits = text.splits
     own, other = logits_of(model), logits_of(reference)
@@ -203,10 +203,10 @@ def split_gap(
     counts = losses["model"].tokens
     if len(counts) < 2:
         raise UserError("`text` has one test document: pass two or more, for an interval.")
-    units = min(len(counts), MOST_UNITS)
+    units = min(len(counts), MOST_CLUSTERS)
 
     def term(nats: Float[ndarray, "documents"], kind: str, method: str, shift: float = 0.0) -> Estimate:
-        low, high = interval(ratio_replicates(nats, counts, seed), units, confidence)
+        low, high = bootstrap_interval(ratio_replicates(nats, counts, seed), units, confidence)
         values = (float(value) + shift for value in (nats.sum() / counts.sum(), low, high))
         bits = (value * BITS_PER_NAT for value in values)
         return Estimate(*bits, confidence, kind, int(counts.sum()), method)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.stats import t as student
 
-from infodil.checks import UserError, check_between, check_not_empty
+from infodil.checks import UserError, check_between, check_confidence, check_not_empty
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss
-from infodil.statistics.resampling import MOST_UNITS, resample_weights
+from infodil.statistics import MOST_CLUSTERS, bootstrap_weights, t_quantile
 
 REPLICATES = 2000
 
@@ -88,20 +87,20 @@ def compare_losses(
         (1993), chapter 6, for the resampling.
     """
     check_between("margin_nats", margin_nats, 0.0, math.inf, open_low=True)
-    check_between("confidence", confidence, 0.5, 1.0, open_low=True)
+    check_confidence(confidence)
     nats, tokens = paired(first, second)
     values = nats.sum(1) / tokens.sum()
     mean = float(values.mean())
     replicates = ratio_replicates(nats.mean(0), tokens, seed)
     by_document = float(replicates.var(ddof=1))
     by_seed = float(values.var(ddof=1) / len(values)) if len(values) > 1 else 0.0
-    units = min(len(tokens), MOST_UNITS)
+    units = min(len(tokens), MOST_CLUSTERS)
     total = by_document + by_seed
     squares = by_document**2 / (units - 1) + (by_seed**2 / (len(values) - 1) if len(values) > 1 else 0.0)
     freedom = total**2 / squares if squares > 0 else float(units - 1)
 
     def ends(level: float, variance: float, degrees: float | int) -> tuple[float, float]:
-        reach = float(student.ppf(0.5 + level / 2, degrees)) * math.sqrt(variance)
+        reach = t_quantile(degrees, level) * math.sqrt(variance)
         return mean - reach, mean + reach
 
     low, high = ends(confidence, total, freedom)
@@ -137,8 +136,8 @@ def ratio_replicates(
     sums: Float[ndarray, "documents"], tokens: Int[ndarray, "documents"], seed: int
 ) -> Float[ndarray, "replicates"]:
     """Sum over tokens, once for each resampling of documents (of groups of them, where they are very many)."""
-    units = min(len(tokens), MOST_UNITS)
+    units = min(len(tokens), MOST_CLUSTERS)
     group = np.arange(len(tokens)) * units // len(tokens)
-    weights = resample_weights(units, REPLICATES, seed)
+    weights = bootstrap_weights(units, REPLICATES, seed)
     above, below = (np.bincount(group, weights=values, minlength=units) for values in (sums, tokens))
     return (weights @ above) / (weights @ below)

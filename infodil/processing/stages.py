@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.special import stdtrit
 from torch import Tensor
 
 from infodil.bounds import entropy
 from infodil.estimate import Estimate
 from infodil.ladder.folds import HeldOut
 from infodil.mi import discrete_bounds
+from infodil.statistics import jackknife_error, t_quantile
 
 PARTS = 10
 """Parts of the rows left out in turn."""
@@ -51,8 +51,7 @@ def jackknife_change(
     """
     part = held.unit * PARTS // (int(held.unit.max()) + 1)
     left_out = np.array([[float(each) for each in estimate(np.flatnonzero(part != number))] for number in range(PARTS)])
-    spread = np.diff(left_out, axis=1).std(axis=0) * np.sqrt(PARTS - 1.0)
-    reach = float(stdtrit(PARTS - 1, 0.5 + confidence / 2)) * spread
+    reach = t_quantile(PARTS - 1, confidence) * jackknife_error(np.diff(left_out, axis=1))
     changes = np.diff([float(each) for each in whole])
     facts = {"confidence": confidence, "samples": len(held.unit), "method": "paired difference, jackknife"}
     return [

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float64
 from numpy import ndarray
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
 from infodil.roles.languages import ARGUMENTS, LANGUAGES, NOUN_CLASSES, PREFERENCES, ROLES, UNIVERSAL, Language
 from infodil.roles.text import PADDING, RoleText
 
@@ -139,7 +139,7 @@ class Grammar:
             '.'
         """
         check_whole("sentences", sentences, 1, "pass 1 or more")
-        check_whole("seed", seed, 0, "pass 0 or more")
+        check_seed(seed)
         rng = np.random.default_rng([seed, 0x601E])
         chances = np.array([template.probability for template in self.templates])
         drawn = [

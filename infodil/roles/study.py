@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from infodil.checks import UserError, check_one_of, check_whole
 from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Predictor, Trial, Units
 from infodil.roles.naming import name_units
 from infodil.roles.text import RoleText
+from infodil.statistics import mean_interval
 
 CONDITIONS = (*UNSUPERVISED, *SUPERVISED)
 """Everything that learns, by name."""
@@ -78,5 +78,4 @@ def summarise(values: Sequence[float], confidence: float = 0.95) -> tuple[float,
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
         raise UserError("`values` must be finite, got one that is not: leave out seeds that were not run.")
-    reach = student.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
+    return mean_interval(values, confidence)

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from infodil.checks import check_one_of, check_whole
+from infodil.checks import check_one_of, check_seed, check_whole
 from infodil.sources.continuous import normal_pair, paired_correlation, student_pair, uniform_noise
 from infodil.sources.margins import (
     Map,
@@ -52,7 +52,7 @@ def beyond_normal(task: str, samples: int = 10_000, *, seed: int = 0) -> Pair:
     """
     check_one_of("task", task, _TASKS)
     check_whole("samples", samples, 1, "pass how many pairs to draw")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)
     return _TASKS[task](samples, seed)
 
 

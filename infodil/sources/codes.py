@@ -14,7 +14,7 @@ from torch import Tensor
 from infodil.channel.draws import information_bits_drawn
 from infodil.channel.posterior import Channel
 from infodil.channel.probabilities import Prior, probabilities_of
-from infodil.checks import UserError, check_whole
+from infodil.checks import UserError, check_seed, check_whole
 from infodil.sources.pairs import Pair, separate
 from infodil.sources.quadrature import scalar_information_bits
 
@@ -189,4 +189,4 @@ def _check_noise(sigma: float | int) -> None:
 
 def _check_counts(*, samples: int, seed: int) -> None:
     check_whole("samples", samples, 1, "pass how many pairs to draw")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)

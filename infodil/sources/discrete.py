@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from torch import Tensor
 
 from infodil.channel.probabilities import zipf
-from infodil.checks import UserError, check_between, check_whole
+from infodil.checks import UserError, check_between, check_seed, check_whole
 from infodil.sources.pairs import Pair, separate
 
 Table = Float[np.ndarray, "rows columns"] | Float[Tensor, "rows columns"] | list
@@ -196,7 +196,7 @@ def _draw(joint: coo_array, samples: int, seed: int) -> Pair:
 
 def _check_draws(samples: int, seed: int) -> None:
     check_whole("samples", samples, 1, "pass how many pairs to draw")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)
 
 
 def _check_table(name: str, table: Table) -> Float64[np.ndarray, "rows columns"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from infodil.channel.draws import information_bits_drawn
 from infodil.channel.posterior import Channel, longest_window, token_law
 from infodil.channel.probabilities import Prior, probabilities_of
-from infodil.checks import UserError, check_not_empty, check_whole
+from infodil.checks import UserError, check_not_empty, check_seed, check_whole
 from infodil.sources.pairs import Recall
 from infodil.sources.quadrature import scalar_information_bits
 from infodil.sources.tokens import IID, Markov, markov
@@ -223,5 +223,5 @@ def _check(
         raise UserError(f"`sigma` must be finite and at least 0, got {sigma}: pass the noise's standard deviation.")
     check_whole("documents", documents, 1, "pass 1 or more")
     check_whole("tokens", tokens, 1, "pass 1 or more")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)
     return tuple(lags), float(sigma)

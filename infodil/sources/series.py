@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from infodil.checks import UserError, check_one_of, check_whole
+from infodil.checks import UserError, check_one_of, check_seed, check_whole
 from infodil.sources.pairs import Pair
 
 
@@ -141,4 +141,4 @@ def _documents(documents: int, tokens: int) -> torch.Tensor:
 def _check(*, documents: int, tokens: int, dim: int, seed: int) -> None:
     for name, value in {"documents": documents, "tokens": tokens, "dim": dim}.items():
         check_whole(name, value, 1, "pass 1 or more")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)

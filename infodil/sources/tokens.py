@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infodil.channel.markov_chain import draw_chain, normalized_transition, stationary_distribution
 from infodil.channel.probabilities import entropy_bits, zipf
-from infodil.checks import UserError, check_one_of, check_whole
+from infodil.checks import UserError, check_one_of, check_seed, check_whole
 from infodil.sources.pairs import Pair
 
 __all__ = ["iid", "markov", "IID", "Markov"]
@@ -229,4 +229,4 @@ def _lagged(tokens: Int64[Tensor, "documents tokens"], lag: int, truth_bits: flo
 def _check_counts(*, vocabulary: int, documents: int, tokens: int, seed: int) -> None:
     for name, value in {"vocabulary": vocabulary, "documents": documents, "tokens": tokens}.items():
         check_whole(name, value, 1, "pass 1 or more")
-    check_whole("seed", seed, 0, "pass 0 or more")
+    check_seed(seed)

@@ -1,1 +1,29 @@
-"""Resampling units, block lengths, bootstrap and confidence intervals."""
+"""Clusters, folds, block lengths, the bootstrap, Student's t and the jackknife."""
+
+__all__ = [
+    "MOST_CLUSTERS",
+    "Clusters",
+    "balanced_folds",
+    "bootstrap_interval",
+    "bootstrap_weights",
+    "correlation_length",
+    "cut_cells",
+    "group_clusters",
+    "independent_rows",
+    "jackknife_error",
+    "make_clusters",
+    "mean_interval",
+    "merge_cells",
+    "number_groups",
+    "number_labels",
+    "random_folds",
+    "t_quantile",
+]
+
+from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, cut_cells, merge_cells
+from infodil.statistics.bootstrap import bootstrap_interval, bootstrap_weights
+from infodil.statistics.clusters import Clusters, group_clusters, independent_rows, make_clusters
+from infodil.statistics.folds import balanced_folds, random_folds
+from infodil.statistics.jackknife import jackknife_error
+from infodil.statistics.labels import number_groups, number_labels
+from infodil.statistics.student import mean_interval, t_quantile

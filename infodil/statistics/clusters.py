@@ -1,22 +1,26 @@
-"""Which rows belong together: folds and intervals by groups, or by blocks of a series that moves slowly."""
+"""Clusters of rows that may depend on each other: what folds hold out together and intervals resample together."""
 
-__all__ = ["Clusters", "make_clusters"]
+__all__ = ["Clusters", "group_clusters", "independent_rows", "make_clusters"]
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.special import stdtrit
+from scipy.sparse import coo_array
 
-from infodil.statistics.resampling import correlation_length, merge_cells, number_groups
+from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, merge_cells
+from infodil.statistics.folds import balanced_folds
+from infodil.statistics.labels import number_groups
+from infodil.statistics.student import t_quantile
 
 FEWEST_GROUPS = 4
 """An interval from fewer would be wider than anything it could say."""
 
 SLOW = 0.75
-"""Rows with a correlation time above this are a series; white noise reads one half."""
+"""Rows with a correlation time above this are a series; white noise has one half."""
 
 MOST_ROWS = 65_536
 """Rows of a series whose correlation time is measured: more would not change the length of a block."""
@@ -24,83 +28,190 @@ MOST_ROWS = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """The resampling unit of each row."""
+    """The cluster of each row: one group, or one block of neighbouring rows, or one row."""
 
-    unit: Int[ndarray, "samples"]
-    """Numbers from 0; a unit is one group, or one block of neighbouring rows, or one row."""
+    index: Int[ndarray, "rows"]
+    """Number of the cluster of each row, from 0."""
     dependent: bool
-    """Whether rows of one unit may depend on each other, so that they must be held out together."""
+    """Whether rows of one cluster may depend on each other, so that they must be held out together."""
 
     @property
-    def units(self) -> int:
-        """How many there are."""
-        return int(self.unit.max()) + 1
+    def number(self) -> int:
+        """Number of clusters."""
+        return int(self.index.max()) + 1
 
-    def folds(self, number: int, seed: int) -> Int[ndarray, "samples"]:
-        """The fold of each row, whole units together, folds of about equal size.
+    @property
+    def sizes(self) -> Int[ndarray, "clusters"]:
+        """Rows of each cluster."""
+        return np.bincount(self.index)
+
+    def folds(self, folds: int, seed: int) -> Int[ndarray, "rows"]:
+        """Fold of each row, whole clusters together, folds of about as many rows each.
+
+        Args:
+            folds: Number of folds.
+            seed: Seed of the order in which clusters are dealt out.
 
         Example:
-            >>> Rows(np.array([0, 0, 1, 1]), True).folds(2, seed=0).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
+            >>> Clusters(np.array([0, 0, 1, 1]), True).folds(2, seed=0).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
             True
         """
-        order = np.random.default_rng([seed, 0xF01D]).permutation(self.units)
-        sizes = np.bincount(self.unit, minlength=self.units)[order]
-        # A unit goes where its middle falls: no fold is empty unless one unit is larger than a fold.
-        middle = np.cumsum(sizes) - sizes / 2.0
-        fold = np.empty(self.units, dtype=np.int64)
-        fold[order] = np.minimum((middle * number / sizes.sum()).astype(np.int64), number - 1)
-        return fold[self.unit]
+        order = np.random.default_rng([seed, 0xF01D]).permutation(self.number)
+        fold = np.empty(self.number, dtype=np.int64)
+        fold[order] = balanced_folds(self.sizes[order], folds)
+        return fold[self.index]
 
     def subsample(self, most: int, seed: int) -> Int[ndarray, "kept"]:
-        """Rows of units drawn at random, in their order, at most `most`; all rows if they are no more."""
-        if len(self.unit) <= most:
-            return np.arange(len(self.unit))
-        order = np.random.default_rng([seed, 0x7417]).permutation(self.units)
-        sizes = np.cumsum(np.bincount(self.unit)[order])
-        kept = np.zeros(self.units, dtype=bool)
+        """Rows of clusters drawn at random, in their order, at most `most`; all rows if they are no more.
+
+        Args:
+            most: Greatest number of rows.
+            seed: Seed of the draw.
+        """
+        if len(self.index) <= most:
+            return np.arange(len(self.index))
+        order = np.random.default_rng([seed, 0x7417]).permutation(self.number)
+        sizes = np.cumsum(self.sizes[order])
+        kept = np.zeros(self.number, dtype=bool)
         kept[order[: max(FEWEST_GROUPS, int(np.searchsorted(sizes, most, side="right")))]] = True
-        return np.flatnonzero(kept[self.unit])
+        return np.flatnonzero(kept[self.index])
 
-    def select(self, chosen: Bool[ndarray, "samples"] | Int[ndarray, "chosen"]) -> "Clusters":
-        """The units of some of the rows."""
-        return Clusters(np.unique(self.unit[chosen], return_inverse=True)[1], self.dependent)
+    def select(self, rows: Bool[ndarray, "rows"] | Int[ndarray, "chosen"]) -> "Clusters":
+        """Clusters of some of the rows."""
+        return Clusters(np.unique(self.index[rows], return_inverse=True)[1], self.dependent)
 
-    def sums(self, terms: Float[ndarray, "samples *shape"]) -> Float[ndarray, "units *shape"]:
-        """Of the terms of each unit."""
-        total = np.zeros((self.units, *terms.shape[1:]))
-        np.add.at(total, self.unit, terms)
+    def coarsen(self, most: int = MOST_CLUSTERS) -> "Clusters":
+        """Several clusters joined into one where they are more than `most`."""
+        if self.number <= most:
+            return self
+        return Clusters(self.index % most, self.dependent)
+
+    def sums(self, terms: Float[ndarray, "rows *shape"]) -> Float[ndarray, "clusters *shape"]:
+        """Sum of the terms of each cluster."""
+        if terms.ndim == 1:
+            return np.bincount(self.index, terms, minlength=self.number)
+        total = np.zeros((self.number, *terms.shape[1:]))
+        np.add.at(total, self.index, terms)
         return total
 
-    def standard_error(self, terms: Float[ndarray, "samples"]) -> float:
-        """Of the mean of `terms`, units drawn independently (Cochran 1977, Sampling Techniques, section 6.4).
+    def standard_error(self, terms: Float[ndarray, "rows"]) -> float:
+        r"""Standard error of the mean of `terms`, clusters drawn independently.
+
+        .. math:: s^2 = \frac{G}{G - 1} \sum_g \Big(\frac1N \sum_{i \in g} (z_i - \bar z)\Big)^2
+
+        Reference:
+            Cochran (1977), Sampling Techniques, section 6.4.
 
         Example:
-            >>> rows = Rows(np.arange(4), False)
+            >>> rows = independent_rows(4)
             >>> round(rows.standard_error(np.array([1.0, 2.0, 3.0, 4.0])), 4)  # sqrt(5 / 3 / 4)
             0.6455
         """
         spread = self.sums(terms - terms.mean())
-        return float(math.sqrt(self.units / (self.units - 1.0) * (spread**2).sum()) / len(terms))
+        return math.sqrt(self.number / (self.number - 1.0) * float((spread**2).sum())) / len(terms)
 
-    def reach(self, standard_error: float, confidence: float) -> float:
-        """Half the width of the interval: Student's t with one degree of freedom fewer than units."""
-        return float(stdtrit(self.units - 1, 0.5 + confidence / 2.0)) * standard_error
+    def t_quantile(self, confidence: float) -> float:
+        """Standard errors on either side of a mean that its interval spans: Student's t, one a cluster but one."""
+        return t_quantile(self.number - 1, confidence)
+
+    def half_width(self, terms: Float[ndarray, "rows"], confidence: float) -> float:
+        """Half the width of Student's interval of the mean of `terms`.
+
+        Example:
+            >>> round(independent_rows(3).half_width(np.array([1.0, 2.0, 3.0]), 0.95), 3)  # 4.303 * 1 / sqrt(3)
+            2.484
+        """
+        return self.t_quantile(confidence) * self.standard_error(terms)
+
+    def skewed_quantiles(self, terms: Float[ndarray, "rows"], confidence: float) -> tuple[float, float]:
+        """Standard errors that an interval of the mean of skewed `terms` spans below and above.
+
+        A mean of terms with a long upper tail is more often far too low than far too high, and looks more certain where
+        it is: the upper end moves by the skewness term of the Student statistic. The lower one stays, and errs on the
+        side of less.
+
+        Reference:
+            Johnson (1978), Journal of the American Statistical Association 73; Hall (1992), The Bootstrap and
+            Edgeworth Expansion, section 2.6.
+        """
+        sums = self.sums(terms - terms.mean())
+        quantile = self.t_quantile(confidence)
+        spread = math.sqrt(float((sums**2).mean()))
+        skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
+        return quantile, quantile + max(0.0, skewness) * (2.0 * quantile**2 + 1.0) / (6.0 * math.sqrt(len(sums)))
+
+    def design_effect(self, codes: Int[ndarray, "rows"]) -> float:
+        r"""Number of rows that are worth one independent row, by the spread of the frequencies of `codes`.
+
+        The variance of the frequencies over clusters, against that of independent draws, averaged over categories with
+        the weights of a chi-square statistic; at least 1:
+
+        .. math:: \frac{N}{K - 1} \cdot \frac{G}{G - 1} \sum_i \frac{1}{\hat p_i}
+                  \sum_g \Big(\frac{n_{ig} - n_g \hat p_i}{N}\Big)^2
+
+        Args:
+            codes: Category of each row, from 0.
+
+        Reference:
+            Rao & Scott (1981), Journal of the American Statistical Association 76, section 3.
+
+        Example:
+            >>> codes = np.array([0, 0, 1, 1])
+            >>> Clusters(codes, True).design_effect(codes)  # each cluster says one thing, twice
+            4.0
+        """
+        if not self.dependent or codes.max() == 0:
+            return 1.0
+        rows, clusters, sizes = len(codes), self.number, self.sizes
+        p = np.bincount(codes) / rows
+        table = coo_array((np.ones(rows), (codes, self.index))).tocsr()
+        table.sum_duplicates()
+        # The sum over clusters of (n_ig - n_g p_i)^2, without the dense table.
+        spread = np.asarray((table**2).sum(axis=1)).ravel() - 2 * p * (table @ sizes) + p**2 * (sizes**2).sum()
+        effect = (spread / p).sum() / rows / (len(p) - 1) * clusters / (clusters - 1)
+        return max(1.0, float(effect))
 
 
-def make_clusters(samples: int, groups: object | None, *series: Float[ndarray, "samples _"]) -> Clusters:
-    """The units of rows with `groups`, or else of rows in the order of `series`.
+def independent_rows(rows: int) -> Clusters:
+    """Every row its own cluster."""
+    return Clusters(np.arange(rows), dependent=False)
+
+
+def group_clusters(groups: Any, rows: int, fewest: int = 2) -> Clusters:
+    """Clusters of rows with the same group; every row its own without groups.
+
+    Args:
+        groups: One label a row, or None.
+        rows: Number of rows.
+        fewest: Least number of different groups.
+
+    Raises:
+        UserError: As `number_groups`.
+    """
+    if groups is None:
+        return independent_rows(rows)
+    index = number_groups(groups, rows, fewest)
+    return Clusters(index, dependent=int(index.max()) + 1 < rows)
+
+
+def make_clusters(rows: int, groups: object | None, *series: Float[ndarray, "rows _"]) -> Clusters:
+    """Clusters of rows with `groups`, or else of rows in the order of `series`.
 
     Without groups the rows are independent if no column of some series remembers more than its last row: what moves
     slowly beside something that does not adds nothing to a mean of products. Else they come in blocks of ten
     correlation times, the most slowly varying column deciding.
 
+    Args:
+        rows: Number of rows.
+        groups: One label a row, or None.
+        series: Columns of each variable, row by row.
+
     Raises:
         UserError: `groups` is not one label a row, or names fewer than four groups.
     """
     if groups is not None:
-        unit = number_groups(groups, samples, FEWEST_GROUPS)
-        return Clusters(unit, dependent=int(unit.max()) + 1 < samples)
+        return group_clusters(groups, rows, FEWEST_GROUPS)
     correlation = max(correlation_length(part[:MOST_ROWS]) for part in series)
     if correlation < SLOW:
-        return Clusters(np.arange(samples), dependent=False)
-    return Clusters(merge_cells(samples, correlation), dependent=True)
+        return independent_rows(rows)
+    return Clusters(merge_cells(rows, correlation), dependent=True)

@@ -22,7 +22,7 @@ from infodil.mi.continuous.elliptical import student_copula
 from infodil.mi.continuous.gaussian import RawEstimate, gaussian, information_bias, normal_scores, whiten
 from infodil.mi.continuous.neighbours import ksg, mixed_ksg
 from infodil.mi.continuous.variables import Variable
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters
 
 LOW_DIMS = 3
 """Columns in all up to which nearest neighbours are taken at their word."""

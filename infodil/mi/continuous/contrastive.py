@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 from infodil.mi.continuous.critics import contrast, train_critic
 from infodil.mi.continuous.density_ratio import MOST_TOGETHER, held_out_terms
 from infodil.mi.continuous.gaussian import RawEstimate, normal_scores
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters
 
 CLIP = 5.0
 """Of the scores in SMILE, in nats, as its authors take it."""

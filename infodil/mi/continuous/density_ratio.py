@@ -17,7 +17,7 @@ from infodil.mi.continuous.canonical_correlation import canonical_variates, radi
 from infodil.mi.continuous.critics import train_critic
 from infodil.mi.continuous.elliptical import fit_student_copula, quantiles, uniform_ranks
 from infodil.mi.continuous.gaussian import RawEstimate
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters
 
 FOLDS = 4
 VALIDATION = 8

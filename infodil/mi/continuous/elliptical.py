@@ -13,7 +13,7 @@ from scipy.special import digamma, gammaln, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from infodil.mi.continuous.gaussian import RawEstimate, chance_nats, whiten
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters
 
 LEAST_FREEDOM, MOST_FREEDOM = 0.4, 200.0
 """Degrees of freedom looked among; from the last on the copula is read as Gaussian."""

@@ -23,7 +23,7 @@ from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
 from infodil.checks import UserError
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters
 
 COPY = 1e-6
 """Two directions this near each other, relative to their size, are one: single precision leaves 10^-7."""

@@ -18,7 +18,7 @@ from scipy.special import digamma
 
 from infodil.checks import UserError
 from infodil.mi.continuous.gaussian import RawEstimate
-from infodil.statistics.clusters import Clusters
+from infodil.statistics import Clusters, jackknife_error
 
 NEIGHBOURS = 5
 """Kraskov et al. advise 2 to 4; five has less variance and no visible bias at a thousand rows."""
@@ -60,7 +60,7 @@ def ksg(
     reading = _read(_ksg_terms, x, y, rows, seed)
     if not rows.dependent:
         return reading
-    everywhere = _ksg_terms(x, y, Clusters(rows.unit, dependent=False), seed).mean()
+    everywhere = _ksg_terms(x, y, Clusters(rows.index, dependent=False), seed).mean()
     error = math.hypot(reading.standard_error_nats, (everywhere - reading.value_nats) / 2.0)
     return replace(reading, standard_error_nats=error)
 
@@ -181,18 +181,18 @@ def _read(read_terms: Terms, x: ndarray, y: ndarray, rows: Clusters, seed: int) 
     def read(chosen: Int[ndarray, "chosen"]) -> float:
         return float(read_terms(x[chosen], y[chosen], rows.select(chosen), seed).mean())
 
-    if rows.units < 2 * PARTS:
+    if rows.number < 2 * PARTS:
         return RawEstimate(value, error)
     generator, dims = np.random.default_rng([seed, 0x9A87]), sum(part.shape[1] for part in (x, y) if part.ndim == 2)
     if len(x) <= SMALL:
-        group = (generator.permutation(rows.units) % DELETED)[rows.unit]
+        group = (generator.permutation(rows.number) % DELETED)[rows.index]
         left = [read(np.flatnonzero(group != number)) for number in np.unique(group)]
-        error = max(error, math.sqrt((len(left) - 1.0) * np.var(left)))
+        error = max(error, float(jackknife_error(np.array(left))))
     if len(x) < FEWEST_OF_A_PART * PARTS:
         return RawEstimate(value, error)
     spreads, means = [], []
     for _ in range(REPEATS):
-        part = (generator.permutation(rows.units) % PARTS)[rows.unit]
+        part = (generator.permutation(rows.number) % PARTS)[rows.index]
         parts = [read(np.flatnonzero(part == number)) for number in range(PARTS)]
         spreads.append(np.var(parts, ddof=1) / PARTS)
         means.append(np.mean(parts))
@@ -212,7 +212,7 @@ def _searches(rows: Clusters, samples: int, seed: int) -> list[tuple[Int[ndarray
     if not rows.dependent:
         everyone = np.arange(samples)
         return [(everyone, everyone)]
-    fold = rows.folds(min(FOLDS, rows.units), seed)
+    fold = rows.folds(min(FOLDS, rows.number), seed)
     return [(np.flatnonzero(fold == number), np.flatnonzero(fold != number)) for number in np.unique(fold)]
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Float64, Int64
 
 from infodil.checks import UserError
 from infodil.entropy import Method, entropy_nats
-from infodil.entropy.labels import Labels, codes_of, design_effect, units_of
+from infodil.entropy.labels import Labels, codes_of
+from infodil.statistics import Clusters, group_clusters
 
 Codes = Int64[np.ndarray, "samples"]
 
@@ -25,8 +26,8 @@ class Joint:
     cell_x: Int64[np.ndarray, "cells"]
     """The code of x in each cell."""
     cell_y: Int64[np.ndarray, "cells"]
-    units: Codes | None
-    """The resampling unit of each sample."""
+    clusters: Clusters
+    """Samples that may depend on each other."""
 
     def __len__(self) -> int:
         """How many samples."""
@@ -35,7 +36,7 @@ class Joint:
     @property
     def turned(self) -> "Joint":
         """The same with x and y in each other's place."""
-        return Joint(self.y, self.x, self.cell, self.cell_y, self.cell_x, self.units)
+        return Joint(self.y, self.x, self.cell, self.cell_y, self.cell_x, self.clusters)
 
     @cached_property
     def counts(self) -> tuple[Int64[np.ndarray, "x"], Int64[np.ndarray, "y"], Int64[np.ndarray, "cells"]]:
@@ -50,7 +51,7 @@ class Joint:
     @cached_property
     def design_effects(self) -> tuple[float, float, float]:
         """Samples of these groups that are worth one, for x, for y and for cells."""
-        return tuple(design_effect(codes, self.units) for codes in (self.x, self.y, self.cell))
+        return tuple(self.clusters.design_effect(codes) for codes in (self.x, self.y, self.cell))
 
     @cached_property
     def pointwise_nats(self) -> Float64[np.ndarray, "samples"]:
@@ -91,4 +92,4 @@ def count_pairs(x: Labels, y: Labels, groups: Labels | None) -> Joint:
         raise UserError("`x` must have at least 2 samples, got 1: pass more.")
     cell = codes_of("x", x * (y.max() + 1) + y)
     _, first = np.unique(cell, return_index=True)
-    return Joint(x, y, cell, x[first], y[first], units_of(groups, len(x)))
+    return Joint(x, y, cell, x[first], y[first], group_clusters(groups, len(x)).coarsen())

@@ -4,7 +4,7 @@ __all__ = ["discrete_bounds", "discrete_information"]
 
 from typing import Literal
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole
+from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.entropy import METHODS, Method
 from infodil.entropy.labels import Labels
 from infodil.estimate import BITS_PER_NAT, Estimate, Kind
@@ -12,7 +12,6 @@ from infodil.mi.discrete.contingency import Joint, count_pairs
 from infodil.mi.discrete.held_out import held_out_gains_nats
 from infodil.mi.discrete.intervals import interval_reaches
 from infodil.mi.discrete.upper_bound import ceiling_nats
-from infodil.statistics.resampling import mean_reach
 
 SAMPLES_A_CELL = 10
 """Well sampled are variables with this many samples for each pair of labels that was seen at all..."""
@@ -129,7 +128,7 @@ def discrete_bounds(
 
 def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estimate]:
     gains = held_out_gains_nats(joint, seed)
-    value, reach = float(gains.mean()), mean_reach(gains, joint.units, confidence)
+    value, reach = float(gains.mean()), joint.clusters.half_width(gains, confidence)
     lower = _bits(joint, value, value - reach, value + reach, "lower bound", confidence, "held-out prediction", ())
 
     top = ceiling_nats(joint, confidence)
@@ -149,10 +148,8 @@ def _poorly_sampled(joint: Joint) -> str:
 
 
 def _prepare(x: Labels, y: Labels, groups: Labels | None, seed: int, confidence: float) -> Joint:
-    check_whole("seed", seed, 0, "pass 0 or more")
-    check_between("confidence", confidence, 0, 1, open_low=True)
-    if confidence == 1:
-        raise UserError("`confidence` must be below 1, got 1: pass one such as 0.95.")
+    check_seed(seed)
+    check_confidence(confidence)
     return count_pairs(x, y, groups)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from infodil.mi.discrete.contingency import Joint
+from infodil.statistics import random_folds
 
 FOLDS = 5
 
@@ -41,9 +42,8 @@ def held_out_gains_nats(joint: Joint, seed: int) -> Float64[np.ndarray, "samples
 
 
 def _folds(joint: Joint, seed: int) -> Int64[np.ndarray, "samples"]:
-    number = len(joint) if joint.units is None else int(joint.units.max()) + 1
-    fold = np.random.default_rng([seed, 0xF01D]).permutation(number) % min(FOLDS, number)
-    return fold if joint.units is None else fold[joint.units]
+    fold = random_folds(joint.clusters.number, FOLDS, np.random.default_rng([seed, 0xF01D]))
+    return fold[joint.clusters.index]
 
 
 def _cross_fit(joint: Joint, fold: Int64[np.ndarray, "samples"]) -> tuple[Float64[np.ndarray, "samples"], float]:

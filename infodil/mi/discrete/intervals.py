@@ -10,7 +10,6 @@ from scipy.optimize import brentq
 from scipy.special import chndtr, ndtri, xlogy
 
 from infodil.mi.discrete.contingency import Joint
-from infodil.statistics.resampling import mean_reach
 
 NEAR_INDEPENDENCE = 20.0
 """Up to this noncentrality, and four standard deviations of chance, the interval is that of a chi-square variable."""
@@ -49,7 +48,7 @@ def interval_reaches(joint: Joint, confidence: float) -> tuple[float, float]:
     chance = quantile * math.sqrt(abs(freedom) / 2) / worth
 
     terms, plugin = joint.pointwise_nats, joint.plugin_nats
-    reach = mean_reach(terms, joint.units, confidence)
+    reach = joint.clusters.half_width(terms, confidence)
     # The ratio at which a standard error would give that reach, and the one without groups, for what was never seen.
     radius = 0.5 * reach**2 / float(terms.var()) if terms.var() > 1e-24 else 0.0
     tilted = _tilt(joint, radius) if radius else (plugin, plugin)

@@ -12,7 +12,6 @@ from infodil.entropy.bounds import plugin_bias_nats
 from infodil.entropy.counts import unseen_nats
 from infodil.entropy.measure import most_categories, upper_entropy_nats
 from infodil.mi.discrete.contingency import Joint
-from infodil.statistics.resampling import mean_reach
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def ceiling_nats(joint: Joint, confidence: float) -> Ceiling:
     most = min(upper_entropy_nats(counts, labels, worth, failure) for counts, labels, worth in sides)
     x, y, _ = joint.counts
     terms = -np.log(x[joint.x] / len(joint)) - np.log(y[joint.y] / len(joint)) - pair_terms_nats(joint, failure)
-    value, reach = float(terms.mean()) + lacking, mean_reach(terms, joint.units, 1 - failure)
+    value, reach = float(terms.mean()) + lacking, joint.clusters.half_width(terms, 1 - failure)
     ends = (min(end, most) for end in (value, value - reach, value + reach))
     return Ceiling(*ends, labels=(sides[0][1], sides[1][1]))
 

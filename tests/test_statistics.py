@@ -8,13 +8,12 @@ import torch
 from scipy.stats import t as student
 
 from infodil.checks import UserError
-from infodil.statistics.resampling import (
-    FEWEST_BLOCKS,
+from infodil.statistics import (
+    bootstrap_interval,
+    bootstrap_weights,
     correlation_length,
-    interval,
     merge_cells,
     number_groups,
-    resample_weights,
 )
 
 
@@ -28,17 +27,17 @@ def autoregressive(cells, rho, rng):
 
 
 def test_every_replicate_draws_as_many_units_as_there_are():
-    weights = resample_weights(17, 50, seed=3)
+    weights = bootstrap_weights(17, 50, seed=3)
     assert (weights.sum(1) == 17).all()
-    assert (resample_weights(17, 50, seed=3) == weights).all()
-    assert (resample_weights(17, 50, seed=4) != weights).any()
+    assert (bootstrap_weights(17, 50, seed=3) == weights).all()
+    assert (bootstrap_weights(17, 50, seed=4) != weights).any()
 
 
 @pytest.mark.parametrize("units", [5, 20, 200])
 def test_the_interval_of_a_mean_is_students(units):
     values = np.random.default_rng(0).standard_normal(units)
-    replicates = resample_weights(units, 20_000, seed=0) @ values / units
-    low, high = interval(replicates, units, 0.9)
+    replicates = bootstrap_weights(units, 20_000, seed=0) @ values / units
+    low, high = bootstrap_interval(replicates, units, 0.9)
     expected = student.ppf(0.95, units - 1) * values.std(ddof=1) / math.sqrt(units)
     # Twenty thousand replicates leave about 1% on a quantile; five values leave their own skewness.
     assert (high - low) / 2 == pytest.approx(expected, rel=0.15 if units == 5 else 0.05)
@@ -59,7 +58,7 @@ def test_blocks_are_contiguous_and_never_fewer_than_sixteen():
     for cells, correlation in [(16, 50.0), (40, 1.0), (1000, 3.0), (1000, 400.0)]:
         block = merge_cells(cells, correlation)
         assert (np.diff(block) >= 0).all() and set(block) == set(range(block[-1] + 1))
-        assert block[-1] + 1 >= min(FEWEST_BLOCKS, cells)
+        assert block[-1] + 1 >= min(16, cells)
 
 
 def test_block_intervals_cover_a_slow_series_where_positions_do_not():
@@ -70,8 +69,8 @@ def test_block_intervals_cover_a_slow_series_where_positions_do_not():
         block = merge_cells(2000, correlation_length(series[:, None]))
         first = np.flatnonzero(np.diff(block, prepend=-1))
         sums, counts = np.add.reduceat(series, first), np.bincount(block)
-        weights = resample_weights(len(sums), 400, seed=trial)
-        low, high = interval((weights @ sums) / (weights @ counts), len(sums), 0.95)
+        weights = bootstrap_weights(len(sums), 400, seed=trial)
+        low, high = bootstrap_interval((weights @ sums) / (weights @ counts), len(sums), 0.95)
         hits += low <= 0 <= high
         reach = 1.96 * series.std() / math.sqrt(2000)
         naive += abs(series.mean()) <= reach
