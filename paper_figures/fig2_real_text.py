@@ -7,7 +7,7 @@ from infodil.plots import multi_curves, save_figure
 
 def main():
     frame = read("recoverability_on_real_text").rename(columns={"cell": "report"})
-    save_figure(multi_curves(frame[frame["chosen"]]), place("fig2_real_text"))
+    save_figure(multi_curves(frame[frame["chosen"]]).figure, place("fig2_real_text"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def synthetic_report(sites=("embedding", "layer.0", "layer.1"), lags=LAGS, token
         "config": {"precision": "float32", "confidence": 0.95, "lags": list(lags), "seed": 0, "tokenizer": "words"},
         "provenance": {"versions": {"infodil": "0.1.0", "torch": "2.9.0"}, "device": "cpu", "date": "2026-01-01"},
         "warnings": ("The longest lag is seen in 41 documents only: its interval is wide and may cover too seldom.",),
-        "passage": passage(sites, tokens or [word + " " for word in TEXT], rng),
+        "text_view": text_view(sites, tokens or [word + " " for word in TEXT], rng),
     }
     return RecoverabilityReport(**{**content, **changes})
 
@@ -62,7 +62,7 @@ def summary(site, chosen):
     }  # fmt: skip
 
 
-def passage(sites, tokens, rng, lags=range(13)):
+def text_view(sites, tokens, rng, lags=range(13)):
     surprisal = [rng.uniform(3, 12) for _ in tokens]
     views = []
     for place, site in enumerate(sites):
@@ -73,10 +73,10 @@ def passage(sites, tokens, rng, lags=range(13)):
             ]
             for lag in lags
         ]
-        sure = [
+        probability = [
             [None if b is None else 2 ** (b - surprisal[t - lag]) for t, b in enumerate(line)]
             for lag, line in zip(lags, bits, strict=True)
         ]
-        rank = [[None if p is None else max(1, round(1 / p)) for p in line] for line in sure]
-        views.append({"site": site, "probe": "linear", "bits": bits, "probability": sure, "rank": rank})
+        rank = [[None if p is None else max(1, round(1 / p)) for p in line] for line in probability]
+        views.append({"site": site, "probe": "linear", "bits": bits, "probability": probability, "rank": rank})
     return {"tokens": list(tokens), "lags": list(lags), "sites": views}

@@ -213,9 +213,9 @@ def test_the_report_says_what_it_is(copies):
     assert len(frame) == 4 * 3
     assert report.provenance["versions"]["torch"] == torch.__version__
     assert report.corpus["sha256"] and report.config["seed"] == 0
-    assert json.loads(json.dumps(report.passage)) == report.passage
-    site = report.passage["sites"][0]
-    assert [len(site["bits"]), len(site["bits"][0])] == [4, len(report.passage["tokens"])]
+    assert json.loads(json.dumps(report.text_view)) == report.text_view
+    site = report.text_view["sites"][0]
+    assert [len(site["bits"]), len(site["bits"][0])] == [4, len(report.text_view["tokens"])]
     assert site["bits"][2][:2] == [None, None]
 
 

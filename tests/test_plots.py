@@ -21,6 +21,7 @@ from infodil.plots import (
     role_sentence,
     save_figure,
 )
+from infodil.report import compare
 
 
 def chosen(report):
@@ -80,7 +81,7 @@ def test_axes_have_names_with_units(report):
     assert recoverability_curves(chosen(synthetic_report(lags=range(9)))).get_xscale() == "linear"
 
 
-def test_ten_sites_are_told_apart_by_more_than_colour():
+def test_ten_sites_differ_by_more_than_colour():
     ax = recoverability_curves(chosen(synthetic_report([f"layer.{place}" for place in range(10)])))
     drawn = [line(ax, f"layer.{place}") for place in range(10)]
     assert len({to_rgb(curve.get_color()) for curve in drawn}) == 10 == len(COLOURS)
@@ -127,16 +128,22 @@ def test_the_plot_of_a_report_takes_a_probe(report):
 
 @pytest.mark.parametrize("reports", [1, 2, 4, 5])
 def test_many_reports_have_a_panel_each_on_the_same_axes(reports):
-    standardizers = [chosen(synthetic_report(seed=seed)).assign(report=f"run {seed}") for seed in range(reports)]
-    figure = multi_curves(pd.concat(standardizers))
+    frames = [chosen(synthetic_report(seed=seed)).assign(report=f"run {seed}") for seed in range(reports)]
+    figure = multi_curves(pd.concat(frames)).figure
     figure.draw_without_rendering()
     assert [ax.get_title(loc="left") for ax in figure.axes] == [f"run {seed}" for seed in range(reports)]
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert (
         line(figure.axes[-1], "layer.1").get_ydata().tolist()
-        == standardizers[-1].query("site == 'layer.1'")["value_bits"].tolist()
+        == frames[-1].query("site == 'layer.1'")["value_bits"].tolist()
     )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["embedding", "layer.0", "layer.1"]
+
+
+def test_a_plot_shows_itself_in_a_notebook_and_names_its_figure(report):
+    for drawn in (report.plot(), compare({"a": report, "b": report}).plot()):
+        assert drawn._repr_png_().startswith(b"\x89PNG")
+        assert drawn.figure.axes
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

@@ -15,9 +15,11 @@ from synthetic_report import LAGS, synthetic_report
 
 from infodil.checks import UserError
 from infodil.estimate import Estimate
-from infodil.report import RecoverabilityReport, compare, load_report
+from infodil.report import RecoverabilityReport, ReportComparison, compare, load_report
+from infodil.report.names import short_names
 from infodil.report.report import COLUMNS, SUMMARY_COLUMNS
-from infodil.report.table import control_sentence, lag_subset, report_table, short_names
+from infodil.report.sentences import control_sentence
+from infodil.report.table import lag_subset, report_table
 
 HOSTILE = [
     "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"'>", "\x00\x1b[31m", "\u202eabc", "\ud800",
@@ -39,12 +41,41 @@ def test_a_saved_report_comes_back_equal_and_with_the_same_bytes(tmp_path, repor
     assert load_report(first) == report
     assert first.read_bytes() == second.read_bytes()
     content = json.loads(first.read_text())
-    assert (content["format"], content["schema_version"]) == ("infodil.recoverability", 1)
+    assert (content["format"], content["schema_version"]) == ("infodil.recoverability", 2)
+
+
+def test_equal_reports_have_equal_hashes(tmp_path, report):
+    loaded = load_report(report.save(tmp_path / "a.json"))
+    assert len({report, loaded, synthetic_report(seed=1)}) == 2
+    together = compare({"a": report})
+    assert {together: 1}[compare({"a": loaded})] == 1
+
+
+def test_a_report_of_the_first_schema_loads_under_the_new_names(tmp_path, report):
+    content = report.to_dict() | {"schema_version": 1}
+    content["passage"] = content.pop("text_view")
+    content["rows"] = [dict(row) for row in content["rows"]]
+    for row in content["rows"]:
+        del row["selected_probe"]
+        row["answered_by"] = row["probe"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    loaded = load_report(tmp_path / "old.json")
+    assert loaded.text_view == report.text_view
+    assert all(row["selected_probe"] == row["probe"] and "answered_by" not in row for row in loaded.rows)
+
+
+def test_a_comparison_is_saved_and_loaded_like_a_report(tmp_path, report):
+    together = compare({"b": report, "a": synthetic_report(lags=range(3))})
+    loaded = ReportComparison.load(together.save(tmp_path / "both.json"))
+    assert loaded == together and list(loaded.reports) == ["b", "a"] and loaded.warnings
+    assert type(report).load(report.save(tmp_path / "one.json")) == report
+    with pytest.raises(UserError, match="which is JSON but not a comparison"):
+        ReportComparison.load(tmp_path / "one.json")
 
 
 def test_hostile_tokens_survive_saving(tmp_path):
     report = synthetic_report(tokens=HOSTILE)
-    assert load_report(report.save(tmp_path / "a.json")).passage["tokens"] == HOSTILE
+    assert load_report(report.save(tmp_path / "a.json")).text_view["tokens"] == HOSTILE
 
 
 def test_numbers_that_are_not_finite_and_numpy_scalars_become_plain_json(tmp_path):
@@ -57,7 +88,7 @@ def test_numbers_that_are_not_finite_and_numpy_scalars_become_plain_json(tmp_pat
     assert load_report(report.save(tmp_path / "a.json")) == report
 
 
-def test_rows_stand_in_the_order_of_sites_lags_and_rungs(report):
+def test_rows_stand_in_the_order_of_sites_lags_and_probes(report):
     shuffled = [report.rows[place] for place in np.random.default_rng(0).permutation(len(report.rows))]
     assert synthetic_report(rows=tuple(shuffled)) == report
     assert [(row["site"], row["lag"], row["probe"]) for row in report.rows[2:4]] == [
@@ -73,7 +104,7 @@ def test_the_frame_has_the_columns_in_order(report):
     assert set(report.summary[0]) == set(SUMMARY_COLUMNS)
 
 
-def test_an_estimate_is_the_row_and_by_default_of_the_chosen_probe(report):
+def test_an_estimate_is_the_row_and_by_default_of_the_selected_probe(report):
     row = next(r for r in report.rows if (r["site"], r["lag"], r["probe"]) == ("layer.0", 4, "linear"))
     estimate = report.estimate("layer.0", 4)
     assert isinstance(estimate, Estimate)
@@ -95,9 +126,9 @@ def test_an_estimate_of_what_was_not_measured_says_what_was(report):
         report.estimate("layer.0", 0, "liner")
 
 
-def test_an_estimate_where_no_probe_was_chosen_asks_for_one(report):
+def test_an_estimate_where_no_probe_was_selected_asks_for_one(report):
     unchosen = synthetic_report(rows=tuple({**row, "chosen": False} for row in report.rows))
-    with pytest.raises(UserError, match=r"`probe` must be named at 'layer.0', lag 0, where none was chosen"):
+    with pytest.raises(UserError, match=r"`probe` must be named at 'layer.0', lag 0, where none was selected"):
         unchosen.estimate("layer.0", 0)
 
 
@@ -136,8 +167,8 @@ def test_json_that_is_not_a_report(tmp_path, content):
 
 
 def test_a_report_of_a_newer_schema(tmp_path, report):
-    (tmp_path / "a.json").write_text(json.dumps({**report.to_dict(), "schema_version": 2}))
-    with pytest.raises(UserError, match=r"schema version 1 or older, got .* of version 2: install a newer infodil\."):
+    (tmp_path / "a.json").write_text(json.dumps({**report.to_dict(), "schema_version": 3}))
+    with pytest.raises(UserError, match=r"schema version 2 or older, got .* of version 3: install a newer infodil\."):
         load_report(tmp_path / "a.json")
 
 
@@ -201,7 +232,7 @@ def test_the_print_says_what_the_figures_are(report, monkeypatch):
     assert f"{total:.2f} [{total - 0.6:.2f}, {total + 0.6:.2f}]" in text
 
 
-def test_one_site_is_told_lag_by_lag():
+def test_one_site_is_shown_lag_by_lag():
     text = report_table(synthetic_report(["h"], lags=range(4)).to_dict(), 80)
     assert len([line for line in text.splitlines() if line.endswith("linear")]) == 4
 
@@ -240,7 +271,7 @@ def test_a_subset_of_lags_is_sorted_short_and_keeps_both_ends(lags, most):
     [LONG, ["a" * 40 + "x" + "b" * 40, "a" * 40 + "y" + "b" * 40], [f"layer.{n}.attention" for n in range(12)]],
     ids=len,
 )
-def test_short_names_are_short_and_told_apart(names):
+def test_short_names_are_short_and_distinct(names):
     short = short_names(names, 12)
     assert len(set(short.values())) == len(names)
     assert max(map(len, short.values())) <= 12
@@ -300,7 +331,7 @@ def test_hostile_text_is_never_markup(hostile_page):
 
 def test_the_embedded_data_is_the_report(hostile_page):
     data = json.loads(Page(hostile_page).scripts[0])
-    assert data["passage"]["tokens"] == HOSTILE
+    assert data["text_view"]["tokens"] == HOSTILE
     assert len(data["rows"]) == 2 * len(LAGS) * 3
     assert data["columns"][:4] == ["site", "lag", "probe", "value_bits"]
 
@@ -339,7 +370,7 @@ def test_the_same_report_gives_the_same_page(tmp_path, report):
 
 def test_a_report_with_nothing_in_it_becomes_a_page(tmp_path):
     RecoverabilityReport((), (), {}, {}, {}, {}).to_html(tmp_path / "a.html")
-    synthetic_report(passage=None).to_html(tmp_path / "b.html")
+    synthetic_report(text_view=None).to_html(tmp_path / "b.html")
 
 
 # ---------------------------------------------------------------------------------------------------- side by side

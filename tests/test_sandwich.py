@@ -224,7 +224,7 @@ def test_frame_page_and_saved_report_have_both_sides(small, tmp_path):
     frame = report.to_frame()
     assert set(UPPER) <= set(frame.columns) and frame["upper_bits"].notna().all()
     page = report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "upper_bits" in page and "Upper bounds, for any reader" in page
+    assert "upper_bits" in page and "Upper bounds, for any probe" in page
     assert infodil.load_report(report.save(tmp_path / "report.json")) == report
 
 

@@ -80,7 +80,7 @@ def write_comparison(paths: Sequence[str], folder: str) -> None:
     out = Path(folder)
     written = [
         compared.to_html(out / "comparison.html"),
-        save_figure(compared.plot(), out / "comparison.png"),
+        save_figure(compared.plot().figure, out / "comparison.png"),
         write_whole(out / "comparison.csv", compared.to_frame().to_csv(index=False)),
     ]
     print("\nwrote " + ", ".join(str(path) for path in written))

@@ -254,7 +254,7 @@ def measure(
         config=config | ({"climbed": list(climbed.probes)} if config["probes"] == AUTO else {}),
         provenance=provenance(device, seed) | {"resampled": resampled},
         warnings=tuple(warn(rows, tokens, resampled, climbed.probes)),
-        passage={"tokens": tokens.token_texts(passage), "lags": list(lags), "sites": shown},
+        text_view={"tokens": tokens.token_texts(passage), "lags": list(lags), "sites": shown},
         controls={"learning": curves} if curves else None,
     )
 

@@ -1,7 +1,7 @@
-"""Draw a frame, in bits: no statistics, no torch, nothing of matplotlib's global state is changed."""
+"""Figures of frames, in bits: every function returns axes and leaves the global state of matplotlib alone."""
 
 from infodil.plots.curves import lag_ticks, multi_curves, recoverability_curves
-from infodil.plots.drawing import COLOURS, INK, STYLE, figure_svg, save_figure
+from infodil.plots.drawing import COLOURS, INK, STYLE, Panels, figure_svg, save_figure
 from infodil.plots.losses import difference_intervals, ratio_curves, ratio_intervals, term_bars
 from infodil.plots.roles import role_bars, role_confusion, role_sentence
 
@@ -9,6 +9,7 @@ __all__ = [
     "COLOURS",
     "INK",
     "STYLE",
+    "Panels",
     "difference_intervals",
     "figure_svg",
     "lag_ticks",

@@ -4,9 +4,14 @@ __all__ = ["QUANTITY_LABELS", "lag_ticks", "multi_curves", "recoverability_curve
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, in_order, new_axes, panel_columns, plain
+from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, Panels, in_order, new_axes, panel_columns, plain
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+    import pandas
 
 QUANTITY_LABELS = {
     "value_bits": "bits recovered per token",
@@ -18,14 +23,16 @@ WIDE_LAGS = 24
 """From this longest lag on the axis is logarithmic beyond lag 1, so that the first steps are not crushed."""
 
 
-def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "value_bits") -> Any:
+def recoverability_curves(
+    frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None, quantity: str = "value_bits"
+) -> "matplotlib.axes.Axes":
     """Bits against lag, one curve with its interval band for each site.
 
     Args:
-        frame: One row a site and lag: columns `site`, `lag`, `quantity` and its `low` and `high` ends, as a report
-            has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the upper bound
-            of a site (dotted) where it is not the ceiling.
-        ax: Axes to draw into; by default a new figure's.
+        frame: One row for each site and lag, with columns `site`, `lag`, the quantity and the ends of its interval,
+            as a report has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the
+            upper bound of a site (dotted) where it is not the ceiling.
+        ax: Axes to draw into; by default those of a new figure.
         quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
 
     Returns:
@@ -35,27 +42,29 @@ def recoverability_curves(frame: Any, ax: Any | None = None, quantity: str = "va
 
     sites = in_order(frame, "site")
     with mpl.rc_context(STYLE):
-        own = ax is None
+        beside = ax is None
         ax = new_axes(1, len(sites))[0] if ax is None else ax
         if quantity == "value_bits":
             _ceiling(ax, frame)
         for place, site in enumerate(sites):
             _curve(ax, frame[frame["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
         _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
-        _names(ax, sites, own)
+        _names(ax, sites, beside)
     return ax
 
 
-def multi_curves(frame: Any, quantity: str = "value_bits", figure: Any | None = None) -> Any:
-    """Several reports side by side: one panel a report, the same axes, one colour a site.
+def multi_curves(
+    frame: "pandas.DataFrame", quantity: str = "value_bits", figure: "matplotlib.figure.Figure | None" = None
+) -> Panels:
+    """Bits against lag of several reports, one panel a report, with the same scales and one colour a site.
 
     Args:
-        frame: As for `recoverability_curves`, with a column `report`.
+        frame: The columns of `recoverability_curves`, and a column `report`.
         quantity: The column to draw.
         figure: A figure to draw into; by default a new one.
 
     Returns:
-        The figure.
+        The axes, one for each report.
     """
     import matplotlib as mpl
 
@@ -76,9 +85,8 @@ def multi_curves(frame: Any, quantity: str = "value_bits", figure: Any | None = 
             if ax not in axes[-panel_columns(len(axes)) :]:
                 ax.set_xlabel("")
         handles = {line.get_label(): line for ax in axes for line in ax.lines if not line.get_label().startswith("_")}
-        figure = axes[0].figure
         columns = min(len(handles), 5)
-        figure.legend(
+        axes.figure.legend(
             list(handles.values()),
             list(handles),
             loc="outside lower center",
@@ -86,11 +94,11 @@ def multi_curves(frame: Any, quantity: str = "value_bits", figure: Any | None = 
             frameon=False,
             handlelength=2.4,
         )
-    return figure
+    return axes
 
 
 def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
-    """Lags to label: 0 and powers of two within what was measured, thinned to `most`.
+    """The lags that an axis labels: 0 and powers of two within the measured lags.
 
     Example:
         >>> lag_ticks(range(65))
@@ -106,11 +114,13 @@ def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
         step = next(step for step in (1, 2, 5) if (high - low) / step < most)
         return list(range(low, high + 1, step))
     powers = [2**power for power in range(int(math.log2(high)) + 1) if 2**power >= low]
-    thin = -(-(len(powers) + 1) // most)
-    return [0] * (low == 0) + powers[::-1][::thin][::-1]
+    stride = -(-(len(powers) + 1) // most)
+    return [0] * (low == 0) + powers[::-1][::stride][::-1]
 
 
-def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: str) -> None:
+def _curve(
+    ax: "matplotlib.axes.Axes", part: "pandas.DataFrame", quantity: str, label: str, colour: str, marker: str
+) -> None:
     part = part.sort_values("lag")
     low, high = _ends(quantity)
     lag, value = part["lag"].to_numpy(float), part[quantity].to_numpy(float)
@@ -134,8 +144,8 @@ def _curve(ax: Any, part: Any, quantity: str, label: str, colour: str, marker: s
         ax.fill_between(lag, *ends, color=colour, alpha=0.18, linewidth=0, zorder=2, label=f"_{plain(label)} interval")
 
 
-def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
-    """The other side of the sandwich, where it is not the ceiling: what no reader could exceed."""
+def _upper(ax: "matplotlib.axes.Axes", part: "pandas.DataFrame", label: str, colour: str) -> None:
+    """The upper bound of every probe, drawn where it is not the ceiling."""
     if "upper_by" not in part or part["upper_by"].fillna("entropy").eq("entropy").all():
         return
     part = part.dropna(subset=["upper_bits"])
@@ -147,7 +157,7 @@ def _upper(ax: Any, part: Any, label: str, colour: str) -> None:
     )  # fmt: skip
 
 
-def _ceiling(ax: Any, frame: Any) -> None:
+def _ceiling(ax: "matplotlib.axes.Axes", frame: "pandas.DataFrame") -> None:
     if "ceiling_bits" not in frame or frame["ceiling_bits"].isna().all():
         return
     part = frame.dropna(subset=["ceiling_bits"]).drop_duplicates("lag").sort_values("lag")
@@ -169,7 +179,7 @@ def _ceiling(ax: Any, frame: Any) -> None:
     )
 
 
-def _finish(ax: Any, lags: Sequence[int], label: str) -> None:
+def _finish(ax: "matplotlib.axes.Axes", lags: Sequence[int], label: str) -> None:
     ax.axhline(0, color=INK, linewidth=0.6, zorder=1, label="_zero")
     ticks = lag_ticks(lags)
     low, high = min(lags), max(lags)
@@ -187,11 +197,11 @@ def _finish(ax: Any, lags: Sequence[int], label: str) -> None:
     ax.set_axisbelow(True)
 
 
-def _names(ax: Any, sites: Sequence[str], own: bool) -> None:
-    """A legend beside the data, in the order of the sites; inside axes that are the caller's."""
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if own else {"loc": "best"}
+def _names(ax: "matplotlib.axes.Axes", sites: Sequence[str], beside: bool) -> None:
+    """A legend in the order of the sites: beside the data of a new figure, inside axes of the caller."""
+    where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if beside else {"loc": "best"}
     if len(sites) > 0:
-        ax.legend(frameon=False, handlelength=2.6, fontsize=8, **beside)
+        ax.legend(frameon=False, handlelength=2.6, fontsize=8, **where)
 
 
 def _ends(quantity: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What all plots share: colours, style, axes, labels, and writing a figure whole."""
+"""The parts that all plots share: colours, style, axes, labels, and writing a figure whole."""
 
 __all__ = [
     "COLOURS",
@@ -6,6 +6,7 @@ __all__ = [
     "INK",
     "MARKERS",
     "STYLE",
+    "Panels",
     "figure_svg",
     "in_order",
     "new_axes",
@@ -17,8 +18,14 @@ __all__ = [
 import io
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+    import pandas
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d", "#56b4e9", "#e7298a", "#66711b", "#555555",
@@ -41,8 +48,54 @@ STYLE = {
 INK = "#333333"
 
 
-def new_axes(panels: int, names: int, figure: Any | None = None) -> list[Any]:
-    """Axes in a grid that share their scales, in a new figure with room for so many names unless one is given."""
+class Panels(tuple):
+    """Axes of one figure, in reading order; in a notebook they show the figure.
+
+    Example:
+        >>> panels = new_axes(2, 0)
+        >>> len(panels), panels.figure is panels[1].figure
+        (2, True)
+    """
+
+    __slots__ = ()
+
+    @property
+    def figure(self) -> "matplotlib.figure.Figure":
+        """The figure of the panels."""
+        return self[0].figure
+
+    def _repr_png_(self) -> bytes:
+        return figure_png(self.figure)
+
+
+@cache
+def _shown_axes() -> "type[matplotlib.axes.Axes]":
+    """The class of axes that show their figure in a notebook.
+
+    A figure made without pyplot is unknown to a notebook, and pyplot would change global state.
+    """
+    from matplotlib.axes import Axes
+
+    class ShownAxes(Axes):
+        """Axes that show their figure in a notebook."""
+
+        def _repr_png_(self) -> bytes:
+            return figure_png(self.figure)
+
+    return ShownAxes
+
+
+def new_axes(panels: int, names: int, figure: "matplotlib.figure.Figure | None" = None) -> Panels:
+    """Axes in a grid that share their scales.
+
+    Args:
+        panels: The number of axes.
+        names: The number of names in the legend, for which a new figure has room.
+        figure: A figure to draw into; by default a new one.
+
+    Returns:
+        The axes.
+    """
     from matplotlib.figure import Figure
 
     columns = panel_columns(panels)
@@ -50,35 +103,48 @@ def new_axes(panels: int, names: int, figure: Any | None = None) -> list[Any]:
     if figure is None:
         size = (6.4, 3.6) if panels == 1 else (2.6 * columns + 0.6, 2.3 * rows + 0.3 + 0.2 * -(-names // 5))
         figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
+    axes = (
+        figure.subplots(
+            rows, columns, sharex=True, sharey=True, squeeze=False, subplot_kw={"axes_class": _shown_axes()}
+        )
+        .ravel()
+        .tolist()
+    )
     for spare in axes[panels:]:
         spare.remove()
     for lowest in axes[max(0, panels - columns) : panels]:  # where no panel stands below, the ticks are named here
         lowest.xaxis.set_tick_params(labelbottom=True)
-    return axes[:panels]
+    return Panels(axes[:panels])
 
 
 def panel_columns(panels: int) -> int:
-    """How many panels stand side by side."""
+    """The number of panels side by side."""
     return 2 if panels == 4 else min(panels, 3)
 
 
-def in_order(frame: Any, column: str) -> list[str]:
-    """The values of a column, each once, in the order they come."""
+def in_order(frame: "pandas.DataFrame", column: str) -> list[str]:
+    """The distinct values of a column, in the order in which they first occur."""
     return list(dict.fromkeys(frame[column]))
 
 
 def plain(text: object) -> str:
-    """A label as it is spelled: matplotlib would read `$` as mathematics and hide what begins with `_`."""
+    """A label as it is spelled: matplotlib reads `$` as mathematics and hides labels that begin with `_`."""
     words = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
     words = words if len(words) <= 40 else f"{words[:19]}…{words[-20:]}"
     return ("\N{ZERO WIDTH SPACE}" if words.startswith("_") else "") + words.replace("$", r"\$")
 
 
-def save_figure(figure: Any, path: str | Path) -> Path:
-    """Write a figure under a temporary name, then rename it; the ending names the format (pdf, svg, png).
+def save_figure(figure: "matplotlib.figure.Figure", path: str | Path) -> Path:
+    """Write a figure under a temporary name, then rename it.
 
     No date is written into the file, so that the same figure gives the same bytes.
+
+    Args:
+        figure: The figure.
+        path: The file to write; its ending names the format, such as pdf, svg or png.
+
+    Returns:
+        The path.
     """
     import matplotlib as mpl
 
@@ -99,11 +165,20 @@ def save_figure(figure: Any, path: str | Path) -> Path:
     return path
 
 
-def figure_svg(figure: Any) -> bytes:
-    """The figure as SVG, undated, for a page."""
+def figure_svg(figure: "matplotlib.figure.Figure") -> bytes:
+    """The figure as SVG without a date, for a page."""
+    return _drawn(figure, "svg", {"Date": None})
+
+
+def figure_png(figure: "matplotlib.figure.Figure") -> bytes:
+    """The figure as PNG, for a notebook."""
+    return _drawn(figure, "png", {})
+
+
+def _drawn(figure: "matplotlib.figure.Figure", kind: str, metadata: dict[str, None]) -> bytes:
     import matplotlib as mpl
 
-    drawn = io.BytesIO()
+    content = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()
+        figure.savefig(content, format=kind, metadata=metadata, dpi=144)
+    return content.getvalue()

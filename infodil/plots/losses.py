@@ -3,21 +3,25 @@
 __all__ = ["difference_intervals", "ratio_curves", "ratio_intervals", "term_bars"]
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, in_order, new_axes, plain
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
 
 TERM_LABELS = {"held": "held, not usable", "lost": "at most lost"}
 
 
-def term_bars(frame: Any, ax: Any | None = None) -> Any:
+def term_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
     """The terms of a gap in loss as bars, each beginning where the one before ends, with their intervals.
 
     Args:
         frame: One row a term: columns `term`, `value_bits`, `low_bits`, `high_bits`; the row `gap` is their sum, and
             `lost_at_least` a mark in the last bar. A column `seed_values_bits`, numbers in a string, adds a dot for
             each of them.
-        ax: Axes to draw into; by default a new figure's.
+        ax: Axes to draw into; by default those of a new figure.
 
     Returns:
         The axes.
@@ -34,8 +38,8 @@ def term_bars(frame: Any, ax: Any | None = None) -> Any:
             ax.barh(-place, row["value_bits"], left=left, height=0.6, color=COLOURS[place % 10], label=plain(name))
             ends = [left + row["low_bits"], left + row["high_bits"]]
             ax.plot(ends, [-place, -place], color=INK, linewidth=1.2, label=f"_{name} interval")
-            told = row.get("seed_values_bits")
-            dots = [left + float(value) for value in told.split()] if isinstance(told, str) else []
+            values = row.get("seed_values_bits")
+            dots = [left + float(value) for value in values.split()] if isinstance(values, str) else []
             ax.scatter(dots, [-place - 0.2] * len(dots), s=6, color=INK, zorder=3, label=f"_{name} seeds")
             begin += row["value_bits"] if name != "gap" else 0.0
         certain = rows.get("lost_at_least")
@@ -50,13 +54,13 @@ def term_bars(frame: Any, ax: Any | None = None) -> Any:
     return ax
 
 
-def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
+def difference_intervals(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
     """Loss differences with their intervals and the margin of equivalence, one line a predictor.
 
     Args:
         frame: Columns `predictor`, `way`, `difference_nats`, `low_nats`, `high_nats` and `margin_nats`; rows without a
             difference, such as the baseline's, are left out.
-        ax: Axes to draw into; by default a new figure's.
+        ax: Axes to draw into; by default those of a new figure.
 
     Returns:
         The axes.
@@ -76,12 +80,12 @@ def difference_intervals(frame: Any, ax: Any | None = None) -> Any:
     return ax
 
 
-def ratio_intervals(frame: Any, ax: Any | None = None) -> Any:
+def ratio_intervals(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
     """Ratios of perplexities with their intervals, one line a family and a marker for each text; one is no difference.
 
     Args:
         frame: Columns `family`, `text`, `ratio`, `low` and `high`.
-        ax: Axes to draw into; by default a new figure's.
+        ax: Axes to draw into; by default those of a new figure.
 
     Returns:
         The axes.
@@ -97,12 +101,12 @@ def ratio_intervals(frame: Any, ax: Any | None = None) -> Any:
     return ax
 
 
-def ratio_curves(frame: Any, ax: Any | None = None) -> Any:
+def ratio_curves(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
     """A ratio of perplexities against training tokens, one curve with intervals for each size; one is no difference.
 
     Args:
         frame: Columns `size`, `tokens`, `ratio`, `low` and `high`.
-        ax: Axes to draw into; by default a new figure's.
+        ax: Axes to draw into; by default those of a new figure.
 
     Returns:
         The axes.
@@ -130,7 +134,14 @@ def ratio_curves(frame: Any, ax: Any | None = None) -> Any:
     return ax
 
 
-def _intervals(ax: Any, frame: Any, names: Sequence[str], name: str, group: str, columns: tuple[str, str, str]) -> None:
+def _intervals(
+    ax: "matplotlib.axes.Axes",
+    frame: "pandas.DataFrame",
+    names: Sequence[str],
+    name: str,
+    group: str,
+    columns: tuple[str, str, str],
+) -> None:
     """A line for each of `names`, from the top; on it a marker with its interval for each group."""
     groups = in_order(frame, group)
     for place, one in enumerate(groups):

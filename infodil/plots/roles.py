@@ -2,17 +2,21 @@
 
 __all__ = ["role_bars", "role_confusion", "role_sentence"]
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infodil.plots.drawing import COLOURS, INK, STYLE, in_order, new_axes, plain
 
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
 
-def role_bars(frame: Any, ax: Any | None = None) -> Any:
+
+def role_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
     """Accuracy of each condition, one group of bars for each group of tokens.
 
     Args:
         frame: One row a condition and group: columns `condition`, `group`, `accuracy`, `low`, `high`.
-        ax: Axes to draw into; by default a new figure's.
+        ax: Axes to draw into; by default those of a new figure.
 
     Returns:
         The axes.
@@ -37,7 +41,7 @@ def role_bars(frame: Any, ax: Any | None = None) -> Any:
     return ax
 
 
-def role_confusion(frame: Any, ax: Any) -> Any:
+def role_confusion(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes") -> "matplotlib.axes.Axes":
     """Which role is taken for which: rows are true roles, columns predicted ones, each row's shares sum to 1.
 
     Args:
@@ -61,7 +65,7 @@ def role_confusion(frame: Any, ax: Any) -> Any:
     return ax
 
 
-def role_sentence(frame: Any, ax: Any) -> Any:
+def role_sentence(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes") -> "matplotlib.axes.Axes":
     """A sentence with the true role under each word and the predicted one above it, dark where it is wrong.
 
     Args:

@@ -1,34 +1,47 @@
-"""Several reports side by side, in bits, and what forbids to compare them."""
+"""Several reports side by side, in bits, with the reasons that forbid a comparison."""
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
+from infodil.report.names import short_names
 from infodil.report.page import render_page
 from infodil.report.report import RecoverabilityReport
+from infodil.report.saved import read_result, write_result
 from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
-from infodil.report.table import fill, headline, short_names, terminal_width
+from infodil.report.table import fill, headline, terminal_width
+
+if TYPE_CHECKING:
+    import pandas
+
+    import infodil.plots
 
 __all__ = ["ReportComparison", "compare"]
+
+FORMAT = "infodil.comparison"
+"""What the file of a saved comparison names itself."""
 
 NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True, repr=False)
 class ReportComparison:
-    """Reports under their names.
+    """Reports under their names, with the reasons that forbid a comparison.
 
     Attributes:
         reports: The reports, in the order given.
-        warnings: Why some of the figures are not comparable; empty where nothing was found.
+        warnings: Differences of setting that make numbers differ without the models differing.
     """
 
     reports: dict[str, RecoverabilityReport]
     warnings: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.reports.items()))
 
     def __repr__(self) -> str:
         return f"ReportComparison({', '.join(self.reports)}; {len(self.warnings)} warnings)"
@@ -48,26 +61,29 @@ class ReportComparison:
         return "\n\n".join(part for part in parts if part)
 
     def _settings(self) -> dict[str, Any]:
-        """Precision and confidence of all; a confidence that differs is not one number."""
-        precisions = dict.fromkeys(_precision(report)[1] for report in self.reports.values())
+        """Precision and confidence of all reports; confidences that differ have no common value."""
+        precisions = dict.fromkeys(_setting("precision")(report)[1] for report in self.reports.values())
         levels = {report.config.get("confidence") for report in self.reports.values()}
         return {"precision": " or ".join(precisions), "confidence": levels.pop() if len(levels) == 1 else None}
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """The frames of the reports, one below the other, with a first column `report`."""
         import pandas as pd
 
         rows = [{"report": name, **row} for name, report in self.reports.items() for row in report.rows]
         return pd.DataFrame(rows)
 
-    def plot(self, quantity: str = "value") -> Any:
-        """Draw a panel a report, the chosen probe's bits against lag; returns the matplotlib figure.
+    def plot(self, quantity: str = "value") -> "infodil.plots.Panels":
+        """The selected probe's bits against lag, one panel a report.
 
         Args:
-            quantity: `"value"`, the bits themselves, or `"beyond_context"`, those the context does not give away.
+            quantity: `"value"` draws the bits themselves, `"beyond_context"` those that later tokens do not give.
+
+        Returns:
+            The axes of the panels; `panels.figure` is the figure, which shows itself in a notebook.
         """
         from infodil.plots import multi_curves
 
@@ -75,24 +91,57 @@ class ReportComparison:
         frame = self.to_frame()
         return multi_curves(frame[frame["chosen"].eq(True)], quantity=f"{quantity}_bits")
 
+    def save(self, path: str | Path) -> Path:
+        """Write the comparison as JSON, each report whole.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+        """
+        reports = [{"name": name, **report.to_dict()} for name, report in self.reports.items()]
+        return write_result(path, {"format": FORMAT, "reports": reports})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ReportComparison":
+        """The comparison that `save` wrote.
+
+        Args:
+            path: The JSON file.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            UserError: Where the file is not a saved comparison.
+        """
+        content = read_result(path, FORMAT, "comparison")
+        reports = {report["name"]: RecoverabilityReport.from_dict(report) for report in content["reports"]}
+        return cls(reports, tuple(_warnings(reports)))
+
     def to_html(self, path: str | Path) -> Path:
-        """Write the comparison as one page that opens without a network."""
+        """Write the comparison as one page that opens without a network.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+        """
         from infodil.plots import figure_svg
 
         every = list(self.reports.items())
         together = {
             "rows": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.rows],
             "summary": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.summary],
-            "warnings": [*self.warnings, *(f"{name}: {said}" for name, report in every for said in report.warnings)],
-            "passage": None,
+            "warnings": [*self.warnings, *(f"{name}: {text}" for name, report in every for text in report.warnings)],
+            "text_view": None,
         }
         page = render_page(
             heading=f"Recoverability of past tokens: {len(every)} reports",
             lead=" · ".join(_title(name, report) for name, report in every),
-            facts={
-                name: f"precision {said}"
-                for name, (_, said) in zip(self.reports, map(_precision, self.reports.values()), strict=True)
-            },
+            facts={name: f"precision {_setting('precision')(report)[1]}" for name, report in every},
             provenance={
                 f"{name}: {part}": getattr(report, part)
                 for name, report in every
@@ -104,16 +153,22 @@ class ReportComparison:
                 *upper_sentences(together["rows"]),
                 *control_sentences(together["rows"], None),
             ],
-            figure=figure_svg(self.plot()) if any(row["chosen"] for row in together["rows"]) else b"",
+            figure=figure_svg(self.plot().figure) if any(row["chosen"] for row in together["rows"]) else b"",
         )
         return write_whole(path, page)
 
 
 def compare(reports: Mapping[str, RecoverabilityReport]) -> ReportComparison:
-    """Put reports side by side, with a warning for whatever makes their figures differ without the models differing.
+    """Reports side by side, with a warning for every setting that makes numbers differ without the models differing.
 
     Args:
-        reports: The reports under the names they shall have.
+        reports: The reports under the names that tables and figures give them.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: Where there is no report, or one of the values is not a report.
     """
     check_not_empty("reports", reports, "pass at least one report, such as reports={'gpt2': report}")
     for name, report in reports.items():
@@ -125,23 +180,33 @@ def compare(reports: Mapping[str, RecoverabilityReport]) -> ReportComparison:
 
 
 def _warnings(reports: Mapping[str, RecoverabilityReport]) -> list[str]:
-    told = [
+    """A sentence for each setting that differs between the reports."""
+    comparisons = [
         (_lags, "measured different lags", "sums over the lags are not comparable"),
         (_corpus, "are of different texts", "a difference in bits may be one between the texts"),
-        (_tokenizer, "split the text in different ways", "neither bits nor lags are of the same tokens"),
-        (_vocabulary, "have vocabularies of different sizes", "neither bits nor lags are of the same tokens"),
-        (_precision, "observed the states at different precisions", "a coarser state holds fewer bits"),
-        (_confidence, "have intervals of different confidence", "the wider interval may only be the surer one"),
+        (_setting("tokenizer"), "split the text in different ways", "neither bits nor lags are of the same tokens"),
+        (
+            _setting("vocabulary"),
+            "have vocabularies of different sizes",
+            "neither bits nor lags are of the same tokens",
+        ),
+        (_setting("precision"), "read the states at different precisions", "a coarser state holds fewer bits"),
+        (
+            _setting("confidence"),
+            "have intervals of different confidence",
+            "an interval of higher confidence is wider",
+        ),
     ]
-    found = []
-    for ask, what, why in told:
-        stated = {name: ask(report) for name, report in reports.items()}
+    warnings = []
+    for setting, difference, consequence in comparisons:
+        stated = {name: setting(report) for name, report in reports.items()}
         if len({key for key, _ in stated.values() if key is not None}) > 1:
-            found.append(f"The reports {what} ({'; '.join(f'{n}: {said}' for n, (_, said) in stated.items())}): {why}.")
-    return found
+            values = "; ".join(f"{name}: {text}" for name, (_, text) in stated.items())
+            warnings.append(f"The reports {difference} ({values}): {consequence}.")
+    return warnings
 
 
-# Each of the following gives what is compared, None where nothing is stated, and how it is said.
+# Each of the following gives what is compared, None where nothing is stated, and its text.
 
 
 def _lags(report: RecoverabilityReport) -> tuple[Any, str]:
@@ -156,26 +221,15 @@ def _corpus(report: RecoverabilityReport) -> tuple[Any, str]:
     return digest or name, f"{name}, sha256 {str(digest)[:12]}" if digest else name
 
 
-def _tokenizer(report: RecoverabilityReport) -> tuple[Any, str]:
-    return _said(report, "tokenizer")
+def _setting(name: str) -> Callable[[RecoverabilityReport], tuple[Any, str]]:
+    """The value of a setting, wherever a report states it."""
 
+    def value_of(report: RecoverabilityReport) -> tuple[Any, str]:
+        places = (report.config, report.model, report.corpus)
+        value = next((place[name] for place in places if place.get(name) is not None), None)
+        return (None, NOT_STATED) if value is None else (_spell(value), _spell(value))
 
-def _vocabulary(report: RecoverabilityReport) -> tuple[Any, str]:
-    return _said(report, "vocabulary")
-
-
-def _precision(report: RecoverabilityReport) -> tuple[Any, str]:
-    return _said(report, "precision")
-
-
-def _confidence(report: RecoverabilityReport) -> tuple[Any, str]:
-    return _said(report, "confidence")
-
-
-def _said(report: RecoverabilityReport, name: str) -> tuple[Any, str]:
-    places = (report.config, report.model, report.corpus)
-    value = next((place[name] for place in places if place.get(name) is not None), None)
-    return (None, NOT_STATED) if value is None else (_spell(value), _spell(value))
+    return value_of
 
 
 def _spell(value: Any) -> str:

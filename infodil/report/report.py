@@ -1,23 +1,28 @@
-"""The answer of a recoverability measurement, in bits: rows, a summary, and where they come from."""
+"""The result of a recoverability measurement, in bits: rows, a summary, and their origin."""
 
 import html
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_one_of, write_whole
 from infodil.estimate import Estimate
 from infodil.report.page import report_page
+from infodil.report.saved import plain_json, read_result, write_result
 from infodil.report.table import report_table
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
 
 __all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS", "PROBES"]
 
 FORMAT = "infodil.recoverability"
-SCHEMA_VERSION = 1
+"""What the file of a saved report names itself."""
+
 
 COLUMNS = (
     "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits ceiling_low_bits ceiling_high_bits "
@@ -28,7 +33,7 @@ COLUMNS = (
     "random_weights_bits random_weights_low_bits random_weights_high_bits "
     "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen"
 ).split()
-"""The columns of a row, in order; a report may have more, which come after these."""
+"""Columns of a row, in order; further columns come after these."""
 
 SUMMARY_COLUMNS = (
     "site dim lags recoverable_bits recoverable_low_bits recoverable_high_bits share_of_ceiling share_low share_high "
@@ -36,29 +41,30 @@ SUMMARY_COLUMNS = (
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "
     "budget_bits budget_low_bits budget_high_bits"
 ).split()
-"""The columns of the summary; the sums run over the measured lags and are not a joint quantity."""
+"""Columns of the summary; its sums run over the measured lags and are not a joint quantity."""
 
 PROBES = ("prior", "gaussian", "linear", "mlp", "neighbours", "trace", "pursuit", "exact")
-"""The readers, weakest first; a reader not named here comes last."""
+"""The probes, weakest first; a probe not named here comes last."""
 
 
 @dataclass(frozen=True, repr=False)
 class RecoverabilityReport:
-    """How many bits about past tokens the states of a model give to each probe.
+    """The bits about past tokens that each probe recovers from the states of a model.
 
-    Whatever enters is made plain JSON, a number that is not finite None: so a report equals its saved self.
+    Every value is held as plain JSON, with None for a number that is not finite; a report therefore equals its saved
+    copy, and equal reports have equal hashes.
 
     Attributes:
-        rows: One per site, lag and probe, with the columns of `COLUMNS`.
-        summary: One per site, with the columns of `SUMMARY_COLUMNS`.
-        model: What was measured.
-        corpus: On which text.
-        config: With which settings; `precision` and `confidence` are named in every print.
-        provenance: Versions, device, date.
-        warnings: Sentences the reader of the figures must know.
-        passage: A short text with the bits recovered at each of its positions, for the text view of the page.
-        controls: What was measured beside the rows, under its name; `learning` is one curve per site and lag. None
-            where nothing was, as in reports of older versions.
+        rows: One row for each site, lag and probe, with the columns of `COLUMNS`.
+        summary: One row for each site, with the columns of `SUMMARY_COLUMNS`.
+        model: The name, sites and size of the model.
+        corpus: The name, size and checksum of the text.
+        config: The settings of the measurement; every print names `precision` and `confidence`.
+        provenance: Versions, device and seed.
+        warnings: Sentences that qualify the numbers.
+        text_view: A short text with the bits recovered at each of its positions, which the page shows.
+        controls: Control measurements by name; `learning` has one learning curve for each site and lag. None where
+            no control was measured.
     """
 
     rows: tuple[dict, ...]
@@ -68,7 +74,7 @@ class RecoverabilityReport:
     config: dict
     provenance: dict
     warnings: tuple[str, ...] = ()
-    passage: dict | None = None
+    text_view: dict | None = None
     controls: dict | None = None
 
     def __post_init__(self) -> None:
@@ -77,8 +83,11 @@ class RecoverabilityReport:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "summary", tuple(_columns_first(plain_json(s), SUMMARY_COLUMNS) for s in self.summary))
         object.__setattr__(self, "warnings", tuple(str(sentence) for sentence in self.warnings))
-        for name in ("model", "corpus", "config", "provenance", "passage", "controls"):
+        for name in ("model", "corpus", "config", "provenance", "text_view", "controls"):
             object.__setattr__(self, name, plain_json(getattr(self, name)))
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -87,13 +96,13 @@ class RecoverabilityReport:
 
     @property
     def lags(self) -> tuple[int, ...]:
-        """The lags measured, shortest first."""
+        """The measured lags, shortest first."""
         return tuple(sorted({row["lag"] for row in self.rows}))
 
     @property
     def probes(self) -> tuple[str, ...]:
         """The probes, weakest first."""
-        return tuple(dict.fromkeys(row["probe"] for row in sorted(self.rows, key=lambda row: _rung(row["probe"]))))
+        return tuple(dict.fromkeys(row["probe"] for row in sorted(self.rows, key=lambda row: _strength(row["probe"]))))
 
     def __repr__(self) -> str:
         model, corpus = self.model.get("name", "?"), self.corpus.get("name", "?")
@@ -107,25 +116,31 @@ class RecoverabilityReport:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values, with its format and schema version."""
+        """The report as plain JSON values, with its format."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("rows", "summary", "warnings"):
             content[name] = list(content[name])
-        return {"format": FORMAT, "schema_version": SCHEMA_VERSION, **content}
+        return {"format": FORMAT, **content}
 
-    def to_frame(self) -> Any:
-        """A tidy pandas frame, one row per site, lag and probe."""
+    def to_frame(self) -> "pandas.DataFrame":
+        """The rows as a tidy pandas frame, one row for each site, lag and probe."""
         import pandas as pd
 
         return pd.DataFrame(list(self.rows), columns=_all_columns(self.rows, COLUMNS))
 
     def estimate(self, site: str, lag: int, probe: str | None = None) -> Estimate:
-        """The bits about the token `lag` steps back that `probe` reads at `site`.
+        """The bits about the token `lag` steps back that a probe recovers at a site.
 
         Args:
             site: One of `report.sites`.
             lag: One of `report.lags`.
-            probe: One of `report.probes`; by default the one chosen on the calibration split.
+            probe: One of `report.probes`; by default the one selected on the calibration split.
+
+        Returns:
+            The bits with their interval and the side on which they lie.
+
+        Raises:
+            UserError: Where the site, the lag or the probe was not measured.
         """
         check_one_of("site", site, self.sites)
         rows = [row for row in self.rows if row["site"] == site]
@@ -138,7 +153,7 @@ class RecoverabilityReport:
         row = next((r for r in rows if (r["chosen"] if probe is None else r["probe"] == probe)), None)
         if row is None:
             raise UserError(
-                f"`probe` must be named at {site!r}, lag {lag}, where none was chosen: pass probe='linear'."
+                f"`probe` must be named at {site!r}, lag {lag}, where none was selected: pass probe='linear'."
             )
         bits = [math.nan if row[name] is None else float(row[name]) for name in ("value_bits", "low_bits", "high_bits")]
         return Estimate(
@@ -152,16 +167,19 @@ class RecoverabilityReport:
 
     def plot(
         self,
-        ax: Any | None = None,
+        ax: "matplotlib.axes.Axes | None" = None,
         probe: str | None = None,
         quantity: str = "value",
-    ) -> Any:
-        """Draw bits against lag, one curve a site; returns the matplotlib axes.
+    ) -> "matplotlib.axes.Axes":
+        """The bits against lag as a figure, one curve a site.
 
         Args:
-            ax: Axes to draw into; by default a new figure's.
-            probe: The probe to draw; by default the one chosen at each site and lag.
-            quantity: `"value"`, the bits themselves, or `"beyond_context"`, those the context does not give away.
+            ax: Axes to draw into; by default those of a new figure, which shows itself in a notebook.
+            probe: The probe to draw; by default the one selected at each site and lag.
+            quantity: `"value"` draws the bits themselves, `"beyond_context"` those that later tokens do not give.
+
+        Returns:
+            The axes; `axes.figure` is the figure.
         """
         from infodil.plots import recoverability_curves
 
@@ -173,12 +191,52 @@ class RecoverabilityReport:
         return recoverability_curves(frame, ax=ax, quantity=f"{quantity}_bits")
 
     def save(self, path: str | Path) -> Path:
-        """Write the report as JSON; the same report gives the same bytes."""
-        content = json.dumps(self.to_dict(), sort_keys=True, indent=1, allow_nan=False)
-        return write_whole(path, content + "\n")
+        """Write the report as JSON; the same report gives the same bytes.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+        """
+        return write_result(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "RecoverabilityReport":
+        """The report that `save` wrote.
+
+        Args:
+            path: The JSON file.
+
+        Returns:
+            The report.
+
+        Raises:
+            UserError: Where the file is not a saved report, is damaged, or is of a newer version.
+        """
+        content = read_result(path, FORMAT, "report")
+        damage = _damage(content)
+        if damage:
+            raise UserError(
+                f"`path` must be a whole report, got {str(path)!r}, which is damaged ({damage}): measure again."
+            )
+        return cls.from_dict(content)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "RecoverabilityReport":
+        """The report of which `to_dict` gave these values."""
+        named = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in named.items()})
 
     def to_html(self, path: str | Path) -> Path:
-        """Write the report as one page that opens without a network."""
+        """Write the report as one page that opens without a network.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+        """
         from infodil.plots import figure_svg
 
         figure = figure_svg(self.plot().figure) if any(row["chosen"] for row in self.rows) else b""
@@ -186,47 +244,23 @@ class RecoverabilityReport:
 
 
 def load_report(path: str | Path) -> RecoverabilityReport:
-    """Read a report that `RecoverabilityReport.save` wrote.
+    """The report that `RecoverabilityReport.save` wrote.
 
     Args:
         path: The JSON file.
+
+    Returns:
+        The report.
+
+    Raises:
+        UserError: Where the file is not a saved report, is damaged, or is of a newer version.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8")
-        content = json.loads(text)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise UserError(
-            f"`path` must be the file of a saved report, got {str(path)!r}, where there is no file: check the spelling."
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(
-            f"`path` must be a saved report, got {str(path)!r}, which is not JSON ({error}): "
-            f"pass a file that report.save wrote."
-        ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(
-            f"`path` must be a saved report, got {str(path)!r}, which is JSON but not a recoverability report: "
-            f"pass a file that report.save wrote."
-        )
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UserError(
-            f"`path` must be a report of schema version {SCHEMA_VERSION} or older, got {str(path)!r} "
-            f"of version {version}: install a newer infodil."
-        )
-    missing = _damage(content)
-    if missing:
-        raise UserError(
-            f"`path` must be a whole report, got {str(path)!r}, which is damaged ({missing}): measure again."
-        )
-    named = {field.name: content[field.name] for field in fields(RecoverabilityReport) if field.name in content}
-    return RecoverabilityReport(**{name: tuple(v) if isinstance(v, list) else v for name, v in named.items()})
+    return RecoverabilityReport.load(path)
 
 
-def _damage(content: dict) -> str:
-    """What a report cannot do without and `content` lacks, in a few words."""
-    shapes = {"rows": list, "summary": list, "warnings": list, "passage": dict | None, "controls": dict | None}
+def _damage(content: dict[str, Any]) -> str:
+    """The first thing that a report needs and the content lacks, in a few words; empty where nothing is missing."""
+    shapes = {"rows": list, "summary": list, "warnings": list, "text_view": dict | None, "controls": dict | None}
     for field in fields(RecoverabilityReport):
         if field.name == "controls" and field.name not in content:
             continue  # older than controls
@@ -240,26 +274,6 @@ def _damage(content: dict) -> str:
     return ""
 
 
-def plain_json(value: Any) -> Any:
-    """`value` as JSON has it: numpy scalars as Python's, tuples as lists, numbers that are not finite as None."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, Mapping):
-        # Sorted as they are saved: a report and its loaded self print and make the same page.
-        return {
-            key: plain_json(inner) for key, inner in sorted(((str(k), v) for k, v in value.items()), key=itemgetter(0))
-        }
-    if hasattr(value, "tolist"):  # numpy and torch, without importing either
-        return plain_json(value.tolist())
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Iterable) and not isinstance(value, bytes):
-        return [plain_json(inner) for inner in value]
-    return str(value)
-
-
 def _columns_first(row: dict, columns: Iterable[str]) -> dict:
     return {**{name: row.get(name) for name in columns}, **{name: row[name] for name in sorted(row)}}
 
@@ -268,11 +282,11 @@ def _all_columns(rows: Iterable[dict], columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*columns, *sorted({name for row in rows for name in row})]))
 
 
-def _rung(probe: str) -> int:
+def _strength(probe: str) -> int:
     return PROBES.index(probe) if probe in PROBES else len(PROBES)
 
 
 def _in_order(rows: list[dict], sites: list[str]) -> list[dict]:
-    """By the model's order of sites, then lag, then rung; sorting is stable, so the rest keeps its order."""
+    """Rows in the model's order of sites, then by lag, then by strength of the probe; ties keep their order."""
     order = {site: place for place, site in enumerate(dict.fromkeys([*sites, *(row["site"] for row in rows)]))}
-    return sorted(rows, key=lambda row: (order[row["site"]], row["lag"], _rung(row["probe"])))
+    return sorted(rows, key=lambda row: (order[row["site"]], row["lag"], _strength(row["probe"])))

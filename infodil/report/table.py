@@ -6,40 +6,37 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from infodil.report.sentences import (
-    control_sentence,
-    control_sentences,
-    meaning_sentences,
-    printable,
-    upper_sentences,
-)
+from infodil.report.cells import SUMMARY_CELLS, interval, number, percent, summary_cells
+from infodil.report.names import printable, short_names, shorten
+from infodil.report.sentences import report_sentences
 
-__all__ = [
-    "report_table",
-    "headline",
-    "fill",
-    "lag_subset",
-    "short_names",
-    "terminal_width",
-    "meaning_sentences",
-    "control_sentence",
-    "number",
-    "printable",
-]
+__all__ = ["fill", "headline", "lag_subset", "report_table", "terminal_width"]
 
 NARROWEST, WIDEST = 80, 100
+"""Columns of the narrowest and the widest table."""
+
 MOST_LAGS = 12
+"""Lags of a table at most."""
+
 NAME_WIDTH = 12
+"""Characters of the name of a site at most."""
+
 MOST_BLOCKS = 2
-"""Up to this many sites get a block each, lags as rows; more become one matrix, sites as rows."""
+"""Sites that get a table of their own, with a row a lag; more sites share one matrix, with a row a site."""
+
+HEADLINE = ("recoverable", "share", "half_life", "beyond_context")
+"""Columns of `SUMMARY_CELLS` that a terminal has room for."""
 
 
 def report_table(report: dict[str, Any], width: int | None = None) -> str:
     """The text of a report.
 
     Args:
-        report: `RecoverabilityReport.to_dict()`.
-        width: Columns to fill; by default the terminal's, between 80 and 100.
+        report: The report as `RecoverabilityReport.to_dict()` gives it.
+        width: Columns to fill; by default those of the terminal, between 80 and 100.
+
+    Returns:
+        Title, summary, bits by lag, and what the numbers mean; no line is longer than the width.
     """
     width = terminal_width() if width is None else width
     chosen = [row for row in report["rows"] if row["chosen"]]
@@ -50,7 +47,7 @@ def report_table(report: dict[str, Any], width: int | None = None) -> str:
     if report["summary"]:
         parts.append(headline([("", report["summary"], longest)], names, width))
     if chosen:
-        parts += _blocks(chosen, sites, width) if len(sites) <= MOST_BLOCKS else _matrices(chosen, names, width)
+        parts += _site_tables(chosen, sites, width) if len(sites) <= MOST_BLOCKS else _matrices(chosen, names, width)
     parts.append(_footer(report, width))
     return "\n\n".join(part for part in parts if part)
 
@@ -61,7 +58,14 @@ def terminal_width() -> int:
 
 
 def lag_subset(lags: Sequence[int], most: int = MOST_LAGS) -> list[int]:
-    """At most `most` of the lags: the shortest, the longest, and between them about equal steps of log(1 + lag).
+    """A subset of the lags: the shortest, the longest, and between them about equal steps of log(1 + lag).
+
+    Args:
+        lags: The lags to choose from.
+        most: The largest number of lags to keep.
+
+    Returns:
+        The lags kept, in order.
 
     Example:
         >>> lag_subset(range(64), 8)
@@ -73,10 +77,10 @@ def lag_subset(lags: Sequence[int], most: int = MOST_LAGS) -> list[int]:
     low, high = math.log1p(lags[0]), math.log1p(lags[-1])
     picked: list[int] = []
     for place in range(most):
-        aim = low + (high - low) * place / (most - 1)
-        left, right = len(picked), len(lags) - (most - 1 - place)  # leave enough lags for the places that follow
-        free = [lag for lag in lags[left:right] if not picked or lag > picked[-1]]
-        picked.append(min(free, key=lambda lag: abs(math.log1p(lag) - aim)))
+        goal = low + (high - low) * place / (most - 1)
+        last = len(lags) - (most - 1 - place)  # leaves enough lags for the places that follow
+        candidates = [lag for lag in lags[len(picked) : last] if not picked or lag > picked[-1]]
+        picked.append(min(candidates, key=lambda lag: abs(math.log1p(lag) - goal)))
     return picked
 
 
@@ -90,49 +94,39 @@ def headline(groups: Sequence[tuple[str, Sequence[dict], int]], names: dict[str,
 
     Args:
         groups: Name, summary and longest lag of each report.
-        names: What each site is called.
-        width: Columns to fill: decimals give way to it.
+        names: The short name of each site.
+        width: Columns to fill; decimals are dropped until the table fits.
+
+    Returns:
+        The table.
     """
-    head = ["site", "recoverable\nbits", "share of\nceiling", "half-life\ntokens", "beyond context\nbits"]
+    head = ["site", *(SUMMARY_CELLS[column] for column in HEADLINE)]
     for digits in (2, 1, 0):
-        cells = [
-            [names[row["site"]], *_summary_cells(row, digits, longest)]
-            for _, summary, longest in groups
-            for row in summary
-        ]
+        cells = []
+        for _, summary, longest in groups:
+            for row in summary:
+                columns = summary_cells(row, longest, digits)
+                cells.append([names[row["site"]], *(str(columns[column]) for column in HEADLINE)])
         lines = _grid(head, cells, width).splitlines()
         if max(map(len, lines)) <= width:
             break
     place = len(lines) - len(cells)
     for name, summary, _ in groups:
         if name:
-            lines.insert(place, f"{_cut(printable(name), width - 1)}:")
+            lines.insert(place, f"{shorten(printable(name), width - 1)}:")
         place += len(summary) + bool(name)
-    return "\n".join(lines) + _spelled(names, width)
+    return "\n".join(lines) + _name_key(names, width)
 
 
-def _summary_cells(row: dict, digits: int, longest: int) -> list[str]:
-    share = [None if row[name] is None else 100 * row[name] for name in ("share_of_ceiling", "share_low", "share_high")]
-    life = [row[f"half_life{end}_tokens"] for end in ("", "_low", "_high")]
-    life_digits = 0 if digits == 0 or max((end for end in life if end is not None), default=0) >= 10 else 1
-    beyond_longest = f">{longest}"
-    return [
-        with_interval([row[f"recoverable{end}_bits"] for end in ("", "_low", "_high")], digits),
-        with_interval(share, 0, "%"),
-        with_interval(life, life_digits, missing=beyond_longest),
-        with_interval([row[f"beyond_context{end}_bits"] for end in ("", "_low", "_high")], digits),
-    ]
+def _name_key(names: dict[str, str], width: int) -> str:
+    """The sites that shortened names stand for: all of them, or the first and the last."""
+    shortened = [f"{short} is {printable(site)}" for site, short in names.items() if short != site]
+    if len(shortened) > 2:
+        shortened = [shortened[0], "...", shortened[-1]]
+    return "\n" + fill("; ".join(shortened), width) if shortened else ""
 
 
-def _spelled(names: dict[str, str], width: int) -> str:
-    """Which site a shortened name stands for."""
-    cut = [f"{short} is {printable(site)}" for site, short in names.items() if short != site]
-    if len(cut) > 2:
-        cut = [cut[0], "...", cut[-1]]
-    return "\n" + fill("; ".join(cut), width) if cut else ""
-
-
-def _blocks(chosen: list[dict], sites: list[str], width: int) -> list[str]:
+def _site_tables(chosen: list[dict], sites: list[str], width: int) -> list[str]:
     parts = []
     for site in sites:
         rows = [row for row in chosen if row["site"] == site]
@@ -150,13 +144,13 @@ def _blocks(chosen: list[dict], sites: list[str], width: int) -> list[str]:
         if all(row.get("upper_by") in (None, "entropy") for row in rows):
             del columns["upper bound"]  # it is the ceiling
         grid = ""
-        for spare in (None, "ceiling H(X)"):
-            columns.pop(spare, None)
+        for dropped in (None, "ceiling H(X)"):
+            columns.pop(dropped, None)
             cells = [[cell(row) for cell in columns.values()] for row in rows if row["lag"] in lags]
             grid = _grid(list(columns), cells, width)
             if max(map(len, grid.splitlines())) <= width or "upper bound" not in columns:
                 break
-        parts.append(f"{_cut(printable(site), width)}\n{grid}" + _left_out(len(rows), len(lags)))
+        parts.append(f"{shorten(printable(site), width)}\n{grid}" + _omitted(len(rows), len(lags)))
     return parts
 
 
@@ -181,8 +175,8 @@ def _matrices(chosen: list[dict], names: dict[str, str], width: int) -> list[str
     ]
     note = "\n± is to the farther end of the interval."
     return [
-        "Bits by lag, chosen probe\n" + _grid(head, values, width) + note + _left_out(len(every), len(lags)),
-        "Top-1 by lag, chosen probe: how often its first guess is the token\n" + _grid(head, tops, width),
+        "Bits by lag, selected probe\n" + _grid(head, values, width) + note + _omitted(len(every), len(lags)),
+        "Top-1 by lag, selected probe: how often its first guess is the token\n" + _grid(head, tops, width),
     ]
 
 
@@ -193,79 +187,14 @@ def _plus_minus(row: dict) -> str:
     return f"{number(ends[0], 2)}±{max(ends[0] - ends[1], ends[2] - ends[0]):.2f}".replace("±0.", "±.")
 
 
-def _left_out(lags: int, shown: int) -> str:
+def _omitted(lags: int, shown: int) -> str:
     return f"\n{shown} of {lags} lags are shown; report.to_frame() has them all." if lags > shown else ""
 
 
 def _footer(report: dict[str, Any], width: int) -> str:
-    rows = report["rows"]
-    said = [
-        *meaning_sentences(report["config"]), *upper_sentences(rows), *control_sentences(rows, report.get("controls"))
-    ]  # fmt: skip
-    lines = [fill(sentence, width) for sentence in said]
+    lines = [fill(sentence, width) for sentence in report_sentences(report)]
     lines += [fill(f"Warning: {sentence}", width, indent="  ") for sentence in report["warnings"]]
     return "\n".join(lines)
-
-
-def number(value: float | int | None, digits: int) -> str:
-    """`value` with `digits` decimals, or a dash where there is none."""
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def percent(value: float | int | None) -> str:
-    """A share as per cent."""
-    return "-" if value is None else f"{value:.0%}"
-
-
-def interval(ends: Sequence[float | int | None], digits: int, missing: str = "-") -> str:
-    """`[low, high]`, or nothing where neither is known."""
-    if all(end is None for end in ends):
-        return ""
-    return f"[{', '.join(missing if end is None else number(end, digits) for end in ends)}]"
-
-
-def with_interval(values: Sequence[float | int | None], digits: int, unit: str = "", missing: str = "-") -> str:
-    """`value [low, high]`."""
-    value = missing if values[0] is None else number(values[0], digits) + unit
-    return f"{value} {interval(values[1:], digits, missing)}".strip()
-
-
-def short_names(names: Sequence[str], most: int) -> dict[str, str]:
-    """Each name in at most `most` columns, still told apart: what all share gives way first, then the middle.
-
-    Example:
-        >>> short_names(["model.layers.0.self_attn.o_proj", "model.layers.1.self_attn.o_proj"], 12)
-        {'model.layers.0.self_attn.o_proj': '…0…', 'model.layers.1.self_attn.o_proj': '…1…'}
-    """
-    plain = {name: printable(name) for name in names}
-    if max(map(len, plain.values()), default=0) <= most:
-        return plain
-    if len(plain) > 1:
-        head = _shared(list(plain.values()))
-        tail = _shared([text[head:][::-1] for text in plain.values()])
-        plain = {
-            name: "…" * (head > 0) + text[head : len(text) - tail] + "…" * (tail > 0) for name, text in plain.items()
-        }
-    cut = {name: _cut(text, most) for name, text in plain.items()}
-    if len(set(cut.values())) < len(cut):
-        cut = {name: _cut(f"{place}:{text}", most) for place, (name, text) in enumerate(plain.items(), 1)}
-    return cut
-
-
-def _shared(texts: Sequence[str]) -> int:
-    """Length of what all texts begin with, back to a dot: a number such as 10 of 10 and 11 stays whole."""
-    same = 0
-    while all(len(text) > same and text[same] == texts[0][same] for text in texts):
-        same += 1
-    return texts[0].rfind(".", 0, same) + 1
-
-
-def _cut(text: str, most: int) -> str:
-    """Cut in the middle: both ends of a module path tell it from its neighbours."""
-    if len(text) <= most:
-        return text
-    left = (most - 1) // 2
-    return f"{text[:left]}…{text[len(text) - (most - 1 - left) :]}"
 
 
 def _grid(head: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> str:

@@ -191,16 +191,16 @@
   }
   const spelled = (token) => visible(token).map(([, text]) => text).join("");
 
-  function textView(home, passage) {
+  function textView(home, recorded) {
     document.getElementById("text-section").hidden = false;
-    const { tokens, lags } = passage;
+    const { tokens, lags } = recorded;
     // Far enough in for every lag, early enough to be in sight.
     const state = { site: 0, measure: "share", here: Math.min(tokens.length - 1, Math.max(24, Math.min(60, lags[lags.length - 1]))), held: false };
-    const [siteLabel, siteSelect] = choice("Site", passage.sites.map((view, place) => [place, `${view.site} (${view.probe})`]), (value) => { state.site = Number(value); paint(); });
+    const [siteLabel, siteSelect] = choice("Site", recorded.sites.map((view, place) => [place, `${view.site} (${view.probe})`]), (value) => { state.site = Number(value); paint(); });
     siteSelect.id = "text-site";
     const [measureLabel] = choice("Shade by", [["share", "share of the token's surprisal recovered"], ["probability", "probability given to the token"]], (value) => { state.measure = value; paint(); });
     const legend = el("span", { class: "scale" }, "nothing", el("i", {}), "all of it", el("u", {}, "first guess"), el("b", {}, "position"));
-    const text = el("div", { class: "passage", role: "listbox", "aria-label": "Passage; arrow keys move the position" });
+    const text = el("div", { class: "running-text", role: "listbox", "aria-label": "Text; arrow keys move the position" });
     const readout = el("div", { class: "readout", "aria-live": "polite", id: "text-readout" });
     const spans = tokens.map((token, place) => {
       const span = el("span", { class: "token", role: "option", tabindex: -1, "data-place": place },
@@ -230,7 +230,7 @@
       return surprisal > 0 && Number.isFinite(surprisal) ? Math.min(1, Math.max(0, bits / surprisal)) : 0;
     }
     function paint() {
-      const view = passage.sites[state.site];
+      const view = recorded.sites[state.site];
       text.classList.toggle("held", state.held);
       spans.forEach((span, at) => {
         span.classList.remove("here", "first");
@@ -320,6 +320,6 @@
   }
 
   curves(document.getElementById("curves"));
-  if (data.passage && data.passage.tokens.length && data.passage.sites.length) textView(document.getElementById("text"), data.passage);
+  if (data.text_view && data.text_view.tokens.length && data.text_view.sites.length) textView(document.getElementById("text"), data.text_view);
   table(document.getElementById("rows"));
 })();
