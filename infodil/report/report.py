@@ -214,7 +214,7 @@ class RecoverabilityReport:
         Raises:
             UserError: Where the file is not a saved report, is damaged, or is of a newer version.
         """
-        content = read_result(path, FORMAT, "report")
+        content = read_result(path, FORMAT, "recoverability report")
         damage = _damage(content)
         if damage:
             raise UserError(

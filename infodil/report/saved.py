@@ -61,7 +61,7 @@ def read_result(path: str | Path, kind: str, words: str) -> dict[str, Any]:
     Args:
         path: The file.
         kind: The `format` that the file must name.
-        words: The result in words, for messages.
+        words: The result in words, its noun last.
 
     Returns:
         The content of the file.
@@ -69,28 +69,27 @@ def read_result(path: str | Path, kind: str, words: str) -> dict[str, Any]:
     Raises:
         UserError: Where there is no such file, or it is not JSON, of another kind, or of a newer schema version.
     """
-    path = Path(path)
+    path, noun = Path(path), words.split()[-1]
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(
-            f"`path` must be the file of a saved {words}, got {str(path)!r}, where there is no file: "
-            "check the spelling."
+            f"`path` must be the file of a saved {noun}, got {str(path)!r}, where there is no file: check the spelling."
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UserError(
-            f"`path` must be a saved {words}, got {str(path)!r}, which is not JSON ({error}): "
-            f"pass a file that {words}.save wrote."
+            f"`path` must be a saved {noun}, got {str(path)!r}, which is not JSON ({error}): "
+            f"pass a file that {noun}.save wrote."
         ) from None
     if not isinstance(content, dict) or content.get("format") != kind:
         raise UserError(
-            f"`path` must be a saved {words}, got {str(path)!r}, which is JSON but not a {' '.join(dict.fromkeys([kind.split('.')[1], words]))}: "
-            f"pass a file that {words}.save wrote."
+            f"`path` must be a saved {noun}, got {str(path)!r}, which is JSON but not a {words}: "
+            f"pass a file that {noun}.save wrote."
         )
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise UserError(
-            f"`path` must be a {words} of schema version {SCHEMA_VERSION} or older, got {str(path)!r} "
+            f"`path` must be a {noun} of schema version {SCHEMA_VERSION} or older, got {str(path)!r} "
             f"of version {version}: install a newer infodil."
         )
     return up_to_date(content)
