@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test tidy figures clean
+.PHONY: demo test tidy figures docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/infodil demo --out demo
@@ -20,6 +20,9 @@ tidy: $(VENV)/.installed
 
 figures: $(VENV)/.installed
 	for script in paper_figures/fig*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.installed
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -19,15 +19,15 @@ Entropies = Float64[np.ndarray, "*batch"] | np.float64
 def entropy_nats(counts: np.ndarray | list, method: Method, *, alphabet: int | None = None) -> Entropies:
     """Entropy of each row of counts.
 
-    =================  ===============================================================================================
+    ================== =================================================================================================
     `"plug-in"`        of the frequencies themselves: biased low, by about `(K - 1) / 2N`
     `"miller-madow"`   plug-in plus `(K - 1) / 2N` for K categories seen: for `N >> K`
     `"grassberger"`    logarithms replaced by G(n), which cancels most of the bias at small counts
-    `"chao-shen"`      each category weighed by its odds of being seen, its frequency shrunk by the share of singletons
+    `"chao-shen"`      each category weighed by its odds of being seen, its frequency shrunk by the singletons' share
     `"chao-wang-jost"` the slope of the species accumulation curve, its unseen part from singletons and doubletons:
                        for unknown alphabets
     `"nsb"`            mean of the posterior under a prior nearly flat in entropy: for a known alphabet, `N < alphabet`
-    =================  ===============================================================================================
+    ================== =================================================================================================
 
     Args:
         counts: `[..., categories]`, whole and non-negative; categories never seen may be left out.
