@@ -118,7 +118,7 @@ def large(config):
         mine = mine[:: config.large_every]
         lags = [int(row["lag"]) for row in mine]
         ask = partial(genie_by_lag, encoder.embedding, weight[lags], prior=source.probabilities, seed=seed)
-        gaussian = ask(sigma=mean_error, samples=config.genie_samples)
+        gaussian = ask(sigma=mean_error, draws=config.genie_samples)
         upper = gaussian if noise == "gaussian" else ask(sigma=sigma, noise=noise, samples=config.dithers)
         for row, lag, bound, model in zip(mine, lags, upper, gaussian, strict=True):
             lower, error = float(row["bits"]), 1.96 * float(row["bits_error"])

@@ -1,12 +1,15 @@
 """Checks whose message names the argument, the value and the way out. Imports nothing heavy."""
 
 import difflib
+import functools
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "UserError",
+    "accepts_former_name",
     "check_between",
     "check_confidence",
     "check_not_empty",
@@ -139,3 +142,27 @@ def write_whole(path: str | Path, content: str | bytes) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def accepts_former_name(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator of a function whose keyword arguments were renamed: calls by the former names go on to work.
+
+    Args:
+        names: Name of today by former name.
+
+    Example:
+        >>> @accepts_former_name(samples="draws")
+        ... def twice(*, draws: int) -> int:
+        ...     return 2 * draws
+        >>> twice(samples=3), twice(draws=3)
+        (6, 6)
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*values: Any, **options: Any) -> Any:
+            return function(*values, **{names.get(name, name): value for name, value in options.items()})
+
+        return call
+
+    return decorate

@@ -1,12 +1,17 @@
-"""The one number type: a quantity of information in bits, with its interval and its side of the truth."""
+"""Quantities of information in bits, each with its interval and its side of the truth."""
 
+import json
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from infodil.checks import check_between, check_one_of
+from infodil.checks import UserError, check_between, check_one_of, write_whole
 
-__all__ = ["Estimate", "Kind", "BITS_PER_NAT"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Bounds", "Estimate", "Kind", "BITS_PER_NAT"]
 
 Kind = Literal["estimate", "lower bound", "upper bound"]
 
@@ -16,9 +21,19 @@ BITS_PER_NAT = 1.0 / math.log(2.0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A quantity in bits.
+    """A quantity of information in bits.
 
     Nothing is clipped: a certified lower bound may be negative, which says no more than "at least nothing".
+
+    Attributes:
+        value_bits: The figure itself.
+        low_bits: Low end of the interval.
+        high_bits: High end of the interval.
+        confidence: Confidence level of the interval.
+        kind: Side of the truth: `"estimate"`, `"lower bound"` or `"upper bound"`.
+        samples: Number of data rows, or of Monte Carlo draws where nothing was measured.
+        method: Name of the estimator or bound.
+        warnings: Sentences about what the figure does not hold.
 
     Example:
         >>> bits = Estimate(1.5, 1.4, 1.6, kind="lower bound", samples=4000, method="gaussian")
@@ -48,3 +63,69 @@ class Estimate:
         words = [self.kind, f"{self.confidence:.0%} interval", f"{self.samples:,} samples", self.method]
         interval = f"[{self.low_bits:.3f}, {self.high_bits:.3f}]"
         return f"{self.value_bits:.3f} bits {interval} ({', '.join(word for word in words if word)})"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Table of one row, a column for each attribute.
+
+        Example:
+            >>> Estimate(1.5, 1.4, 1.6).to_frame()[["value_bits", "low_bits"]].values.tolist()
+            [[1.5, 1.4]]
+        """
+        import pandas as pd
+
+        return pd.DataFrame([{**asdict(self), "warnings": " ".join(self.warnings)}])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the estimate as JSON.
+
+        Args:
+            path: File to write.
+
+        Returns:
+            The path of the file.
+        """
+        return write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Estimate":
+        """Read an estimate that `save` wrote.
+
+        Args:
+            path: File to read.
+
+        Raises:
+            UserError: There is no such file, or it holds no estimate.
+        """
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(**{**fields, "warnings": tuple(fields["warnings"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"`path` {str(path)!r} holds no estimate ({type(error).__name__}): pass a file that Estimate.save wrote."
+            ) from None
+
+
+class Bounds(NamedTuple):
+    """A lower and an upper bound on one quantity; unpacks like a pair.
+
+    Attributes:
+        lower: The truth is above its low end with its confidence.
+        upper: The truth is below its high end with its confidence.
+
+    Example:
+        >>> lower, upper = bounds = Bounds(Estimate(1.0, 0.9, 1.1, kind="lower bound"), Estimate(2.0, 1.9, 2.2))
+        >>> print(bounds)
+        from 0.900 to 2.200 bits
+    """
+
+    lower: Estimate
+    upper: Estimate
+
+    def __str__(self) -> str:
+        return f"from {self.lower.low_bits:.3f} to {self.upper.high_bits:.3f} bits"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Table of two rows, the lower bound first."""
+        import pandas as pd
+
+        return pd.concat([self.lower.to_frame(), self.upper.to_frame()], ignore_index=True)

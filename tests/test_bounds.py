@@ -115,7 +115,7 @@ def test_every_upper_bound_is_above_the_enumerated_truth_of_independent_tokens(c
     weight = weights(channel["alpha"], tokens)
     options = {"prior": prior, "samples": 300, "confidence": SURE, "seed": seed}
     truth = channel_information(embedding, weight, sigma, lags=range(tokens), **options)
-    genie = bounds.genie_by_lag(embedding, weight, sigma, prior, samples=600, confidence=SURE, seed=seed)
+    genie = bounds.genie_by_lag(embedding, weight, sigma, prior, draws=600, confidence=SURE, seed=seed)
     dithered = bounds.genie_by_lag(
         embedding, weight, sigma, prior, noise="uniform", samples=200, confidence=SURE, seed=seed
     )
@@ -145,11 +145,11 @@ def test_draws_that_met_no_error_do_not_make_the_truth_certain():
 def test_a_genie_who_knows_the_newer_tokens_only_says_less():
     embedding, weight = vectors(4, 2), weights(0.3, 12)
     genie = bounds.genie_by_lag(embedding, weight, 0.1, confidence=SURE)
-    posterior = bounds.exact_posterior(embedding, weight, 0.1, lags=[0, 2, 5, 11], window=6, samples=2000)
+    posterior = bounds.exact_posterior(embedding, weight, 0.1, lags=[0, 2, 5, 11], window=6, draws=2000)
     assert {bound.kind for bound in posterior} == {"upper bound"}
     for lag, bound in zip((0, 2, 5, 11), posterior, strict=True):
         assert bound.low_bits <= genie[lag].high_bits
-    longer = bounds.exact_posterior(embedding, weight, 0.1, lags=[0, 2, 5], window=8, samples=2000)
+    longer = bounds.exact_posterior(embedding, weight, 0.1, lags=[0, 2, 5], window=8, draws=2000)
     for more, less in zip(posterior, longer, strict=False):  # what fewer tokens are revealed, the less is told
         assert less.low_bits <= more.high_bits
 
@@ -162,7 +162,7 @@ def test_it_saturates_at_the_entropy_and_ends_at_zero(vocabulary):
     embedding, prior = vectors(vocabulary, 16), zipf(vocabulary)
     entropy = entropy_bits(prior)
     for noise in ("gaussian", "uniform"):
-        high, low = (bounds.genie(embedding, weight, 1e-3, prior, noise=noise, samples=1000) for weight in (1e6, 1e-9))
+        high, low = (bounds.genie(embedding, weight, 1e-3, prior, noise=noise, draws=1000) for weight in (1e6, 1e-9))
         assert high.value_bits == pytest.approx(entropy, abs=1e-9) and high.high_bits <= entropy + 1e-12
         assert 0.0 <= low.value_bits <= low.high_bits < 1e-3
     assert bounds.genie(embedding, 0.0, 1.0, prior).high_bits == 0.0
@@ -205,7 +205,7 @@ def test_types_that_nearly_coincide_are_told_apart_as_far_as_the_noise_lets():
     # A hundred thousand times nearer to each other than long: products of their numbers would cancel.
     embedding = 1e3 * vectors(40, 6)
     embedding[20:] = embedding[:20] + 1e-2 * vectors(20, 6, seed=1)
-    found = bounds.genie(embedding, 1.0, 0.01, samples=4096, confidence=SURE)
+    found = bounds.genie(embedding, 1.0, 0.01, draws=4096, confidence=SURE)
     pairs = [bounds.genie(embedding[[i, i + 20]], 1.0, 0.01).value_bits for i in range(20)]
     assert found.low_bits <= math.log2(20) + np.mean(pairs) <= found.high_bits
 
@@ -225,8 +225,8 @@ def test_numpy_and_torch_and_the_seed():
 
 def test_the_interval_covers():
     embedding, prior = vectors(200, 3), zipf(200)
-    exact = bounds.genie(embedding, 0.3, 0.2, prior, samples=100_000).value_bits
-    found = [bounds.genie(embedding, 0.3, 0.2, prior, samples=400, seed=seed) for seed in range(100)]
+    exact = bounds.genie(embedding, 0.3, 0.2, prior, draws=100_000).value_bits
+    found = [bounds.genie(embedding, 0.3, 0.2, prior, draws=400, seed=seed) for seed in range(100)]
     inside = sum(bound.low_bits <= exact <= bound.high_bits for bound in found)
     assert inside >= 88  # 95 expected; fewer than 88 once in a thousand
 
@@ -252,7 +252,7 @@ def test_dithered_rounding_of_one_number():
 def test_no_reader_of_rounded_states_reads_more_than_the_dithered_genie():
     # Steps of 0.3 in a state whose other tokens are known: what the cell tells, by counting.
     embedding, prior, step = vectors(6, 3), zipf(6), 0.3
-    found = bounds.genie(embedding, 0.2, step / math.sqrt(12), prior, noise="uniform", samples=4000, confidence=SURE)
+    found = bounds.genie(embedding, 0.2, step / math.sqrt(12), prior, noise="uniform", draws=4000, confidence=SURE)
     generator = np.random.default_rng(0)
     cells = [np.floor(0.2 * embedding.numpy() / step + generator.random(3)) for _ in range(4000)]
     told = [entropy_bits(np.bincount(group_rows(cell.astype(int))[1], prior)) for cell in cells]
@@ -480,7 +480,7 @@ def test_all_of_few_states_are_seen():
 
 def test_the_exact_posterior_is_the_channel_s_information_where_all_can_be_enumerated():
     embedding, weight = vectors(3, 2), weights(0.5, 4)
-    found = bounds.exact_posterior(embedding, weight, 0.2, lags=[0, 3], samples=500)
+    found = bounds.exact_posterior(embedding, weight, 0.2, lags=[0, 3], draws=500)
     assert found == channel_information(embedding, weight, 0.2, lags=[0, 3], samples=500)
     chain_of = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     assert bounds.exact_posterior(vectors(2, 2), weight, 0.2, lags=[0], transition=chain_of)[0].kind == "estimate"
@@ -508,7 +508,7 @@ MESSAGES = [
     (lambda: bounds.genie(PAIR, math.inf, 1.0), "`weights` must be finite numbers"),
     (lambda: bounds.genie(PAIR, 1.0, 1.0, [1.0]), r"`prior` must have shape \[2\], got \[1\]"),
     (lambda: bounds.genie(PAIR, 1.0, 1.0, [-1.0, 2.0]), "`prior` must be finite, at least zero"),
-    (lambda: bounds.genie(PAIR, 1.0, 1.0, samples=3), "`samples` must be a whole number of at least 32"),
+    (lambda: bounds.genie(PAIR, 1.0, 1.0, draws=3), "`draws` must be a whole number of at least 32"),
     (lambda: bounds.genie(PAIR, 1.0, 1.0, noise="normal"), "`noise` must be one of 'gaussian' or 'uniform'"),
     (lambda: bounds.genie(PAIR, 1.0, 1.0, confidence=1.0), "`confidence` must be at least 0.5"),
     (lambda: bounds.budget(np.zeros((5, 2)), 1.0), "`states` must be at least 8 rows, got 5"),

@@ -25,47 +25,49 @@ def codes(vocabulary, dim, seed=5):
     return torch.randn(vocabulary, dim, generator=torch.Generator().manual_seed(seed))
 
 
+PAIR = torch.tensor([[-1.0], [1.0]])
+
+
 def trace(seed):
     """Two types, one number, a lag whose posterior goes up and down many times."""
-    return ema_channel(codes(2, 1), 0.5, 0.05, lags=[2], documents=60, tokens=100, seed=seed).at(2)
+    return ema_channel(PAIR, 0.5, 0.02, lags=[2], documents=60, tokens=100, seed=seed).at(2)
 
 
 def register(seed):
     source = markov(vocabulary=6, concentration=0.3, documents=30, tokens=104, seed=seed)
-    return shift_register(source, 2, lags=[3]).at(3)
+    return shift_register(source, 2, lags=[2]).at(2)
 
 
-CASES = {  # source, and how far below the truth the mean of some seeds may be
-    "codebook of 2 in 1 dim": (lambda seed: gaussian_codebook(codes(2, 1), 0.7, samples=2000, seed=seed), 0.02),
-    "codebook of 20 in 4 dims": (lambda seed: gaussian_codebook(codes(20, 4), 0.7, samples=2000, seed=seed), 0.15),
-    "codebook of 100 in 64 dims": (lambda seed: gaussian_codebook(codes(100, 64), 2.0, samples=4000, seed=seed), 0.6),
-    "exclusive or": (lambda seed: xor_code(1, 0.5, samples=2000, nuisance=1, seed=seed), 0.06),
-    "variances": (lambda seed: variance_code((0.3, 1.0, 3.0), 3, samples=2000, seed=seed), 0.12),
-    "trace": (trace, 0.06),
-    "shift register": (register, 0.06),
+CASES = {
+    "codebook of 2 in 1 dim": lambda seed: gaussian_codebook(PAIR, 0.7, samples=2000, seed=seed),
+    "codebook of 20 in 4 dims": lambda seed: gaussian_codebook(codes(20, 4), 0.7, samples=2000, seed=seed),
+    "codebook of 100 in 64 dims": lambda seed: gaussian_codebook(codes(100, 64), 2.0, samples=4000, seed=seed),
+    "exclusive or": lambda seed: xor_code(1, 0.5, samples=2000, nuisance=1, seed=seed),
+    "variances": lambda seed: variance_code((0.3, 1.0, 3.0), 3, samples=2000, seed=seed),
+    "trace": trace,
+    "shift register": register,
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_bound_is_below_the_truth_and_near_it(name):
-    make, gap_bits = CASES[name]
-    pair = make(0)
+    pair = CASES[name](0)
+    assert pair.truth_bits > 0.3  # of less, a bound that says nothing is near
     bits = lower_bound(pair.x, pair.y, groups=pair.groups)
     assert bits.low_bits <= bits.value_bits <= bits.high_bits
     # One seed in forty is beyond its interval by design, and one in a thousand by half of it again.
     reach = 0.25 * (bits.high_bits - bits.low_bits) + 3.0 * pair.standard_error_bits
     assert bits.low_bits <= pair.truth_bits + reach
-    assert bits.value_bits > pair.truth_bits - gap_bits
+    assert bits.value_bits > 0.8 * pair.truth_bits
     assert bits.kind == "lower bound" and bits.samples == len(pair) and bits.confidence == 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_low_end_is_below_the_truth_in_most_seeds(name):
-    make, _ = CASES[name]
     beyond = 0
     for seed in range(40):
-        pair = make(seed)
+        pair = CASES[name](seed)
         bits = lower_bound(pair.x, pair.y, groups=pair.groups, seed=seed)
         beyond += bits.low_bits > pair.truth_bits + 2.0 * pair.standard_error_bits
     assert beyond <= 4  # one in forty by its level: more than four with chance 0.003

@@ -29,7 +29,7 @@ NEAR = 1e-6
 
 
 def gaussian_information(
-    book: Codebook, gains: Sequence[float], samples: int, seed: int
+    book: Codebook, gains: Sequence[float], draws: int, seed: int
 ) -> tuple[Float[np.ndarray, "gains"], Float[np.ndarray, "gains"]]:
     r"""Information about the token in `gain * point + noise` for each gain, and its standard error (zero if exact).
 
@@ -45,9 +45,9 @@ def gaussian_information(
     if book.points.shape[1] == 1 and types**2 * 2 * REACH / STEP <= MOST_TERMS:
         exact = [quadrature(gain * book.points[:, 0], book.prior) for gain in gains]
         return np.array(exact), np.zeros(len(gains))
-    which = draw_types(book.prior, samples, seed)
+    which = draw_types(book.prior, draws, seed)
     divergence = divergences(book, gains, which, seed)
-    if types * FEWEST_DRAWS <= samples:
+    if types * FEWEST_DRAWS <= draws:
         return by_type(divergence, which, book.prior)
     return with_control(divergence, -book.prior.log()[which] - book.entropy_nats)
 
@@ -64,13 +64,13 @@ def quadrature(points: Float[Tensor, "types"], prior: Float[Tensor, "types"]) ->
     return max(total, 0.0)  # zero may have been rounded
 
 
-def draw_types(prior: Float[Tensor, "types"], samples: int, seed: int) -> Int[Tensor, "draws"]:
+def draw_types(prior: Float[Tensor, "types"], draws: int, seed: int) -> Int[Tensor, "draws"]:
     """Types to draw noise for: each its share and a few at least, or at random where the types are too many."""
-    if len(prior) * FEWEST_DRAWS <= samples:
-        return torch.arange(len(prior)).repeat_interleave((samples * prior).round().clamp(min=FEWEST_DRAWS).long())
+    if len(prior) * FEWEST_DRAWS <= draws:
+        return torch.arange(len(prior)).repeat_interleave((draws * prior).round().clamp(min=FEWEST_DRAWS).long())
     generator = torch.Generator().manual_seed(seed)
     # Not torch.multinomial, which takes at most 2**24 types: where a uniform draw falls among the cumulative sums.
-    uniform = torch.rand(samples, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(draws, generator=generator, dtype=torch.float64)
     return torch.searchsorted(prior.cumsum(0), uniform).clamp(max=len(prior) - 1)
 
 

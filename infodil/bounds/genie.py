@@ -16,7 +16,7 @@ from infodil.bounds.arguments import check_noise, noise_steps, probabilities, wi
 from infodil.bounds.codebook import Codebook
 from infodil.bounds.gaussian_noise import gaussian_information
 from infodil.bounds.uniform_noise import uniform_information
-from infodil.checks import UserError, check_confidence, check_seed, check_whole
+from infodil.checks import UserError, accepts_former_name, check_confidence, check_seed, check_whole
 from infodil.estimate import BITS_PER_NAT, Estimate
 
 Noise = Literal["gaussian", "uniform"]
@@ -25,6 +25,7 @@ NOISES = ("gaussian", "uniform")
 CONDITION = "It bounds I(X; H) where tokens are independent; for dependent ones it bounds I(X; H | all other tokens)."
 
 
+@accepts_former_name(samples="draws")
 def genie(
     embedding: Float[Tensor, "vocabulary dim"] | Float[np.ndarray, "vocabulary dim"],
     weight: float | int | Sequence[float] | Float[Tensor, "scales"] | Float[np.ndarray, "scales"],
@@ -32,7 +33,7 @@ def genie(
     prior: Real[Tensor, "vocabulary"] | Real[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
     *,
     noise: Noise = "gaussian",
-    samples: int = 4096,
+    draws: int = 4096,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
@@ -55,7 +56,8 @@ def genie(
         prior: Weights or probabilities of the types; uniform by default.
         noise: `"gaussian"`, or `"uniform"`: that of dithered rounding to steps of `sigma * sqrt(12)`. Uniform noise
             hides less than Gaussian noise of the same variance: what leaves its support is seen for certain.
-        samples: Draws of token and noise; where types are few each has eight at least, and draws of dither are fewer.
+        draws: Monte Carlo draws of token and noise, eight or more for each type where types are few; draws of dither are
+            fewer.
         confidence: Of the interval.
         seed: The same seed gives the same draws.
 
@@ -78,10 +80,11 @@ def genie(
     weight = torch.as_tensor(weight, dtype=torch.float64)
     if weight.dim() > 1:
         raise UserError(f"`weight` must be a number or [scales], got shape {list(weight.shape)}: pass one lag's.")
-    options = {"noise": noise, "samples": samples, "confidence": confidence, "seed": seed}
+    options = {"noise": noise, "draws": draws, "confidence": confidence, "seed": seed}
     return genie_by_lag(embedding, weight.reshape(-1, 1), sigma, prior, **options)[0]
 
 
+@accepts_former_name(samples="draws")
 @torch.no_grad()
 def genie_by_lag(
     embedding: Float[Tensor, "vocabulary dim"] | Float[np.ndarray, "vocabulary dim"],
@@ -90,7 +93,7 @@ def genie_by_lag(
     prior: Real[Tensor, "vocabulary"] | Real[np.ndarray, "vocabulary"] | Sequence[float] | None = None,
     *,
     noise: Noise = "gaussian",
-    samples: int = 4096,
+    draws: int = 4096,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[Estimate, ...]:
@@ -102,7 +105,7 @@ def genie_by_lag(
         sigma: As in `genie`.
         prior: As in `genie`.
         noise: As in `genie`.
-        samples: As in `genie`.
+        draws: As in `genie`.
         confidence: Of each interval for itself.
         seed: As in `genie`.
 
@@ -116,7 +119,7 @@ def genie_by_lag(
     """
     check_noise(noise)
     check_confidence(confidence)
-    check_whole("samples", samples, 32, "pass how many draws to make")
+    check_whole("draws", draws, 32, "pass how many draws to make")
     check_seed(seed)
     vectors = wide_matrix("embedding", embedding, "[vocabulary, dim]")
     weights = torch.as_tensor(weights, dtype=torch.float64).cpu()
@@ -130,25 +133,25 @@ def genie_by_lag(
     share = probabilities(prior, len(vectors))
     if noise == "uniform":
         steps = steps * math.sqrt(12.0)
-        found = [rounded(vectors, column, steps, share, samples, seed) for column in weights.T]
+        found = [rounded(vectors, column, steps, share, draws, seed) for column in weights.T]
     elif bool((steps == steps[0, 0]).all()):
         gains = (weights.norm(dim=0) / float(steps[0, 0])).tolist()
-        found = seen(Codebook.of(vectors, share), gains, samples, seed)
+        found = seen(Codebook.of(vectors, share), gains, draws, seed)
     else:
         # Scales that carry the same number add their precisions, whatever the sizes of their noise.
         found = [
-            seen(Codebook.of(vectors * (column[:, None] / steps).norm(dim=0), share), [1.0], samples, seed)[0]
+            seen(Codebook.of(vectors * (column[:, None] / steps).norm(dim=0), share), [1.0], draws, seed)[0]
             for column in weights.T
         ]
     return tuple(as_estimate(*parts, confidence) for parts in found)
 
 
-def seen(book: Codebook, gains: Sequence[float], samples: int, seed: int) -> list[tuple]:
+def seen(book: Codebook, gains: Sequence[float], draws: int, seed: int) -> list[tuple]:
     """Value, error, cap and entropy in nats for each gain, through Gaussian noise; how it was done, and draws."""
-    value, error = gaussian_information(book, gains, samples, seed)
+    value, error = gaussian_information(book, gains, draws, seed)
     spectrum = book.spectrum()
     caps = [0.5 * float((gain**2 * spectrum).log1p().sum()) for gain in gains]
-    ways = [("Monte Carlo", samples) if e > 0 else ("quadrature", 0) for e in error]
+    ways = [("Monte Carlo", draws) if e > 0 else ("quadrature", 0) for e in error]
     return [
         (v, e, cap, book.entropy_nats, way, drawn)
         for v, e, cap, (way, drawn) in zip(value.tolist(), error.tolist(), caps, ways, strict=True)
@@ -160,14 +163,14 @@ def rounded(
     weight: Float[Tensor, "scales"],
     steps: Float[Tensor, "scales dim"],
     prior: Float[Tensor, "vocabulary"],
-    samples: int,
+    draws: int,
     seed: int,
 ) -> tuple:
     """The same through dithered rounding; scales stand side by side, for each is rounded for itself."""
     points = (vectors[:, None] * (weight[:, None] / steps)).flatten(1)
     book = Codebook.of(points, prior)
-    value, error, draws = uniform_information(book, samples, seed)
-    return value, error, book.split_nats(), book.entropy_nats, "dithered rounding", draws
+    value, error, made = uniform_information(book, draws, seed)
+    return value, error, book.split_nats(), book.entropy_nats, "dithered rounding", made
 
 
 def as_estimate(

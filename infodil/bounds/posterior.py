@@ -12,10 +12,11 @@ from torch import Tensor
 from infodil.channel.arguments import Transition
 from infodil.channel.information import channel_information
 from infodil.channel.posterior import Channel
-from infodil.checks import UserError
+from infodil.checks import UserError, accepts_former_name
 from infodil.estimate import Estimate
 
 
+@accepts_former_name(samples="draws")
 def exact_posterior(
     embedding: Float[Tensor, "vocabulary dim"],
     weights: Float[Tensor, "*scales tokens"],
@@ -25,7 +26,7 @@ def exact_posterior(
     prior: Float[Tensor, "vocabulary"] | Sequence[float] | None = None,
     transition: Transition | None = None,
     window: int | None = None,
-    samples: int = 4096,
+    draws: int = 4096,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[Estimate, ...]:
@@ -47,7 +48,7 @@ def exact_posterior(
         prior: Of the types of independent tokens; uniform by default.
         transition: Of a Markov chain, in place of `prior`; then all tokens must be enumerated.
         window: How many of the newest tokens to enumerate; by default as many as there may be.
-        samples: States drawn.
+        draws: Number of states drawn.
         confidence: Of the intervals.
         seed: The same seed gives the same draws.
 
@@ -65,7 +66,7 @@ def exact_posterior(
         >>> [estimate.value_bits for estimate in exact_posterior(vectors, weights, 0.01, lags=[0, 1])]
         [1.0, 1.0]
     """
-    options = {"prior": prior, "transition": transition, "samples": samples, "confidence": confidence, "seed": seed}
+    options = {"prior": prior, "transition": transition, "samples": draws, "confidence": confidence, "seed": seed}
     weights = weights[None] if weights.dim() == 1 else weights
     channel = Channel(embedding, weights, sigma, prior=prior, transition=transition, window=window)
     if channel.is_exact:

@@ -25,14 +25,14 @@ SPLITS_NATS = 50.0
 """Draws must be expected to show so much between them: what splits too rarely would not be seen, and is bounded."""
 
 
-def uniform_information(book: Codebook, samples: int, seed: int) -> tuple[float, float, int]:
+def uniform_information(book: Codebook, draws: int, seed: int) -> tuple[float, float, int]:
     """Information in nats, its standard error, and the draws it rests on; none where it is the bound by thresholds.
 
     `book` is in units of the rounding step. The bound by thresholds (`Codebook.split_nats`) is exact where the noise is
     so large that no two thresholds split the points at once.
     """
     cap = book.split_nats()
-    draws = min(samples, max(FEWEST_DRAWS, WORK // book.points.numel()))
+    draws = min(draws, max(FEWEST_DRAWS, WORK // book.points.numel()))
     if cap * draws < SPLITS_NATS:
         return cap, 0.0, 0
     points, prior = book.points.numpy(), book.prior.numpy()

@@ -18,7 +18,7 @@ from infodil.entropy.bounds import (
 )
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
 from infodil.entropy.labels import Labels, codes_of
-from infodil.estimate import BITS_PER_NAT, Estimate
+from infodil.estimate import BITS_PER_NAT, Bounds, Estimate
 from infodil.statistics import Clusters, group_clusters
 
 
@@ -69,7 +69,7 @@ def entropy(
 
 def entropy_bounds(
     labels: Labels, *, alphabet: int | None = None, groups: Labels | None = None, confidence: float = 0.95
-) -> tuple[Estimate, Estimate]:
+) -> Bounds:
     """A lower and an upper bound on the entropy of a discrete variable, each with this confidence on its side.
 
     For independent samples both hold for any distribution and any number of samples: below, plug-in entropy less its
@@ -104,7 +104,7 @@ def entropy_bounds(
     codes, clusters = _prepare(labels, groups, alphabet, confidence)
     counts = np.bincount(codes).astype(np.float64)
     if len(counts) == 1 and alphabet in (None, 1):
-        return tuple(_constant(len(codes), confidence, kind) for kind in ("lower bound", "upper bound"))
+        return Bounds(*(_constant(len(codes), confidence, kind) for kind in ("lower bound", "upper bound")))
     worth = len(codes) / clusters.design_effect(codes)
     plugin, failure = float(entropy_nats(counts, "plug-in")), 1 - confidence
     drop = deviation_nats(worth, failure)
@@ -122,7 +122,7 @@ def entropy_bounds(
             "end of Chao's estimate.",
         )
     rest = ("upper bound", confidence, len(codes), "largest entropy allowed", warnings)
-    return lower, _bits(value, value, high, *rest)
+    return Bounds(lower, _bits(value, value, high, *rest))
 
 
 def upper_entropy_nats(

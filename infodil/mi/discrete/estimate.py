@@ -7,7 +7,7 @@ from typing import Literal
 from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.entropy import METHODS, Method
 from infodil.entropy.labels import Labels
-from infodil.estimate import BITS_PER_NAT, Estimate, Kind
+from infodil.estimate import BITS_PER_NAT, Bounds, Estimate, Kind
 from infodil.mi.discrete.contingency import Joint, count_pairs
 from infodil.mi.discrete.held_out import held_out_gains_nats
 from infodil.mi.discrete.intervals import interval_reaches
@@ -91,7 +91,7 @@ def discrete_information(
 
 def discrete_bounds(
     x: Labels, y: Labels, *, groups: Labels | None = None, seed: int = 0, confidence: float = 0.95
-) -> tuple[Estimate, Estimate]:
+) -> Bounds:
     r"""A lower and an upper bound on the mutual information of two discrete variables, at any sampling.
 
     Below: how much better than by its frequency one variable is predicted from the other, on held-out samples
@@ -122,11 +122,11 @@ def discrete_bounds(
     """
     joint = _prepare(x, y, groups, seed, confidence)
     if joint.is_constant:
-        return tuple(_constant(joint, confidence, kind) for kind in ("lower bound", "upper bound"))
+        return Bounds(*(_constant(joint, confidence, kind) for kind in ("lower bound", "upper bound")))
     return _bounds(joint, seed, confidence)
 
 
-def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estimate]:
+def _bounds(joint: Joint, seed: int, confidence: float) -> Bounds:
     gains = held_out_gains_nats(joint, seed)
     value, reach = float(gains.mean()), joint.clusters.half_width(gains, confidence)
     lower = _bits(joint, value, value - reach, value + reach, "lower bound", confidence, "held-out prediction", ())
@@ -135,7 +135,7 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> tuple[Estimate, Estim
     most = " and ".join(f"{labels:,}" for labels in top.labels)
     warnings = (f"the upper bound holds for no more than {most} labels, the upper ends of Chao's estimates.",)
     upper = _bits(joint, top.value, top.low, top.high, "upper bound", confidence, "unseen pairs", warnings)
-    return lower, upper
+    return Bounds(lower, upper)
 
 
 def _poorly_sampled(joint: Joint) -> str:
