@@ -11,17 +11,16 @@ from infodil import recoverability
 from infodil.checks import UserError
 from infodil.corpus import train_bpe
 from infodil.encoders import (
-    BUILT_IN,
-    AttentionEncoder,
+    ENCODERS,
     CombinedEncoder,
-    GRUEncoder,
     HuggingFaceEncoder,
     ModuleEncoder,
     ShiftRegisterEncoder,
     TraceEncoder,
+    attention,
     check_states,
     choose_sites,
-    fingerprint,
+    gru,
     load_encoder,
     random_embedding,
     self_test,
@@ -63,12 +62,12 @@ class Tagger(nn.Module):
         return self.head(self.norm(read.transpose(1, 2)).transpose(1, 2))
 
 
-MADE = {name: lambda seed=0, make=make: make(VOCABULARY, seed=seed) for name, make in BUILT_IN.items()} | {
-    "attention of 2 layers": lambda seed=0: AttentionEncoder(VOCABULARY, 16, layers=2, seed=seed),
+MADE = {name: lambda seed=0, make=make: make(VOCABULARY, seed=seed) for name, make in ENCODERS.items()} | {
+    "attention of 2 layers": lambda seed=0: attention(VOCABULARY, 16, layers=2, seed=seed),
     "combined": lambda seed=0: CombinedEncoder(
         {
             "slow": TraceEncoder(VOCABULARY, (0.05,), dim=4, seed=seed),
-            "deep": AttentionEncoder(VOCABULARY, 16, layers=2, seed=seed),
+            "deep": attention(VOCABULARY, 16, layers=2, seed=seed),
         }
     ),
 }
@@ -93,7 +92,7 @@ def test_the_seed_makes_the_states(name):
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_fingerprint_tells_what_is_computed(name):
-    prints = [fingerprint(MADE[name](seed=seed)) for seed in (3, 3, 4)]
+    prints = [MADE[name](seed=seed).fingerprint() for seed in (3, 3, 4)]
     assert prints[0] == prints[1] != prints[2]
     assert isinstance(prints[0], str)
 
@@ -101,10 +100,10 @@ def test_a_fingerprint_tells_what_is_computed(name):
 def test_a_fingerprint_of_a_module_covers_every_tensor():
     first, other = Tagger(), Tagger()
     other.load_state_dict(first.state_dict())
-    told = fingerprint(ModuleEncoder(first, "recurrent"))
-    assert fingerprint(ModuleEncoder(other, "recurrent")) == told
+    told = ModuleEncoder(first, "recurrent").fingerprint()
+    assert ModuleEncoder(other, "recurrent").fingerprint() == told
     other.calls += 1  # a buffer without axes
-    assert fingerprint(ModuleEncoder(other, "recurrent")) != told
+    assert ModuleEncoder(other, "recurrent").fingerprint() != told
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -139,13 +138,14 @@ def test_a_shift_register_holds_exactly_the_last_tokens():
 
 
 def test_a_gru_is_the_recurrence_of_its_definition():
-    encoder = GRUEncoder(VOCABULARY, 6)
+    encoder = gru(VOCABULARY, 6)
+    model = encoder.module
     (weights, hidden_weights), (bias, hidden_bias) = (
-        (getattr(encoder.gru, f"{kind}_ih_l0"), getattr(encoder.gru, f"{kind}_hh_l0")) for kind in ("weight", "bias")
+        (getattr(model.gru, f"{kind}_ih_l0"), getattr(model.gru, f"{kind}_hh_l0")) for kind in ("weight", "bias")
     )
     state, states = torch.zeros(3, 6), []
     for token in TOKENS.T:
-        vector = encoder.embedding.weight[token] * 6**0.5
+        vector = model.embedding.weight[token] * 6**0.5
         reset, update, new = (vector @ weights.T + bias).chunk(3, 1)
         hidden_reset, hidden_update, hidden_new = (state @ hidden_weights.T + hidden_bias).chunk(3, 1)
         keep = torch.sigmoid(update + hidden_update)
@@ -156,33 +156,35 @@ def test_a_gru_is_the_recurrence_of_its_definition():
 
 
 def test_attention_is_that_of_its_definition():
-    encoder = AttentionEncoder(VOCABULARY, 8, heads=2)
-    block = encoder.blocks[0]
-    stream = encoder.embedding(TOKENS)
-    parts = block.query_key_value(block.before_attention(stream)).unflatten(2, (3, 2, 2, 2))  # head, half, pair
+    encoder = attention(VOCABULARY, 8, heads=2)
+    block = encoder.module.blocks[0]
+    stream = encoder.module.embedding(TOKENS)
+    parts = block.mixer.query_key_value(block.before_mixer(stream)).unflatten(2, (3, 2, 2, 2))  # head, half, pair
     query, key = (torch.complex(*parts[:, :, part].unbind(3)) for part in (0, 1))
     turn = torch.polar(torch.ones(7, 2), torch.arange(7.0)[:, None] * torch.tensor([1.0, 1000.0**-0.5]))[:, None]
     # Turned as complex numbers, a query and a key meet at the angle of their distance.
     scores = torch.einsum("dthp,dshp->dhts", query * turn, (key * turn).conj()).real / 4**0.5
     scores = scores.masked_fill(torch.ones(7, 7, dtype=torch.bool).triu(1), -torch.inf)
     read = torch.einsum("dhts,dshe->dthe", scores.softmax(3), parts[:, :, 2].flatten(3))
-    stream = stream + block.out(read.flatten(2))
+    stream = stream + block.mixer.out(read.flatten(2))
     stream = stream + block.feed_forward(block.before_feed_forward(stream))
     torch.testing.assert_close(encoder.encode(TOKENS)["attention"], stream.detach())
 
 
 def test_the_states_of_language_models_are_what_the_logits_are_read_from():
-    gru, attention = GRUEncoder(VOCABULARY, 8), AttentionEncoder(VOCABULARY, 8, layers=2)
-    logits = nn.functional.linear(gru.encode(TOKENS)["gru"], gru.embedding.weight, gru.bias)
-    torch.testing.assert_close(gru(TOKENS), logits)
-    states = attention.encode(TOKENS)
+    recurrent, attending = gru(VOCABULARY, 8), attention(VOCABULARY, 8, layers=2)
+    model = recurrent.module
+    logits = nn.functional.linear(recurrent.encode(TOKENS)["gru"], model.embedding.weight, model.bias)
+    torch.testing.assert_close(model(TOKENS), logits)
+    states = attending.encode(TOKENS)
     assert tuple(states) == ("block.1", "block.2")
-    last = attention.last_norm(states["block.2"])
-    torch.testing.assert_close(attention(TOKENS), nn.functional.linear(last, attention.embedding.weight))
+    model = attending.module
+    last = model.last_norm(states["block.2"])
+    torch.testing.assert_close(model(TOKENS), nn.functional.linear(last, model.embedding.weight))
 
 
 def test_encoders_combined_are_the_encoders_apart():
-    trace, deep = TraceEncoder(VOCABULARY, (0.1,), dim=4), AttentionEncoder(VOCABULARY, 8, layers=2)
+    trace, deep = TraceEncoder(VOCABULARY, (0.1,), dim=4), attention(VOCABULARY, 8, layers=2)
     deep.longest = 9
     both = CombinedEncoder({"trace": trace, "deep": deep})
     assert both.sites == ("trace", "deep/block.1", "deep/block.2")
@@ -192,7 +194,7 @@ def test_encoders_combined_are_the_encoders_apart():
     module = ModuleEncoder(Tagger(), "recurrent")
     assert CombinedEncoder({"trace": trace, "module": module}).costly
     nameless = type("Nameless", (), {"vocabulary": VOCABULARY, "encode": lambda self, tokens: {}})()
-    assert fingerprint(CombinedEncoder({"trace": trace, "other": nameless})) is None
+    assert CombinedEncoder({"trace": trace, "other": nameless}).fingerprint() is None
 
 
 # Any torch module
@@ -372,9 +374,9 @@ def packed(vectors):
         (lambda: load_encoder("ema", vocabulary=9, dim=0), "`dim` must be a whole number of at least 1, got 0"),
         (lambda: load_encoder("gru", vocabulary=9, dim=0), "`dim` must be a whole number of at least 1, got 0"),
         (lambda: load_encoder("attention", vocabulary=9, dim=0), "`dim` must be a whole number of at least 1, got 0"),
-        (lambda: AttentionEncoder(9, 16, heads=0), "`heads` must be a whole number of at least 1, got 0"),
-        (lambda: AttentionEncoder(9, 16, layers=0), "`layers` must be a whole number of at least 1, got 0"),
-        (lambda: AttentionEncoder(9, 12), "`dim` must be a multiple of 2 x heads = 8, got 12: pass another width"),
+        (lambda: attention(9, 16, heads=0), "`heads` must be a whole number of at least 1, got 0"),
+        (lambda: attention(9, 16, layers=0), "`layers` must be a whole number of at least 1, got 0"),
+        (lambda: attention(9, 12), "`dim` must be a multiple of 2 x heads = 8, got 12: pass another width"),
         (lambda: ShiftRegisterEncoder(9, window=0), "`window` must be a whole number of at least 1, got 0"),
         (
             lambda: TraceEncoder(9, embedding=torch.zeros(8, 4)),
@@ -404,7 +406,7 @@ def test_a_mistake_is_told_in_one_sentence(call, message):
 
 def test_an_option_that_a_built_in_model_cannot_use(monkeypatch):
     # Under pytest the annotations refuse it first: a model without annotations stands for all.
-    monkeypatch.setitem(BUILT_IN, "plain", lambda vocabulary, alpha, **options: float(alpha))
+    monkeypatch.setitem(ENCODERS, "plain", lambda vocabulary, alpha, **options: float(alpha))
     with pytest.raises(UserError, match=r"`model` 'plain' does not take these options: could not convert .*'fast'"):
         load_encoder("plain", vocabulary=9, alpha="fast")
 

@@ -14,9 +14,10 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots"},
-    {"estimate", "statistics"},
+    {"estimate", "statistics", "encoder"},
     {"corpus", "entropy", "precision", "traces", "channel"},
-    {"encoders", "lm", "probes", "report", "sources"},
+    {"lm", "probes", "report", "sources"},
+    {"encoders"},
     {"ladder", "bounds"},
     {"mi"},
     {"measure", "processing", "roles"},

@@ -7,19 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from infodil import load_corpus, load_report, recoverability
+from infodil import encoders, load_corpus, load_report, recoverability
 from infodil.checks import UserError
 from infodil.encoders import (
-    BUILT_IN,
-    AttentionEncoder,
     CombinedEncoder,
-    GRUEncoder,
     HuggingFaceEncoder,
     ModuleEncoder,
     ShiftRegisterEncoder,
     TraceEncoder,
-    randomised,
-    superposition,
+    attention,
+    gru,
 )
 from infodil.ladder.state_stream import StateStream, control_of, typical_error
 from infodil.ladder.stream_select import cross_picked_low, knows_the_code
@@ -64,8 +61,8 @@ ENCODERS = {
     "ema": lambda: TraceEncoder(TYPES, (0.3,), dim=4),
     "ema_bank": lambda: TraceEncoder(TYPES, (0.5, 0.1), dim=4),
     "shift_register": lambda: ShiftRegisterEncoder(TYPES, window=2, dim=4),
-    "gru": lambda: GRUEncoder(TYPES, dim=8),
-    "attention": lambda: AttentionEncoder(TYPES, dim=8, layers=1, heads=2),
+    "gru": lambda: gru(TYPES, dim=8),
+    "attention": lambda: attention(TYPES, dim=8, layers=1, heads=2),
     "module": module_encoder,
     "combined": lambda: CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()}),
     "huggingface": transformer_encoder,
@@ -100,13 +97,13 @@ def by_place(report):
 
 
 def test_every_built_in_encoder_is_here():
-    assert set(BUILT_IN) <= set(ENCODERS)
+    assert set(encoders.ENCODERS) <= set(ENCODERS)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_no_rung_falls_below_a_weaker_one(name, tokens):
     encoder = ENCODERS[name]()
-    told = any(superposition(encoder, site) for site in encoder.sites)
+    told = any(encoder.superposition(site) for site in encoder.sites)
     known = [probe for probe in PROBES if told and knows_the_code(probe)]
     report = measure(encoder, tokens, probes=[*known, *TRAINED])
     assert list(report.probes) == [*TRAINED, *known]
@@ -185,13 +182,13 @@ def test_a_rung_that_applies_nowhere_is_refused(tokens):
 def test_a_superposition_gives_the_states(name, tokens):
     encoder = ENCODERS[name]()
     combined = CombinedEncoder({"a": encoder, "b": ENCODERS["shift_register"]()})
-    embedding, weights = superposition(combined, "a")
+    embedding, weights = combined.superposition("a")
     assert weights.dtype == torch.float64
     history = embedding[tokens[0]].flip(0).double()
     state = weights[:, : len(history)] @ history[: weights.shape[1]]
     encoded = encoder.encode(tokens[0][None])[name][0, -1]
     torch.testing.assert_close(state.flatten().float(), encoded, rtol=1e-5, atol=1e-6)
-    assert superposition(combined, "b") is None and superposition(encoder, "nowhere") is None
+    assert combined.superposition("b") is None and encoder.superposition("nowhere") is None
     assert all(float(1.0 - each.sum()) < 2e-12 for each in weights)
 
 
@@ -351,7 +348,7 @@ def test_the_error_that_readers_are_told_is_the_error(name):
 def test_the_random_weight_control_is_the_random_copy_measured(name, tokens):
     encoder = ENCODERS[name]()
     report = measure(encoder, tokens, controls=True, probes=["prior", "gaussian"])
-    direct = measure(randomised(encoder, 0 + ANOTHER), tokens, probes="gaussian")
+    direct = measure(encoder.randomised(0 + ANOTHER), tokens, probes="gaussian")
     assert report.sites == direct.sites and list(report.model["sites"]) == list(direct.sites)
     expected = {(row["site"], row["lag"]): row for row in direct.rows}
     for row in report.rows:
@@ -377,7 +374,7 @@ def test_encoders_without_weights_have_no_such_control(tokens):
 def test_random_copies_are_other_weights_of_the_same_spread_and_reproducible():
     encoder = module_encoder()
     before = {name: each.clone() for name, each in encoder.module.state_dict().items()}
-    copies = [randomised(encoder, seed).module.state_dict() for seed in (1, 1, 2)]
+    copies = [encoder.randomised(seed).module.state_dict() for seed in (1, 1, 2)]
     for name, weight in before.items():
         assert torch.equal(encoder.module.state_dict()[name], weight)
         assert torch.equal(copies[0][name], copies[1][name]) and not torch.equal(copies[0][name], copies[2][name])
@@ -385,12 +382,13 @@ def test_random_copies_are_other_weights_of_the_same_spread_and_reproducible():
     assert copies[0]["scale"].mean() == pytest.approx(float(before["scale"].mean()), abs=1.5)
     for name in ("gru", "attention"):
         model = ENCODERS[name]()
-        for part in model.parameters():
+        for part in model.module.parameters():
             part.data.mul_(100.0)
-        made = type(model)(TYPES, dim=8, seed=4, **({"heads": 2} if name == "attention" else {})).state_dict()
-        for key, weight in randomised(model, 4).state_dict().items():
+        heads = {"heads": 2} if name == "attention" else {}
+        made = encoders.ENCODERS[name](TYPES, dim=8, seed=4, **heads).module.state_dict()
+        for key, weight in model.randomised(4).module.state_dict().items():
             assert torch.equal(weight, made[key]), key
-    assert randomised(ENCODERS["ema"](), 0) is None and randomised(CombinedEncoder({"a": ENCODERS["ema"]()}), 0) is None
+    assert ENCODERS["ema"]().randomised(0) is None and CombinedEncoder({"a": ENCODERS["ema"]()}).randomised(0) is None
 
 
 def test_a_hugging_face_model_is_made_anew_from_its_configuration():
@@ -398,7 +396,7 @@ def test_a_hugging_face_model_is_made_anew_from_its_configuration():
     config = transformers.GPT2Config(vocab_size=TYPES, n_embd=8, n_layer=2, n_head=2, n_positions=16)
     encoder = HuggingFaceEncoder(transformers.GPT2LMHeadModel(config).eval(), ["embedding", "layer.2"])
     tokens = torch.randint(TYPES, (2, 5))
-    states, first, again = (each.encode(tokens) for each in (encoder, randomised(encoder, 1), randomised(encoder, 1)))
+    states, first, again = (each.encode(tokens) for each in (encoder, encoder.randomised(1), encoder.randomised(1)))
     for site, state in states.items():
         assert torch.equal(first[site], again[site])
         assert first[site].shape == state.shape and not torch.allclose(first[site], state)

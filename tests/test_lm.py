@@ -11,17 +11,17 @@ from torch import nn
 
 from infodil.checks import UserError
 from infodil.cli import demo
-from infodil.encoders import AttentionEncoder, GRUEncoder
-from infodil.lm import train_language_model
+from infodil.encoders import attention, gru
+from infodil.lm import GRULanguageModel, train_language_model
 from infodil.lm.training import held_out_loss
 from infodil.sources import markov
 
-KINDS = {"gru": GRUEncoder, "attention": AttentionEncoder}
+KINDS = {"gru": gru, "attention": attention}
 SMALL = {"window": 32, "batch_size": 8, "progress": False}
 
 
 def trained(kind, train, held_out, vocabulary, tokens=50_000, **options):
-    model = KINDS[kind](vocabulary, 16)
+    model = KINDS[kind](vocabulary, 16).module
     return model, train_language_model(model, train, held_out, **SMALL | {"tokens": tokens} | options)
 
 
@@ -69,7 +69,7 @@ def test_the_second_last_token_is_found_where_the_last_tells_nothing(kind):
 
 
 def test_the_held_out_loss_is_the_mean_over_windows_end_to_end():
-    model = GRUEncoder(7, 5)
+    model = GRULanguageModel(7, 5)
     text = np.random.default_rng(0).integers(0, 7, 50).astype(np.uint16)
     losses = []
     for begin in (0, 8, 16, 24, 32, 40):
@@ -109,7 +109,7 @@ def test_what_is_told_of_the_training():
 def test_every_weight_is_trained():
     train, held_out = split(markov(vocabulary=5, documents=1, tokens=600).tokens[0], 400)
     for kind in KINDS.values():
-        model = kind(5, 16)
+        model = kind(5, 16).module
         before = copy.deepcopy(model.state_dict())
         train_language_model(model, train, held_out, tokens=1_000, **SMALL)
         assert not [name for name, weight in model.state_dict().items() if torch.equal(weight, before[name])]
@@ -123,7 +123,7 @@ def test_logits_see_no_later_token():
     later = tokens.clone()
     later[:, 7:] = (tokens[:, 7:] + 1) % 9
     for kind in KINDS.values():
-        model = kind(9, 16)
+        model = kind(9, 16).module
         torch.testing.assert_close(model(later)[:, :7], model(tokens)[:, :7])
         assert not torch.allclose(model(later)[:, 7:], model(tokens)[:, 7:])
 
@@ -133,7 +133,7 @@ def test_the_demo_compares_equal_budgets():
     for name, kind in KINDS.items():
         model = demo.within_budget(kind, **({"layers": 2} if name == "attention" else {}))
         assert model.vocabulary == demo.VOCABULARY
-        counts[name] = sum(weight.numel() for weight in model.parameters())
+        counts[name] = sum(weight.numel() for weight in model.module.parameters())
         assert 0.9 * demo.PARAMETERS < counts[name] <= demo.PARAMETERS
     assert max(counts.values()) < 1.05 * min(counts.values())
 
@@ -154,7 +154,7 @@ def test_the_demo_compares_equal_budgets():
 def test_a_mistake_is_told_in_one_sentence(changes, message):
     lengths = {name: changes.pop(name, 100) for name in ("train", "held_out")}
     texts = [np.zeros(length, dtype=np.int64) for length in lengths.values()]
-    model = GRUEncoder(3, 4)
+    model = GRULanguageModel(3, 4)
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(UserError, match=message) as caught:
         train_language_model(model, *texts, **SMALL | {"tokens": 1_000} | changes)

@@ -8,7 +8,7 @@ from torch import nn
 
 import infodil
 from infodil.checks import UserError
-from infodil.encoders import Encoder, randomised, self_test, superposition
+from infodil.encoders import Encoder, self_test
 from infodil.lm import (
     FAMILIES,
     PREDICTORS,
@@ -99,7 +99,7 @@ def test_the_seed_makes_the_weights():
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in first.state_dict().items())
     assert not torch.equal(first.embedding.weight, other.embedding.weight)
-    control = randomised(first, 2)
+    control = first.randomised(2)
     assert torch.equal(control.embedding.weight, other.embedding.weight)
 
 
@@ -144,13 +144,13 @@ def test_the_sites_of_traces_are_traces_of_the_stream():
 def test_the_first_traces_are_the_superposition_they_are_told_to_be(choice):
     model = tiny(family="spen", **choice)
     tokens = torch.randint(11, (1, 12))
-    vectors, told = superposition(model, "block.1.traces")
+    vectors, told = model.superposition("block.1.traces")
     state = model.encode(tokens)["block.1.traces"][0, -1].view(3, 8)
     back = tokens[0].flip(0)
     summed = told[:, :12].float() @ vectors[back]
     torch.testing.assert_close(state, summed, rtol=1e-5, atol=1e-5)
-    assert superposition(model, "block.2.traces") is None
-    assert superposition(tiny(family="gated_ema"), "block.1.traces") is None
+    assert model.superposition("block.2.traces") is None
+    assert tiny(family="gated_ema").superposition("block.1.traces") is None
 
 
 def test_learned_alphas_have_the_gradient_of_finite_differences():

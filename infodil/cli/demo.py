@@ -3,12 +3,11 @@
 __all__ = ["demo"]
 
 import dataclasses
+from collections.abc import Callable
 from itertools import islice
 
-from torch import nn
-
 from infodil.corpus import load_corpus, train_bpe
-from infodil.encoders import AttentionEncoder, CombinedEncoder, GRUEncoder, TraceEncoder
+from infodil.encoders import CombinedEncoder, LanguageModelEncoder, TraceEncoder, attention, gru
 from infodil.estimate import BITS_PER_NAT
 from infodil.lm import Training, train_language_model
 from infodil.measure import recoverability
@@ -38,16 +37,16 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
     encoders = {
         "EMA": TraceEncoder(VOCABULARY, (0.1,), dim=128, seed=seed),
         "EMA bank": TraceEncoder(VOCABULARY, (0.5, 0.1, 0.02), dim=48, seed=seed),
-        "GRU": within_budget(GRUEncoder, seed=seed),
-        "GRU random": within_budget(GRUEncoder, seed=seed),
-        "attention": within_budget(AttentionEncoder, layers=2, every_block=False, seed=seed),
-        "attention random": within_budget(AttentionEncoder, layers=2, every_block=False, seed=seed),
+        "GRU": within_budget(gru, seed=seed),
+        "GRU random": within_budget(gru, seed=seed),
+        "attention": within_budget(attention, layers=2, every_block=False, seed=seed),
+        "attention random": within_budget(attention, layers=2, every_block=False, seed=seed),
     }
     trained: dict[str, Training] = {}
     with corpus.tokenize(max_tokens=CORPUS_TOKENS, seed=seed, progress=progress) as tokens:
         for name in ("GRU", "attention"):
             trained[name] = train_language_model(
-                encoders[name],
+                encoders[name].module,
                 tokens.splits["train"].tokens,
                 tokens.splits["calibration"].tokens,
                 tokens=TRAINING_TOKENS,
@@ -73,12 +72,12 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
     return dataclasses.replace(report, model=model)
 
 
-def within_budget(kind: type[nn.Module], **options: object) -> nn.Module:
-    """The widest model of its kind with at most `PARAMETERS` parameters."""
+def within_budget(make: Callable[..., LanguageModelEncoder], **options: object) -> LanguageModelEncoder:
+    """The widest language model of its kind with at most `PARAMETERS` parameters."""
     model = None
     for dim in range(16, 1024, 8):
-        wider = kind(VOCABULARY, dim, **options)
-        if sum(parameter.numel() for parameter in wider.parameters()) > PARAMETERS:
+        wider = make(VOCABULARY, dim, **options)
+        if sum(parameter.numel() for parameter in wider.module.parameters()) > PARAMETERS:
             break
         model = wider
     return model

@@ -1,32 +1,35 @@
-"""Tokens to states. A new built-in encoder is one file and one line of `BUILT_IN`."""
+"""Tokens to states. A new built-in encoder is one file and one line of `ENCODERS`."""
 
 __all__ = [
-    "BUILT_IN",
-    "AttentionEncoder",
+    "ENCODERS",
+    "KINDS_OF_SITE",
+    "ChosenSites",
     "CombinedEncoder",
+    "CustomEncoder",
     "Encoder",
-    "GRUEncoder",
     "HuggingFaceEncoder",
+    "LanguageModelEncoder",
     "ModuleEncoder",
     "ShiftRegisterEncoder",
     "TraceEncoder",
+    "as_encoder",
+    "attention",
     "check_states",
     "choose_sites",
-    "fingerprint",
+    "gru",
     "load_encoder",
     "random_embedding",
-    "randomised",
     "self_test",
-    "superposition",
 ]
 
-from infodil.encoders.attention import AttentionEncoder
+from infodil.encoder import KINDS_OF_SITE, Encoder
 from infodil.encoders.combined import CombinedEncoder
-from infodil.encoders.encoder import Encoder, check_states, choose_sites, fingerprint, self_test, superposition
-from infodil.encoders.gated import GRUEncoder
+from infodil.encoders.custom import CustomEncoder, as_encoder
 from infodil.encoders.huggingface import HuggingFaceEncoder
-from infodil.encoders.loading import BUILT_IN, load_encoder
+from infodil.encoders.language_models import LanguageModelEncoder, attention, gru
+from infodil.encoders.loading import ENCODERS, load_encoder
 from infodil.encoders.module import ModuleEncoder
-from infodil.encoders.randomising import randomised
+from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder
+from infodil.encoders.sites import ChosenSites, check_states, choose_sites
 from infodil.encoders.trace import TraceEncoder, random_embedding

@@ -16,24 +16,23 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError
-from infodil.encoders.encoder import choose_sites
+from infodil.encoder import Encoder
 from infodil.encoders.module import undisturbed
+from infodil.encoders.sites import choose_sites
 
 
-class HuggingFaceEncoder:
-    """The stream that the blocks of a decoder read and add to.
+class HuggingFaceEncoder(Encoder):
+    """Residual stream of a causal language model of transformers, by depth.
 
     Sites are `embedding` (what the first block reads) and `layer.1` to `layer.N` (what each block leaves, before
     any final normalisation). The language-model head is never run.
 
     Args:
-        model: A causal language model of transformers.
+        model: Causal language model of transformers.
         sites: Names, patterns or numbers; by default the embedding, the middle and the last layer.
-        tokenizer: Kept for corpora of text.
-        name: What the report calls the model.
+        tokenizer: Tokenizer for corpora of text.
+        name: Name of the model in reports.
     """
-
-    costly = True
 
     def __init__(
         self,
@@ -75,6 +74,10 @@ class HuggingFaceEncoder:
             for handle in handles:
                 handle.remove()
         return {site: found[site] for site in self.sites}
+
+    def kind_of_site(self, site: str) -> str:
+        """`embedding`, or the `residual` stream."""
+        return "embedding" if site == "embedding" else "residual"
 
     def randomised(self, seed: int) -> "HuggingFaceEncoder | None":
         """The same sites of a model made anew from the same configuration; None where that cannot be done."""
@@ -127,11 +130,11 @@ def load_huggingface(
 
     Args:
         model: A model id, a folder that transformers can load, a `.gguf` file or a folder that holds just one.
-        sites: As in `HuggingFaceEncoder`.
-        device: Where the model runs.
-        dtype: Of the weights; float32 by default.
-        trust_remote_code: Code from a model repository is run only if this is set.
-        options: Passed to transformers (`revision`, `subfolder`, ...).
+        sites: Names, patterns or numbers as in `HuggingFaceEncoder`.
+        device: Device that the model runs on.
+        dtype: Type of the weights; float32 by default.
+        trust_remote_code: Whether code from a model repository may run.
+        options: Further arguments of transformers (`revision`, `subfolder`, ...).
 
     Raises:
         UserError: transformers is not installed, or the model cannot be found or loaded.

@@ -1,6 +1,6 @@
-"""From what a person types to an encoder."""
+"""From what a person types to an encoder, and the registry of built-in ones."""
 
-__all__ = ["BUILT_IN", "load_encoder"]
+__all__ = ["ENCODERS", "load_encoder"]
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from infodil.checks import UserError, near_matches
-from infodil.encoders.attention import AttentionEncoder
-from infodil.encoders.encoder import Encoder
-from infodil.encoders.gated import GRUEncoder
+from infodil.encoder import Encoder, EncodesTokens
+from infodil.encoders.custom import as_encoder
 from infodil.encoders.huggingface import HuggingFaceEncoder, load_huggingface
+from infodil.encoders.language_models import attention, gru
 from infodil.encoders.module import ModuleEncoder
 from infodil.encoders.shift_register import ShiftRegisterEncoder
+from infodil.encoders.sites import ChosenSites
 from infodil.encoders.trace import TraceEncoder
 
 
@@ -28,14 +29,17 @@ def ema_bank(vocabulary: int, alphas: Iterable[float] = (0.5, 0.1, 0.02), **opti
     return TraceEncoder(vocabulary, tuple(alphas), **options)
 
 
-BUILT_IN: dict[str, Callable[..., Encoder]] = {
+ENCODERS: dict[str, Callable[..., EncodesTokens]] = {
     "ema": ema,
     "ema_bank": ema_bank,
     "shift_register": ShiftRegisterEncoder,
-    "gru": GRUEncoder,
-    "attention": AttentionEncoder,
+    "gru": gru,
+    "attention": attention,
 }
-"""Name to encoder, made with `vocabulary`, `seed`, `device` and the options of each."""
+"""Built-in encoders by name, each called with `vocabulary`, `seed`, `device` and its own options.
+
+One line adds an encoder: `load_encoder`, `recoverability` and the command line read this table.
+"""
 
 
 def load_encoder(
@@ -52,15 +56,18 @@ def load_encoder(
 
     Args:
         model: A built-in name (`ema`, `ema_bank`, `shift_register`, `gru`, `attention`: the last two with random
-            weights), an `Encoder`, a `torch.nn.Module` with `sites`, or the id or local folder of a Hugging Face
-            causal language model.
-        vocabulary: How many types; needed by the built-in ones, else read off the model.
-        sites: For a torch module the submodules to listen to, for a Hugging Face model the depths (or, where it is
-            passed in, its submodules).
-        seed: Of random weights and token vectors.
-        device: Where a model loaded here runs. A module that is passed in stays where it is.
-        dtype: Of the weights of a model loaded here.
-        options: Of the built-in encoder (`alpha`, `alphas`, `dim`, `window`, ...), or of `load_huggingface`.
+            weights), an `Encoder` or any object with `vocabulary` and `encode`, a `torch.nn.Module` with `sites`, or
+            the id or local folder of a Hugging Face causal language model.
+        vocabulary: Number of token types, for built-in encoders; others are asked for it.
+        sites: Names, patterns or numbers of the states to give; the submodules to listen to of a torch module; the
+            depths, or submodules, of a Hugging Face model.
+        seed: Seed of random weights and token vectors.
+        device: Device of a model made here; a module that is passed in stays where it is.
+        dtype: Type of the weights of a model loaded here.
+        options: Options of the built-in encoder (`alpha`, `alphas`, `dim`, `window`, ...) or of `load_huggingface`.
+
+    Returns:
+        An encoder with every member of `Encoder`, which gives the chosen sites alone.
 
     Raises:
         UserError: The model is none of these, lacks a vocabulary or sites, or cannot be loaded.
@@ -69,23 +76,24 @@ def load_encoder(
         >>> load_encoder("ema", vocabulary=100, alpha=0.5, dim=8).sites
         ('ema',)
     """
-    if isinstance(model, str) and model in BUILT_IN:
+    if isinstance(model, str) and model in ENCODERS:
         if vocabulary is None:
             raise UserError(f"`vocabulary` must be given for the built-in model {model!r}, got None.")
         try:
-            return BUILT_IN[model](vocabulary, seed=seed, device=device, **options)
+            encoder = as_encoder(ENCODERS[model](vocabulary, seed=seed, device=device, **options))
         except UserError:
             raise
         except (TypeError, ValueError) as error:
             words = str(error).split(") ")[-1].split("\n")[0].rstrip(".")
             raise UserError(f"`model` {model!r} does not take these options: {words}.") from None
+        return encoder if sites is None else ChosenSites(encoder, sites)
     if isinstance(model, str | Path):
-        if "/" not in str(model) and not Path(model).exists() and "did you" in near_matches(model, BUILT_IN):
-            raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, BUILT_IN)}")
+        if "/" not in str(model) and not Path(model).exists() and "did you" in near_matches(model, ENCODERS):
+            raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, ENCODERS)}")
         return load_huggingface(model, sites, device=device, dtype=dtype, **options)
-    if isinstance(model, Encoder):
+    if isinstance(model, EncodesTokens):
         check_options(model, options, ())
-        return model
+        return as_encoder(model) if sites is None else ChosenSites(as_encoder(model), sites)
     if isinstance(model, nn.Module):
         check_options(model, options, ("tokenizer",))
         if hasattr(model, "get_input_embeddings") and hasattr(model, "config"):

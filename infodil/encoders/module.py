@@ -12,12 +12,12 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError
-from infodil.encoders.encoder import choose_sites
-from infodil.encoders.randomising import random_copy
+from infodil.encoder import Encoder, random_copy
+from infodil.encoders.sites import choose_sites
 
 
-class ModuleEncoder:
-    """Reads the states of a module through forward hooks, and leaves the module as it was.
+class ModuleEncoder(Encoder):
+    """Outputs of named submodules of a torch module, read through forward hooks; the module is left as it was.
 
     The module is called as `module(tokens)` with ids `[documents, tokens]`, in evaluation mode, without gradients, on
     the device it is on; every submodule's mode is put back and every hook removed after each call. A submodule's
@@ -25,17 +25,15 @@ class ModuleEncoder:
     documents or tokens first.
 
     Args:
-        module: The model.
+        module: Model that is called with token ids.
         sites: Names or patterns of submodules as in `module.named_modules()`; `""` is the module's own output.
-        vocabulary: How many types; by default the rows of the first `torch.nn.Embedding`.
-        tokenizer: Kept for corpora of text.
+        vocabulary: Number of token types; by default the rows of the first `torch.nn.Embedding`.
+        tokenizer: Tokenizer for corpora of text.
 
     Raises:
         UserError: No such submodule (with the near matches), an output that is not `[documents, tokens, dim]`, or no
             embedding to tell the vocabulary by.
     """
-
-    costly = True
 
     def __init__(
         self,
@@ -66,6 +64,7 @@ class ModuleEncoder:
             vocabulary = embeddings[0].num_embeddings
         self.vocabulary = vocabulary
         self.tokenizer = tokenizer
+        self.name = type(module).__name__
 
     @torch.no_grad()
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A state that holds the last few tokens exactly: the encoder whose every answer is known."""
+"""A shift register: the state is the vectors of the last few tokens, and every lag is known in closed form."""
 
 __all__ = ["ShiftRegisterEncoder"]
 
@@ -7,14 +7,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import check_whole
-from infodil.encoders.encoder import hash_tensors
+from infodil.encoder import Encoder, hash_tensors
 from infodil.encoders.trace import random_embedding
 
 
-class ShiftRegisterEncoder:
+class ShiftRegisterEncoder(Encoder):
     """The vectors of the last `window` tokens side by side, zeros before the document begins.
 
-    Every lag below `window` is in the state whole; for independent tokens every other lag is not there at all.
+    The state holds every lag below `window` exactly and, for independent tokens, nothing of any other lag.
+
+    Args:
+        vocabulary: Number of token types.
+        window: Number of tokens held.
+        dim: Length of a token vector.
+        seed: Seed of the random token vectors.
+        device: Device of the states.
 
     Example:
         >>> encoder = ShiftRegisterEncoder(vocabulary=5, window=2, dim=3)
@@ -48,6 +55,10 @@ class ShiftRegisterEncoder:
         windows = padded.unfold(1, self.window, 1)  # [documents, tokens, dim, window], oldest first
         return {self.sites[0]: windows.flip(3).transpose(2, 3).flatten(2)}
 
+    def kind_of_site(self, site: str) -> str:
+        """The memory of a recurrence that shifts its state by one token a step."""
+        return "recurrent"
+
     def fingerprint(self) -> str:
-        """A hash of window and token vectors."""
+        """Hash of window and token vectors."""
         return hash_tensors({"embedding": self.embedding}, f"shift register {self.window}")

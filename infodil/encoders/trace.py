@@ -10,12 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.encoders.encoder import hash_tensors
+from infodil.encoder import Encoder, hash_tensors
 from infodil.traces import ema_bank, weights
 
 LEAST_SHARE = 1e-12
+"""Weight of all deeper lags together, as a share of the newest token's, below which a superposition leaves them out."""
 MOST_LAGS = 4096
-"""Tokens that are told of in a superposition: until the rest weighs this share of the newest, and so many at most."""
+"""Most lags of a superposition."""
 
 
 def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, "vocabulary dim"]:
@@ -25,24 +26,26 @@ def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, 
     return embedding / embedding.norm(dim=1, keepdim=True)
 
 
-def reach(alpha: float) -> int:
-    """How many of the newest tokens there are before the rest, `(1 - alpha) ** n`, is negligible beside `alpha`."""
+def number_of_lags(alpha: float) -> int:
+    """Least n with `(1 - alpha) ** n <= LEAST_SHARE * alpha`: deeper lags are negligible beside the newest token."""
     if alpha == 1.0:
         return 1
     return min(MOST_LAGS, math.ceil((math.log(LEAST_SHARE) + math.log(alpha)) / math.log1p(-alpha)))
 
 
-class TraceEncoder:
-    """The state is an EMA trace of the token vectors, or a bank of traces side by side (`scales x dim` numbers).
+class TraceEncoder(Encoder):
+    r"""Exponential moving averages of the token vectors: one, or several side by side (`scales x dim` numbers).
+
+    :math:`h_t = (1 - \alpha) h_{t-1} + \alpha e_{x_t}` for each decay rate :math:`\alpha`, from a state of zero.
 
     Args:
-        vocabulary: How many types.
-        alphas: One decay rate a trace, each in (0, 1].
-        dim: Numbers in a token vector.
-        embedding: The token vectors; random unit vectors by default, the same for the same seed.
-        seed: Of the random vectors.
-        device: Where the states are made.
-        name: The site's name.
+        vocabulary: Number of token types.
+        alphas: Decay rate of each trace, in (0, 1].
+        dim: Length of a token vector.
+        embedding: Token vectors `[vocabulary, dim]`; random unit vectors by default.
+        seed: Seed of the random vectors.
+        device: Device of the states.
+        name: Name of the site; `ema` or `ema_bank` by default.
 
     Reference:
         Singh (2026), EMA Is Not All You Need, arXiv 2604.08556; Zhang et al. (2015), FOFE, arXiv 1505.01504.
@@ -83,20 +86,24 @@ class TraceEncoder:
         ema_bank(self.embedding[:1], self.alphas)  # a decay out of range is refused here, not at the first document
 
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Float[Tensor, "documents tokens dim"]]:
-        """The traces of each document, from a state of zero."""
+        """The traces of each document."""
         vectors = self.embedding[tokens.to(self.embedding.device)]
         return {self.sites[0]: ema_bank(vectors, self.alphas).flatten(2)}
 
-    def superposition(self, site: str) -> tuple[Float[Tensor, "vocabulary dim"], Float[Tensor, "scales tokens"]] | None:
-        """The token vectors and the weight of each lag in each trace (float64): the states are their weighted sums.
+    def kind_of_site(self, site: str) -> str:
+        """A trace."""
+        return "trace"
 
-        Lags are left out whose weights together are below 1e-12 of the newest token's, or that lie beyond 4,096.
+    def superposition(self, site: str) -> tuple[Float[Tensor, "vocabulary dim"], Float[Tensor, "scales tokens"]] | None:
+        """The token vectors and the weight of each lag in each trace (float64).
+
+        Lags whose weights together are below 1e-12 of the newest token's, or beyond 4,096, are left out.
         """
         if site not in self.sites:
             return None
-        tokens = max(reach(alpha) for alpha in self.alphas)
+        tokens = max(number_of_lags(alpha) for alpha in self.alphas)
         return self.embedding, torch.stack([weights(alpha, tokens) for alpha in self.alphas])
 
     def fingerprint(self) -> str:
-        """A hash of decays and token vectors."""
+        """Hash of decay rates, site and token vectors."""
         return hash_tensors({"embedding": self.embedding}, f"trace {self.alphas} {self.sites}")

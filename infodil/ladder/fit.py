@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from infodil.channel.code import Code
 from infodil.checks import UserError
-from infodil.encoders import superposition
 from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, is_control
 from infodil.probes import (
@@ -161,7 +160,7 @@ class LadderFitter:
     def spec(self, site: str) -> ProbeSpec:
         """What a reader of this site is told."""
         dim = self.gathered[site].shape[1]
-        told = None if is_control(site) else superposition(self.train.encoder, site)
+        told = None if is_control(site) else self.train.encoder.superposition(site)
         if told is not None and told[0].shape[1] * len(told[1]) != dim:
             raise UserError(
                 f"`model` says that {site!r} sums vectors of {told[0].shape[1]} dims at {len(told[1])} scales, but "

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from infodil.corpus import Batch, Split
-from infodil.encoders import Encoder, check_states, choose_sites
+from infodil.encoders import Encoder, check_states
 from infodil.precision import PRECISIONS, Quantizer, noise_generator
 from infodil.probes import Standardizer
 
@@ -55,7 +55,6 @@ class StateStream:
 
     encoder: Encoder
     split: Split
-    sites: object
     batch_size: int
     device: torch.device
     precision: str
@@ -120,8 +119,7 @@ class StateStream:
 
     def encoded(self, tokens: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
         """The states of the chosen sites `[documents, tokens, dim]`, and those of their controls where wanted."""
-        encoded = self.encoder.encode(tokens)
-        states = {site: encoded[site] for site in choose_sites(self.sites, list(encoded))}
+        states = self.encoder.encode(tokens)
         check_states(states, tuple(tokens.shape), self.dims)
         if self.control is None or not (wanted is None or any(map(is_control, wanted))):
             return states

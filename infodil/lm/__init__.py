@@ -5,9 +5,11 @@ __all__ = [
     "LOOKS_AT",
     "PREDICTORS",
     "SIZES",
+    "GRULanguageModel",
     "LanguageModel",
     "LanguageModelConfig",
     "RunConfig",
+    "RunText",
     "TextLoss",
     "Training",
     "count_parameters",
@@ -30,7 +32,8 @@ from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.config import FAMILIES, PREDICTORS, SIZES, LanguageModelConfig
 from infodil.lm.model import LanguageModel, count_parameters, named_config
 from infodil.lm.predictors import LOOKS_AT, make_predictor
+from infodil.lm.recurrent import GRULanguageModel
 from infodil.lm.run import RunConfig, load_language_model, named_run, read_run, train_run
 from infodil.lm.scoring import TextLoss, next_token_windows, score_text
-from infodil.lm.text import load_text, prepare_text
+from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import Training, train_language_model

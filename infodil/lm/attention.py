@@ -1,20 +1,29 @@
-"""Causal softmax attention, as GPT-2 has it."""
+"""Causal softmax attention with learned or rotary positions."""
 
 __all__ = ["Attention"]
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from infodil.lm.config import LanguageModelConfig
 
+LONGEST_WAVE = 1000.0
+"""Ratio of the fastest to the slowest rotation of queries and keys; the fastest turns by one radian a token."""
+
 
 class Attention(nn.Module):
-    """Each position reads all positions so far. It keeps no state but the streams of the past.
+    """Causal softmax attention over all positions so far; the past streams are its only memory.
 
-    Positions are learned vectors added to the token vectors, by the model around the blocks.
+    Learned positions are vectors that the model adds to the token vectors before the first block. Rotary positions
+    turn queries and keys here, so that a score depends on the distance of two tokens alone.
+
+    Args:
+        config: Configuration of the model.
 
     Reference:
-        Radford et al. (2019), Language Models are Unsupervised Multitask Learners.
+        Radford et al. (2019), Language Models are Unsupervised Multitask Learners; Su et al. (2021), RoFormer, arXiv
+        2104.09864, for rotary positions.
     """
 
     sites = ()
@@ -22,6 +31,7 @@ class Attention(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         self.heads = config.heads
+        self.rotary = config.positions == "rotary"
         self.query_key_value = nn.Linear(config.dim, 3 * config.dim)
         self.out = nn.Linear(config.dim, config.dim)
 
@@ -31,5 +41,17 @@ class Attention(nn.Module):
         """What is added to the stream."""
         mixed = self.query_key_value(x).unflatten(2, (3, self.heads, -1))
         query, key, value = mixed.permute(2, 0, 3, 1, 4)  # [documents, heads, tokens, dim / heads] each
+        if self.rotary:
+            query, key = rotated(query), rotated(key)
         read = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.out(read.transpose(1, 2).flatten(2))
+
+
+def rotated(vectors: Float[Tensor, "documents heads tokens dim"]) -> Float[Tensor, "documents heads tokens dim"]:
+    """Each pair of dims turned by its position times its own frequency, from 1 down to nearly 1 / 1,000 a token."""
+    tokens, pairs = vectors.shape[2], vectors.shape[3] // 2
+    frequency = LONGEST_WAVE ** (-torch.arange(pairs, device=vectors.device) / pairs)
+    angle = (torch.arange(tokens, device=vectors.device)[:, None] * frequency).to(vectors.dtype)
+    first, second = vectors.chunk(2, 3)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], 3)

@@ -42,6 +42,12 @@ class LanguageModelConfig:
     activation: str = "gelu"
     """Of the hidden units: GPT-2's, or `relu`, under which fewer than the active ones may be above zero (not
     public)."""
+    positions: str = "learned"
+    """Positions of attention: vectors added to the token vectors, one for each of `context` positions as in GPT-2, or
+    `rotary`, a turn of queries and keys that sets no longest sequence."""
+    biases: str = "zero"
+    """Biases of matrices at the start of training: `zero` as in GPT-2, or `uniform`, within one over the root of the
+    number of inputs, as torch draws them."""
     tied: bool = True
     """Whether the output reads by the token vectors, as GPT-2 does, or has vectors of its own (not public: tied, the
     fewest parameters are outside the blocks)."""
@@ -101,9 +107,21 @@ class LanguageModelConfig:
         attends = self.family == "attention" or (self.family in TRACED and self.predictor.endswith("attention"))
         if attends and self.dim % self.heads:
             raise UserError(f"`dim` must be a multiple of heads = {self.heads}, got {self.dim}: pass another width.")
+        if self.family == "attention" and self.positions == "rotary" and self.dim % (2 * self.heads):
+            raise UserError(
+                f"`dim` must be a multiple of 2 x heads = {2 * self.heads} with rotary positions, got {self.dim}: "
+                "pass another width."
+            )
+
+    @property
+    def learns_positions(self) -> bool:
+        """Whether the model has one vector for each of `context` positions, and reads no further."""
+        return self.family == "attention" and self.positions == "learned"
 
 
 OPTIONS = {
+    "positions": ("learned", "rotary"),
+    "biases": ("zero", "uniform"),
     "activation": ("gelu", "relu"),
     "trace_input": ("stream", "embedding"),
     "trace_scale": ("unit", "raw"),

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_one_of
+from infodil.encoder import Encoder
 from infodil.lm.attention import Attention
 from infodil.lm.blocks import MixingBlock
 from infodil.lm.config import FAMILIES, SIZES, TRACED, LanguageModelConfig
@@ -30,7 +31,7 @@ BLOCKS = {
 TOLD_LAGS = 4096
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module, Encoder):
     """Token vectors -> blocks -> normalisation -> next-token logits.
 
     Also an `Encoder`. Its sites are `embedding` (what the first block reads), for each block `block.N` (the stream it
@@ -63,11 +64,11 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.vocabulary, self.tokenizer = config, config.vocabulary, tokenizer
-        self.longest = config.context if config.family == "attention" or reads_history(config) else None
+        self.longest = config.context if config.learns_positions or reads_history(config) else None
         with torch.random.fork_rng(devices=[]), torch.device(device or "cpu"):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(config.vocabulary, config.dim)
-            if config.family == "attention":
+            if config.learns_positions:
                 self.positions = nn.Embedding(config.context, config.dim)
             self.blocks = nn.ModuleList(BLOCKS[config.family](config) for _ in range(config.layers))
             if config.family in TRACED and config.bottleneck != "none":
@@ -91,7 +92,7 @@ class LanguageModel(nn.Module):
                     name.endswith(".out") and "predictor" not in name
                 )
                 nn.init.normal_(part.weight, std=(part.in_features * (writing if residual else 1)) ** -0.5)
-                if part.bias is not None:
+                if part.bias is not None and self.config.biases == "zero":
                     nn.init.zeros_(part.bias)
             elif isinstance(part, nn.Embedding):
                 nn.init.normal_(part.weight, std=part.embedding_dim**-0.5 * (0.1 if name == "positions" else 1.0))
@@ -107,7 +108,7 @@ class LanguageModel(nn.Module):
         """The stream after the last block; every site's states are put into `keep`."""
         keep = {} if keep is None else keep
         vectors = self.embedding(tokens.to(self.embedding.weight.device))
-        if self.config.family == "attention":
+        if self.config.learns_positions:
             if tokens.shape[1] > self.config.context:
                 raise UserError(
                     f"`tokens` has sequences of {tokens.shape[1]} tokens, and the model learned {self.config.context} "
@@ -143,6 +144,14 @@ class LanguageModel(nn.Module):
         found: dict[str, Tensor] = {}
         self.streams(tokens, found)
         return {site: found[site] for site in self.sites}
+
+    def kind_of_site(self, site: str) -> str:
+        """`embedding`, the `residual` stream, the `trace` of a block, or its `recurrent` state."""
+        if site.endswith(".traces"):
+            return "trace"
+        if site.endswith((".hidden", ".state")):
+            return "recurrent"
+        return "embedding" if site == "embedding" else "residual"
 
     def superposition(self, site: str) -> tuple[Tensor, Tensor] | None:
         """Token vectors and weights where the states are their weighted sums: the first block's fixed traces."""

@@ -96,7 +96,7 @@ def check_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
 
 def check_fit(encoder: Encoder, tokens: Tokens) -> None:
     """The encoder can read these tokens, and the sequences are long enough for the lags."""
-    longest = getattr(encoder, "longest", None)
+    longest = encoder.longest
     if longest is not None and longest < tokens.max_length:
         needed = max(int(split.lengths.max()) for split in tokens.splits.values())
         if needed > longest:

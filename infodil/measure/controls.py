@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infodil.checks import UserError
-from infodil.encoders import Encoder, randomised, self_test
+from infodil.encoders import Encoder, self_test
 from infodil.ladder.fit import FittedProbe
 from infodil.ladder.stream_select import FittedLadder
 
@@ -18,7 +18,7 @@ COLUMNS = ("extrapolated_bits", "online_code_bits", "compression_bits")
 
 def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
     """The same encoder with random weights; None where there is none, or where it cannot be read."""
-    other = randomised(encoder, seed + ANOTHER)
+    other = encoder.randomised(seed + ANOTHER)
     if other is None:
         return None
     try:

@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from infodil.corpus import Tokens
 from infodil.encoders import Encoder
@@ -23,8 +22,7 @@ def describe(model: object, encoder: Encoder) -> str:
     """What the report calls the model; a local folder by its last name only."""
     if isinstance(model, str | Path):
         return Path(model).name if Path(model).exists() else str(model)
-    inner = model if isinstance(model, nn.Module) else encoder
-    return str(getattr(inner, "name", None) or type(inner).__name__)
+    return encoder.name or type(encoder).__name__
 
 
 def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokens
-from infodil.encoders import BUILT_IN, Encoder, choose_sites, fingerprint, load_encoder, self_test
+from infodil.encoders import ENCODERS, Encoder, load_encoder, self_test
 from infodil.ladder.fit import CURVED, LadderFitter, fit_context, pick_calibration
 from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, open_store
@@ -135,11 +135,13 @@ def recoverability(
     device, dtype = check_device(device), check_dtype(dtype)
     corpus = open_corpus(corpus)
     check_cache(cache_dir)
-    late = isinstance(model, str) and model in BUILT_IN  # its vocabulary is the corpus's
+    late = isinstance(model, str) and model in ENCODERS  # its vocabulary is the corpus's
     encoder = None if late else load_encoder(model, sites=sites, seed=seed, device=device, dtype=dtype, **options)
     with tokenize(corpus, encoder, max_tokens, seed, progress) as tokens:
         if encoder is None:
-            encoder = load_encoder(model, vocabulary=tokens.vocabulary, seed=seed, device=device, **options)
+            encoder = load_encoder(
+                model, vocabulary=tokens.vocabulary, sites=sites, seed=seed, device=device, **options
+            )
         check_fit(encoder, tokens)
         config = {
             "lags": list(lags),
@@ -155,9 +157,7 @@ def recoverability(
             "pack": tokens.pack,
             "options": options,
         }
-        # A model wrapped or loaded here gives the chosen sites only; those of an encoder are chosen among all it gives.
-        chosen = sites if late or encoder is model else None
-        return measure(encoder, describe(model, encoder), tokens, chosen, config, device, progress, cache_dir)
+        return measure(encoder, describe(model, encoder), tokens, config, device, progress, cache_dir)
 
 
 @torch.no_grad()
@@ -165,7 +165,6 @@ def measure(
     encoder: Encoder,
     name: str,
     tokens: Tokens,
-    sites: str | int | Iterable[str | int] | None,
     config: dict,
     device: torch.device,
     progress: bool,
@@ -173,8 +172,7 @@ def measure(
 ) -> RecoverabilityReport:
     """Fit on the training split, choose on the calibration split, report the test split."""
     lags, seed = tuple(config["lags"]), config["seed"]
-    offered = self_test(encoder)
-    dims = {site: offered[site] for site in choose_sites(sites, list(offered))}
+    dims = self_test(encoder)
     generator = np.random.default_rng([seed, 0x1A6])
     targets = {split: LagLabels.of(tokens.splits[split], lags, generator) for split in ("train", "calibration", "test")}
     vocabulary = max(tokens.vocabulary, encoder.vocabulary) if tokens.tokenizer is None else tokens.vocabulary
@@ -197,7 +195,6 @@ def measure(
         split: StateStream(
             encoder=encoder,
             split=tokens.splits[split],
-            sites=sites,
             batch_size=config["batch_size"],
             device=device,
             precision=config["precision"],
@@ -210,11 +207,11 @@ def measure(
         )
         for split in targets
     }
-    key = fingerprint(encoder) if cache_dir is not None else None
+    key = encoder.fingerprint() if cache_dir is not None else None
     if key is not None:
         key += f"{tokens.sha256} {config} {tokens.splits}"
     needed = tokens.total * sum(dims.values()) * (8 if config["precision"] == "float64" else 4) * (1 + bool(random))
-    store = open_store(streams["train"], cache_dir, key, needed, getattr(encoder, "costly", True))
+    store = open_store(streams["train"], cache_dir, key, needed, encoder.costly)
     for split, stream in streams.items():
         if split == "train" or key is not None:  # the others are read once: kept only for a run to resume
             stream.store = store
@@ -263,7 +260,7 @@ def tokenize(corpus: Corpus, encoder: Encoder | None, max_tokens: int | None, se
     """Tokens of the corpus for this encoder."""
     tokenizer = corpus.tokenizer
     if corpus.kind == "text" and tokenizer is None:
-        tokenizer = "bpe" if encoder is None else getattr(encoder, "tokenizer", None)
+        tokenizer = "bpe" if encoder is None else encoder.tokenizer
         if tokenizer is None:
             raise UserError(
                 f"`corpus` {corpus.name!r} is text and the model has no tokenizer: "

@@ -12,12 +12,13 @@ import numpy as np
 from torch import nn
 
 from infodil.checks import UserError, check_not_empty, check_one_of, check_whole, write_whole
-from infodil.corpus import Split
+from infodil.corpus import Split, Tokens
 from infodil.lm import (
     LOOKS_AT,
     PREDICTORS,
     SIZES,
     LanguageModel,
+    RunText,
     TextLoss,
     load_checkpoint,
     named_config,
@@ -165,7 +166,7 @@ def ablate_predictor(
         check_one_of("ways", way, WAYS)
     check_not_empty("seeds", seeds, "pass at least one, better three")
     check_whole("tokens", tokens, 1, "pass the training tokens of each run")
-    if not hasattr(text, "splits"):
+    if not isinstance(text, Tokens | RunText):
         raise UserError(f"`text` must be tokenised, got {type(text).__name__}: pass what `prepare_text` gives.")
     test = text.splits["test"] if test is None else test
     losses: dict[tuple[str, str], list[TextLoss]] = {}

@@ -14,10 +14,11 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_confidence, check_whole, write_whole
-from infodil.corpus import Split, load_corpus
-from infodil.encoders import Encoder, choose_sites, load_encoder
+from infodil.corpus import Split, Tokens, load_corpus
+from infodil.encoder import Encoder, EncodesTokens
+from infodil.encoders import as_encoder, load_encoder
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.lm import TextLoss, next_token_windows, score_text
+from infodil.lm import RunText, TextLoss, next_token_windows, score_text
 from infodil.processing.frozen_heads import HIDDEN, StateProbe, keep_better
 from infodil.processing.pages import gap_page
 from infodil.processing.paired_losses import ratio_replicates
@@ -163,13 +164,15 @@ def decompose_gap(
     for name, value in (("tokens", tokens), ("window", window), ("batch_size", batch_size), ("hidden", hidden)):
         check_whole(name, value, 1, "pass 1 or more")
     check_confidence(confidence)
-    text = text if hasattr(text, "splits") else load_corpus(text).tokenize(getattr(model, "tokenizer", None))
+    encoder = load_encoder(model if encoder is None else encoder, sites=sites)
+    if not isinstance(text, Tokens | RunText):
+        speaker = as_encoder(model) if isinstance(model, EncodesTokens) else encoder
+        text = load_corpus(text).tokenize(speaker.tokenizer)
     splits = text.splits
     own, other = logits_of(model), logits_of(reference)
     width = check_types("model", model, own, text.vocabulary)
     check_types("reference", reference, other, text.vocabulary)
-    encoder = encoder if encoder is not None else states_of(model, sites)
-    chosen, dims = read_sites(encoder, sites)
+    chosen, dims = read_sites(encoder)
     device = device_of(model)
 
     def score(one: Callable[[Tensor], Tensor], split: Split, words: str) -> TextLoss:
@@ -239,7 +242,7 @@ def split_gap(
 def check_types(name: str, model: Any, logits: Callable[[Tensor], Tensor], vocabulary: int) -> int:
     """The width of a model's logits; `UserError` where its ids are not those of the text."""
     width = logits(torch.zeros(1, 2, dtype=torch.long)).shape[2]
-    known = getattr(model, "vocabulary", vocabulary)
+    known = model.vocabulary if isinstance(model, EncodesTokens) else vocabulary
     if known != vocabulary or width < vocabulary:  # wider logits are padded: no id of the text is missing
         had = known if known != vocabulary else width
         raise UserError(f"`{name}` has {had} types and `text` {vocabulary}: tokenise for both models alike.")
@@ -271,16 +274,10 @@ def logits_of(model: Any) -> Callable[[Tensor], Tensor]:
     return logits
 
 
-def states_of(model: Any, sites: Any) -> Encoder:
-    """The encoder that a model is, or that listens to it."""
-    return model if isinstance(model, Encoder) else load_encoder(model, sites=sites)
-
-
-def read_sites(encoder: Encoder, sites: Any) -> tuple[tuple[str, ...], list[int]]:
-    """Names and widths of the states to read."""
+def read_sites(encoder: Encoder) -> tuple[tuple[str, ...], list[int]]:
+    """Names and widths of an encoder's states."""
     states = encoder.encode(torch.zeros(1, 2, dtype=torch.long))
-    chosen = tuple(choose_sites(sites, list(states)))
-    return chosen, [states[site].shape[2] for site in chosen]
+    return tuple(states), [state.shape[2] for state in states.values()]
 
 
 def device_of(model: Any) -> torch.device:

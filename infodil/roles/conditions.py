@@ -13,8 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from infodil.encoders import GRUEncoder
-from infodil.lm import train_language_model
+from infodil.lm import GRULanguageModel, train_language_model
 from infodil.roles.bigru import Tuning, train_bigru
 from infodil.roles.competition import Competition
 from infodil.roles.hebbian import Architecture, HebbianRoles
@@ -170,7 +169,7 @@ def gru_states(trial: Trial, trained: bool) -> Callable[[RoleText], Tensor]:
     """States of two GRU language models, one for each direction; with random weights where not trained."""
     models = []
     for direction in (False, True):
-        model = GRUEncoder(len(trial.train.vocabulary), GRU_DIM, seed=2 * trial.seed + direction)
+        model = GRULanguageModel(len(trial.train.vocabulary), GRU_DIM, seed=2 * trial.seed + direction)
         if trained:
             texts = [turned(text, direction) for text in (trial.train, trial.validation)]
             flat = [text[text >= 0].numpy() for text in texts]

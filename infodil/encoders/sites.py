@@ -1,0 +1,123 @@
+"""Which of an encoder's states are read, and whether they are states at all."""
+
+__all__ = ["ChosenSites", "check_states", "choose_sites"]
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infodil.checks import UserError, check_not_empty, near_matches
+from infodil.encoder import Encoder
+
+
+def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequence[str]) -> list[str]:
+    """The offered names that match: exact names, shell patterns, or whole numbers counting from either end.
+
+    Raises:
+        UserError: A name or pattern matches nothing; the message has the near matches.
+
+    Example:
+        >>> choose_sites(["layer.*", 0], ["embedding", "layer.1", "layer.2"])
+        ['embedding', 'layer.1', 'layer.2']
+    """
+    if wanted is None:
+        return list(offered)
+    wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
+    check_not_empty("sites", wanted, "pass at least one name, or leave it out for all that the model offers")
+    chosen = set()
+    for site in wanted:
+        if isinstance(site, int):
+            found = [offered[site]] if -len(offered) <= site < len(offered) else []
+        else:
+            found = [site] if site in offered else fnmatch.filter(offered, site)
+        if not found:
+            close = near_matches(site, offered)
+            hint = (
+                close
+                if "did you mean" in close
+                else f": there are {', '.join(map(repr, offered[:8]))}"
+                + (f" and {len(offered) - 8} more." if len(offered) > 8 else ".")
+            )
+            raise UserError(f"`sites` has {site!r}, which the model does not have{hint}")
+        chosen.update(found)
+    return [site for site in offered if site in chosen]
+
+
+def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> None:
+    """Raise `UserError` unless the states have the shape of their tokens, the usual dims, and finite values.
+
+    `dims` is filled at the first call and compared with later.
+    """
+    if not isinstance(states, Mapping) or not states or not all(isinstance(s, Tensor) for s in states.values()):
+        got = sorted({type(s).__name__ for s in states.values()}) if isinstance(states, Mapping) else None
+        raise UserError(
+            f"`model` gave {type(states).__name__ if got is None else f'a dictionary of {got}'} in place of states: "
+            "an encoder must give a dictionary of tensors, {site: [documents, tokens, dim]}."
+        )
+    if dims and set(dims) != set(states):
+        raise UserError(
+            f"`model` gave the sites {sorted(states)} after {sorted(dims)}: an encoder must give the same every time."
+        )
+    for site, state in states.items():
+        if state.dim() != 3 or tuple(state.shape[:2]) != shape:
+            raise UserError(
+                f"`model` gave states of shape {tuple(state.shape)} at {site!r} for tokens of shape {shape}: "
+                "an encoder must give [documents, tokens, dim]."
+            )
+        if dims.setdefault(site, state.shape[2]) != state.shape[2]:
+            raise UserError(
+                f"`model` gave states of {state.shape[2]} dims at {site!r} after {dims[site]}: "
+                "an encoder must keep the shape of its states."
+            )
+        if not torch.isfinite(state).all():
+            raise UserError(
+                f"`model` gave states that are not finite at {site!r}: "
+                "check its weights, or leave the site out with `sites`."
+            )
+
+
+class ChosenSites(Encoder):
+    """An encoder that gives some of another one's sites.
+
+    Args:
+        encoder: Encoder to choose from.
+        wanted: Names, patterns or numbers as in `choose_sites`.
+
+    Raises:
+        UserError: A name or pattern matches nothing.
+    """
+
+    def __init__(self, encoder: Encoder, wanted: str | int | Iterable[str | int]) -> None:
+        self.encoder = encoder
+        self.wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
+        self.vocabulary, self.tokenizer, self.longest = encoder.vocabulary, encoder.tokenizer, encoder.longest
+        self.costly, self.module = encoder.costly, encoder.module
+        self.name = encoder.name or type(encoder).__name__
+        self.sites = None if encoder.sites is None else tuple(choose_sites(self.wanted, encoder.sites))
+
+    def encode(self, tokens: Tensor) -> Any:
+        """The states of the chosen sites."""
+        states = self.encoder.encode(tokens)
+        if not isinstance(states, Mapping):
+            return states  # `check_states` says what is wrong with it
+        return {site: states[site] for site in choose_sites(self.wanted, list(states))}
+
+    def kind_of_site(self, site: str) -> str:
+        """Kind of a site by the encoder behind."""
+        return self.encoder.kind_of_site(site)
+
+    def superposition(self, site: str) -> tuple[Tensor, Tensor] | None:
+        """Token vectors and weights by the encoder behind."""
+        return self.encoder.superposition(site)
+
+    def randomised(self, seed: int) -> Encoder | None:
+        """The encoder behind with random weights: all sites that it then has."""
+        return self.encoder.randomised(seed)
+
+    def fingerprint(self) -> str | None:
+        """Hash of the encoder behind and of the choice."""
+        known = self.encoder.fingerprint()
+        return None if known is None else f"{known} {self.wanted}"
