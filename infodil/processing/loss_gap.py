@@ -114,7 +114,7 @@ def decompose_gap(
     reference: Any,
     text: Any,
     *,
-    encoder: Encoder | None = None,
+    encoder: EncodesTokens | None = None,
     sites: str | int | Iterable[str | int] | None = None,
     tokens: int = 200_000,
     window: int = 128,
@@ -164,12 +164,12 @@ def decompose_gap(
     for name, value in (("tokens", tokens), ("window", window), ("batch_size", batch_size), ("hidden", hidden)):
         check_whole(name, value, 1, "pass 1 or more")
     check_confidence(confidence)
+    own, other = logits_of(model), logits_of(reference)
     encoder = load_encoder(model if encoder is None else encoder, sites=sites)
     if not isinstance(text, Tokens | RunText):
         speaker = as_encoder(model) if isinstance(model, EncodesTokens) else encoder
         text = load_corpus(text).tokenize(speaker.tokenizer)
     splits = text.splits
-    own, other = logits_of(model), logits_of(reference)
     width = check_types("model", model, own, text.vocabulary)
     check_types("reference", reference, other, text.vocabulary)
     chosen, dims = read_sites(encoder)
