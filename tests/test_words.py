@@ -27,6 +27,9 @@ OLD_WORDS = {
 }
 """Old words, as whole words in names, comments, docstrings and messages, and what stands for them now."""
 
+LEGACY = {"report/saved.py"}
+"""Files that read results saved under the old words."""
+
 NOUN_PHRASE = re.compile(r"^(r?\"*)?(Of|Likewise|As in|Goes|Where|Whether it|It|There|So|How far|What comes)\b")
 """Beginnings of a first docstring line that is no noun phrase in the field's words."""
 
@@ -44,11 +47,9 @@ PENDING = {
     "lm",
     "measure",
     "mi",
-    "plots",
     "precision",
     "probes",
     "processing",
-    "report",
     "roles",
     "sources",
     "statistics",
@@ -79,7 +80,7 @@ def test_old_words_are_gone():
     pattern = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])")
     found = []
     for path in [*sorted(ROOT.rglob("*.py")), *PAGES]:
-        if room(path) in PENDING:
+        if room(path) in PENDING or any(path.match(name) for name in LEGACY):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for match in pattern.finditer(words_of(line)):

@@ -1,4 +1,4 @@
-"""Bits against lag."""
+"""Figures of bits against lag."""
 
 __all__ = ["QUANTITY_LABELS", "lag_ticks", "multi_curves", "recoverability_curves"]
 
@@ -99,6 +99,13 @@ def multi_curves(
 
 def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
     """The lags that an axis labels: 0 and powers of two within the measured lags.
+
+    Args:
+        lags: The measured lags.
+        most: The largest number of labels.
+
+    Returns:
+        The lags to label, in order.
 
     Example:
         >>> lag_ticks(range(65))

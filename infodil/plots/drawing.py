@@ -166,7 +166,14 @@ def save_figure(figure: "matplotlib.figure.Figure", path: str | Path) -> Path:
 
 
 def figure_svg(figure: "matplotlib.figure.Figure") -> bytes:
-    """The figure as SVG without a date, for a page."""
+    """The figure as SVG without a date, for a page.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        The content of an SVG file.
+    """
     return _drawn(figure, "svg", {"Date": None})
 
 

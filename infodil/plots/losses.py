@@ -1,4 +1,4 @@
-"""Differences of loss, their parts, and ratios of perplexity."""
+"""Figures of losses: differences, their terms, and ratios of perplexity."""
 
 __all__ = ["difference_intervals", "ratio_curves", "ratio_intervals", "term_bars"]
 
@@ -18,9 +18,9 @@ def term_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = Non
     """The terms of a gap in loss as bars, each beginning where the one before ends, with their intervals.
 
     Args:
-        frame: One row a term: columns `term`, `value_bits`, `low_bits`, `high_bits`; the row `gap` is their sum, and
-            `lost_at_least` a mark in the last bar. A column `seed_values_bits`, numbers in a string, adds a dot for
-            each of them.
+        frame: One row for each term, with columns `term`, `value_bits`, `low_bits`, `high_bits`; the row `gap` is
+            their sum, and `lost_at_least` a mark in the last bar. A column `seed_values_bits`, numbers in a string,
+            adds a dot for each of them.
         ax: Axes to draw into; by default those of a new figure.
 
     Returns:
@@ -55,7 +55,7 @@ def term_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = Non
 
 
 def difference_intervals(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-    """Loss differences with their intervals and the margin of equivalence, one line a predictor.
+    """The differences of loss with their intervals and the margin of equivalence, one line a predictor.
 
     Args:
         frame: Columns `predictor`, `way`, `difference_nats`, `low_nats`, `high_nats` and `margin_nats`; rows without a

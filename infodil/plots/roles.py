@@ -1,4 +1,4 @@
-"""Which words got which role."""
+"""Figures of grammatical roles: accuracy, confusion, and sentences with their roles."""
 
 __all__ = ["role_bars", "role_confusion", "role_sentence"]
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def role_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-    """Accuracy of each condition, one group of bars for each group of tokens.
+    """The accuracy of each condition, one group of bars for each group of tokens.
 
     Args:
-        frame: One row a condition and group: columns `condition`, `group`, `accuracy`, `low`, `high`.
+        frame: One row for each condition and group, with columns `condition`, `group`, `accuracy`, `low`, `high`.
         ax: Axes to draw into; by default those of a new figure.
 
     Returns:
@@ -42,11 +42,14 @@ def role_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = Non
 
 
 def role_confusion(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes") -> "matplotlib.axes.Axes":
-    """Which role is taken for which: rows are true roles, columns predicted ones, each row's shares sum to 1.
+    """The confusion of roles: rows are true roles, columns predicted ones, and the shares of a row sum to 1.
 
     Args:
-        frame: One row a pair: columns `role`, `predicted`, `share`.
+        frame: One row for each pair, with columns `role`, `predicted`, `share`.
         ax: Axes to draw into.
+
+    Returns:
+        The axes.
     """
     import matplotlib as mpl
 
@@ -69,8 +72,11 @@ def role_sentence(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes") -> "mat
     """A sentence with the true role under each word and the predicted one above it, dark where it is wrong.
 
     Args:
-        frame: One row a word, in order: columns `word`, `role`, `predicted`.
+        frame: One row for each word, in order, with columns `word`, `role`, `predicted`.
         ax: Axes to draw into.
+
+    Returns:
+        The axes.
     """
     import matplotlib as mpl
 

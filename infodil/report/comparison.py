@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportComparison", "compare"]
 
-FORMAT = "infodil.comparison"
+COMPARISON_FORMAT = "infodil.comparison"
 """What the file of a saved comparison names itself."""
 
 NOT_STATED = "not stated"
@@ -101,7 +101,7 @@ class ReportComparison:
             The path.
         """
         reports = [{"name": name, **report.to_dict()} for name, report in self.reports.items()]
-        return write_result(path, {"format": FORMAT, "reports": reports})
+        return write_result(path, {"format": COMPARISON_FORMAT, "reports": reports})
 
     @classmethod
     def load(cls, path: str | Path) -> "ReportComparison":
@@ -116,7 +116,7 @@ class ReportComparison:
         Raises:
             UserError: Where the file is not a saved comparison.
         """
-        content = read_result(path, FORMAT, "comparison")
+        content = read_result(path, COMPARISON_FORMAT, "comparison")
         reports = {report["name"]: RecoverabilityReport.from_dict(report) for report in content["reports"]}
         return cls(reports, tuple(_warnings(reports)))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS", "PROBES"]
 
-FORMAT = "infodil.recoverability"
+REPORT_FORMAT = "infodil.recoverability"
 """What the file of a saved report names itself."""
 
 
@@ -120,7 +120,7 @@ class RecoverabilityReport:
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("rows", "summary", "warnings"):
             content[name] = list(content[name])
-        return {"format": FORMAT, **content}
+        return {"format": REPORT_FORMAT, **content}
 
     def to_frame(self) -> "pandas.DataFrame":
         """The rows as a tidy pandas frame, one row for each site, lag and probe."""
@@ -214,7 +214,7 @@ class RecoverabilityReport:
         Raises:
             UserError: Where the file is not a saved report, is damaged, or is of a newer version.
         """
-        content = read_result(path, FORMAT, "recoverability report")
+        content = read_result(path, REPORT_FORMAT, "recoverability report")
         damage = _damage(content)
         if damage:
             raise UserError(
