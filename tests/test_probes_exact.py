@@ -17,8 +17,8 @@ from infodil.channel.code import Code
 from infodil.channel.information import channel_information
 from infodil.channel.posterior import Channel, rounding
 from infodil.checks import UserError
-from infodil.probes import Calibration, Probe, ProbeSpec, cross_entropy_nats, fit_class_map
-from infodil.probes.exact import ExactProbe, exact
+from infodil.probes import Calibration, Exact, ProbeFit, ProbeSpec, cross_entropy_nats, fit_class_map
+from infodil.probes.exact import exact
 from infodil.sources import markov
 from infodil.traces import ema_bank, weights
 
@@ -387,18 +387,18 @@ def documents(embedding, alphas, sigma, number, length, probabilities, lags, see
 
 
 @pytest.mark.parametrize("dim", [8, 3])
-def test_the_reader_is_worth_the_information_there_is(dim, monkeypatch):
+def test_the_reader_is_worth_the_information_there_is(dim):
     """With and without a normal that counts tokens; one state in ten lies near the start of its document."""
-    monkeypatch.setattr("infodil.probes.exact.READER_SEQUENCES", 4**5)
+    probe = Exact(sequences=4**5)
     sigma, alphas, lags, length = 0.02, [0.5, 0.25], (0, 1, 2, 40), 60
     embedding = vectors(4, dim, seed=2)
     probabilities = torch.tensor([0.5, 0.25, 0.15, 0.1], dtype=torch.float64)
     counts = (probabilities * 1e6).long()
     classes = fit_class_map(counts, counts)
     setting = make_setting(embedding, bank(alphas, length), classes, lags, sigma)
-    assert ExactProbe.applies(setting)
-    reader = ExactProbe(setting)
-    assert isinstance(reader, Probe) and reader.raw and reader.name == "exact"
+    assert probe.applies(setting)
+    reader = probe.start_fit(setting)
+    assert isinstance(reader, ProbeFit) and reader.raw and reader.name == "exact"
     states, types = documents(embedding, alphas, sigma, 30, length, probabilities, lags)
     reader.update(states, types)
     reader.end_pass(Calibration(states, types))
@@ -433,7 +433,7 @@ def test_pooled_types_are_one_class():
     embedding, weight, sigma = vectors(5, 6), bank([0.5], 3), 0.1
     counts = torch.tensor([50, 2, 40, 3, 30])
     classes = fit_class_map(counts, counts, fewest=5)
-    reader = ExactProbe(make_setting(embedding, weight, classes, (0, 1, 2), sigma))
+    reader = Exact().start_fit(make_setting(embedding, weight, classes, (0, 1, 2), sigma))
     states = send(embedding, weight, sigma, torch.randint(5, (10, 3)))[:, 0].float()
     full = exact(states, embedding, weight[0], lags=range(3), prior=classes.log_prior.exp(), sigma=sigma)
     prepared = reader.prepare(states)
@@ -448,13 +448,13 @@ def test_the_reader_knows_where_it_cannot_read():
     few, many = torch.full((4,), 100), torch.full((200,), 100)
     classes = fit_class_map(few, few)
     plain = make_setting(vectors(4, 3), bank([0.5], 5), classes, (0,), 0.1)
-    assert ExactProbe.applies(plain)
+    assert Exact().applies(plain)
     unknown = Lagged(**{**vars(plain), "code": None})
     large = make_setting(vectors(200, 3), bank([0.5], 5), fit_class_map(many, many), (0,), 0.1)
     single = make_setting(vectors(200, 3), bank([0.5], 1), fit_class_map(many, many), (0,), 0.1)
-    assert not ExactProbe.applies(unknown) and not ExactProbe.applies(large) and ExactProbe.applies(single)
+    assert not Exact().applies(unknown) and not Exact().applies(large) and Exact().applies(single)
     with pytest.raises(UserError, match=r"`probes` cannot have 'exact' here: pass states .* of 128 types at most"):
-        ExactProbe(unknown)
+        Exact().start_fit(unknown)
 
 
 # ------------------------------------------------------------------------------------------------------ wrong input

@@ -8,8 +8,8 @@ import torch
 from gaussian_cases import codebook, nothing, read, true_bits
 from scipy.optimize import minimize_scalar
 
+from infodil.probes import Gaussian
 from infodil.probes.gaussian.learning_curve import extrapolate
-from infodil.probes.gaussian.probe import SHRINKAGES
 
 
 def curve_of(seed, types=50, dim=16, noise=2.0, rows=6000, **options):
@@ -88,13 +88,13 @@ def test_the_code_is_that_of_refitting_from_scratch():
             direction, offset = slow_solution(states[:end], tokens[:end], types, shrinkage)
             yield shrinkage, direction, offset, held @ direction + offset
 
-    best = min(trials(rows, SHRINKAGES), key=lambda trial: weighed(trial[3])[0])
+    best = min(trials(rows, Gaussian().shrinkages), key=lambda trial: weighed(trial[3])[0])
     shrinkage, (loss, temperature) = best[0], weighed(best[3])
     bits, code = [math.log2(types) - loss / math.log(2)], 100 * math.log2(types)
     for end in (800, 400, 200, 100):
-        first = SHRINKAGES.index(shrinkage)
+        first = Gaussian().shrinkages.index(shrinkage)
         shrinkage, direction, offset, evidence = min(
-            trials(end, SHRINKAGES[first : first + 2]),
+            trials(end, Gaussian().shrinkages[first : first + 2]),
             key=lambda trial, temperature=temperature: slow_loss(trial[3], known, temperature),
         )
         loss, temperature = weighed(evidence)

@@ -7,16 +7,22 @@ import torch
 from torch import nn
 
 from infodil.encoders import TraceEncoder
-from infodil.probes import Calibration, ProbeSpec, cross_entropy_nats, fit_class_map, fit_temperature
+from infodil.probes import (
+    MLP,
+    Calibration,
+    Gaussian,
+    Linear,
+    ProbeSpec,
+    cross_entropy_nats,
+    fit_class_map,
+    fit_temperature,
+)
 from infodil.probes.class_map import MANY_CLASSES, TRAINING_BYTES, most_classes
-from infodil.probes.gaussian.probe import GaussianProbe
-from infodil.probes.neural.linear import LinearProbe
-from infodil.probes.neural.mlp import MLPProbe
 from infodil.probes.neural.softmax import SoftmaxHeads, calibrate_temperature, rate
 from infodil.sources import iid
 
 CPU = torch.device("cpu")
-PROBES = (GaussianProbe, LinearProbe, MLPProbe)
+PROBES = (Gaussian(), Linear(), MLP())
 CHUNK = 1000
 
 
@@ -41,7 +47,7 @@ def fit_ladder(states, labels, held_states, held_labels, classes, seed=0):
     """Every rung on the one below it."""
     rungs = [None]
     for rung in PROBES:
-        made = rung(setting(states.shape[1], len(labels), classes, len(states), seed), rungs[-1])
+        made = rung.start_fit(setting(states.shape[1], len(labels), classes, len(states), seed), rungs[-1])
         rungs.append(fit(made, states, labels, held_states, held_labels))
     return rungs[1:]
 
@@ -188,7 +194,7 @@ def test_a_linear_head_that_overfits_goes_back_and_stays_while_the_other_learns(
     states, labels = noisy_codes(2000)
     held = noisy_codes(3000, seed=1)
     classes = plain_classes(30)
-    reader = LinearProbe(setting(20, 2, classes, 2000))
+    reader = Linear().start_fit(setting(20, 2, classes, 2000))
     assert reader.passes == 3
     fit(reader, states, labels, *held, passes=1)
     # Of labels drawn without a look at the state nothing can be learned: all of it is taken back.
@@ -207,8 +213,8 @@ def test_linear_is_never_worse_than_its_start_on_the_calibration_rows():
         states, labels = noisy_codes(rows, seed=seed)
         held = noisy_codes(2000, seed=10 + seed)
         classes = plain_classes(30)
-        below = fit(GaussianProbe(setting(20, 2, classes, rows)), states, labels, *held)
-        reader = fit(LinearProbe(setting(20, 2, classes, rows), below), states, labels, *held)
+        below = fit(Gaussian().start_fit(setting(20, 2, classes, rows)), states, labels, *held)
+        reader = fit(Linear().start_fit(setting(20, 2, classes, rows), below), states, labels, *held)
         for target in range(2):
             # A temperature is found to a thousandth, which costs a millionth of the evidence's variance.
             assert loss_nats(reader, *held, target) <= loss_nats(below, *held, target) + 1e-4
@@ -218,11 +224,11 @@ def test_training_that_breaks_leaves_the_start(monkeypatch):
     states, labels = noisy_codes(2000)
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
-    below = fit(GaussianProbe(setting(20, 2, classes, 2000)), states, labels, *held)
+    below = fit(Gaussian().start_fit(setting(20, 2, classes, 2000)), states, labels, *held)
     monkeypatch.setattr("infodil.probes.neural.linear.PEAK_RATE", float("nan"))
     monkeypatch.setattr("infodil.probes.neural.mlp.HEAD_RATE", float("nan"))
-    for rung in (LinearProbe, MLPProbe):
-        reader = fit(rung(setting(20, 2, classes, 2000), below), states, labels, *held)
+    for rung in (Linear(), MLP()):
+        reader = fit(rung.start_fit(setting(20, 2, classes, 2000), below), states, labels, *held)
         assert loss_nats(reader, *held) == pytest.approx(loss_nats(below, *held), abs=1e-4)
 
 
@@ -233,7 +239,7 @@ def test_training_that_breaks_leaves_the_start(monkeypatch):
 def test_features_and_the_trunks_gradient_are_those_of_a_torch_module(hidden_layers):
     states, labels = torch.randn(50, 6), torch.randint(5, (3, 50))
     labels[1, :20] = -1
-    reader = MLPProbe(setting(6, 3, plain_classes(5)), hidden_layers=hidden_layers, width=8)
+    reader = MLP(hidden_layers=hidden_layers, width=8).start_fit(setting(6, 3, plain_classes(5)))
     reader.heads.weight[:, :9].normal_()
     twin = nn.Sequential()
     for weight, bias in reader.layers:
@@ -255,8 +261,8 @@ def test_before_training_it_is_the_rung_below():
     states, labels = noisy_codes(3000)
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
-    below = fit(LinearProbe(setting(20, 2, classes, 3000)), states, labels, *held)
-    reader = MLPProbe(setting(20, 2, classes, 3000), below)
+    below = fit(Linear().start_fit(setting(20, 2, classes, 3000)), states, labels, *held)
+    reader = MLP().start_fit(setting(20, 2, classes, 3000), below)
     room = torch.zeros(2, 100, 30)
     assert reader.begin(states[:100], slice(0, 2), room)
     for target in range(2):
@@ -276,8 +282,8 @@ def xor(rows, seed):
 def test_it_reads_an_exclusive_or_of_which_linear_reads_nothing():
     train, held, test = xor(6000, 0), xor(2000, 1), xor(10_000, 2)
     classes = plain_classes(2)
-    linear = fit(LinearProbe(setting(2, 1, classes, 6000)), *train, *held)
-    reader = fit(MLPProbe(setting(2, 1, classes, 6000), linear), *train, *held)
+    linear = fit(Linear().start_fit(setting(2, 1, classes, 6000)), *train, *held)
+    reader = fit(MLP().start_fit(setting(2, 1, classes, 6000), linear), *train, *held)
     assert linear.temperatures == [0.0]
     # A sign is wrong when noise of 0.3 exceeds 1, once in 2,300: H(token | state) is below 0.01 bits.
     assert loss_nats(reader, *test) < 0.03 * math.log(2)
@@ -293,8 +299,8 @@ def spread_codes(rows, seed, sizes=(0.2, 1.0, 5.0)):
 def test_it_reads_what_a_variance_holds():
     train, held, test = spread_codes(10_000, 0), spread_codes(3000, 1), spread_codes(20_000, 2)
     classes = plain_classes(3)
-    linear = fit(LinearProbe(setting(4, 1, classes, 10_000)), *train, *held)
-    reader = fit(MLPProbe(setting(4, 1, classes, 10_000), linear), *train, *held)
+    linear = fit(Linear().start_fit(setting(4, 1, classes, 10_000)), *train, *held)
+    reader = fit(MLP().start_fit(setting(4, 1, classes, 10_000), linear), *train, *held)
     sizes = torch.tensor((0.2, 1.0, 5.0))
     log_likelihood = -0.5 * test[0].square().sum(1, keepdim=True) / sizes**2 - 4 * sizes.log()
     truth = cross_entropy_nats(log_likelihood, test[1][0])
@@ -344,7 +350,7 @@ def test_on_few_rows_it_is_no_worse_than_linear(rows):
 
 def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
     train, held = noisy_codes(2000), noisy_codes(3000, seed=1)
-    reader = MLPProbe(setting(20, 2, plain_classes(30), 2000), width=32)
+    reader = MLP(width=32).start_fit(setting(20, 2, plain_classes(30), 2000))
     fit(reader, *train, *held, passes=reader.passes // 2)
     assert reader.heads.training == [0] and reader.idle == {1}
     fit(reader, *train, *held)
@@ -355,14 +361,14 @@ def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
 def test_the_seed_decides_everything():
     train, held = noisy_codes(1000), noisy_codes(1000, seed=1)
     classes = plain_classes(30)
-    made = [fit(MLPProbe(setting(20, 2, classes, 1000, seed), width=16), *train, *held) for seed in (3, 3, 4)]
+    made = [fit(MLP(width=16).start_fit(setting(20, 2, classes, 1000, seed)), *train, *held) for seed in (3, 3, 4)]
     scores = [reader.scores(reader.prepare(held[0]), 0) for reader in made]
     assert torch.equal(scores[0], scores[1]) and not torch.equal(scores[0], scores[2])
 
 
 def test_what_it_prepares_can_be_picked_by_rows():
     train, held = noisy_codes(1000), noisy_codes(1000, seed=1)
-    reader = fit(MLPProbe(setting(20, 2, plain_classes(30), 1000), width=16), *train, *held)
+    reader = fit(MLP(width=16).start_fit(setting(20, 2, plain_classes(30), 1000)), *train, *held)
     rows = torch.tensor([5, 3, 900])
     torch.testing.assert_close(
         reader.scores(reader.prepare(held[0])[rows], 0), reader.scores(reader.prepare(held[0][rows]), 0)

@@ -21,7 +21,7 @@ def read(train, held, rungs=("neighbours",), classes=None):
     classes, reader = classes or plain_classes(int(train[1].max()) + 1), None
     setting = ProbeSpec(train[0].shape[1], 1, classes, len(train[0]), CPU, 0)
     for rung in rungs:
-        reader = PROBES[rung](setting, reader)
+        reader = PROBES[rung].start_fit(setting, reader)
         for _ in range(reader.passes):
             reader.update(train[0], train[1][None])
             reader.end_pass(Calibration(held[0], held[1][None]))

@@ -8,9 +8,8 @@ import torch
 
 from infodil.checks import UserError
 from infodil.mi import lower_bound
-from infodil.probes import PROBES, ProbeSpec, fit_class_map
+from infodil.probes import PROBES, Calibration, ProbeSpec, fit_class_map
 from infodil.probes.exact import exact
-from infodil.probes.probe import Calibration
 from infodil.probes.standardizer import whitening
 from infodil.probes.trace.em import KEEP, fit_trace, named, settled, unlabelled
 from infodil.probes.trace.initialisation import by_means
@@ -156,7 +155,7 @@ def bits_of(labels, states):
     """What the rung reads of the last rows, trained on the first."""
     counts, train, chosen = torch.bincount(labels), slice(0, 8000), slice(8000, 9000)
     setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 8000, torch.device("cpu"), 0)
-    reader = PROBES["trace"](setting)
+    reader = PROBES["trace"].start_fit(setting)
     reader.update(states[train].float(), labels[None, train])
     reader.end_pass(Calibration(states[chosen].float(), labels[None, chosen]))
     logits = setting.classes.class_log_prior + reader.temperatures[0] * reader.scores(states[9000:].float(), 0)
@@ -192,7 +191,7 @@ def test_states_that_are_no_trace_break_nothing(kind, types):
     }[kind]
     counts, known = torch.bincount(labels), slice(0, 2400)
     setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 2400, torch.device("cpu"), 0)
-    reader = PROBES["trace"](setting)
+    reader = PROBES["trace"].start_fit(setting)
     reader.update(states[known], labels[None, known])
     reader.end_pass(Calibration(states[2400:], labels[None, 2400:]))
     assert reader.scores(states, 0).isfinite().all() and reader.temperatures[0] < 0.1
@@ -201,12 +200,12 @@ def test_states_that_are_no_trace_break_nothing(kind, types):
 def test_many_dims_or_types_are_refused():
     setting = ProbeSpec(17, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
     with pytest.raises(UserError, match="`probes` cannot have 'trace' here: pass states of at most 16 dims and tokens"):
-        PROBES["trace"](setting)
+        PROBES["trace"].start_fit(setting)
 
 
 def test_few_rows_are_not_fitted():
     setting = ProbeSpec(2, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
-    reader = PROBES["trace"](setting)
+    reader = PROBES["trace"].start_fit(setting)
     states, labels = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)), torch.arange(100)[None] % 4
     reader.update(states, labels)
     reader.end_pass(Calibration(states, labels))

@@ -62,7 +62,7 @@ def ours(splits, config):
     frame = Standardizer.of(x[:2048])
     counts = [torch.bincount(labels, minlength=config.types) for labels in (y, yc)]
     classes = fit_class_map(*counts)
-    reader = PROBES["gaussian"](ProbeSpec(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
+    reader = PROBES["gaussian"].start_fit(ProbeSpec(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
     reader.update(frame.apply(x), classes.of_type[y][None])
     reader.end_pass(Calibration(frame.apply(xc), classes.of_type[yc][None]))
     logits = classes.class_log_prior + reader.temperatures[0] * reader.scores(frame.apply(xt), 0)

@@ -102,7 +102,7 @@ def on(device, classes):
 
 def target_job(config, device):
     """One site of the target job on a few of its rows; seconds of each part, scaled to all rows."""
-    step_rows = PROBES["linear"](plan(config, fit_class_map(*[torch.ones(9)] * 2), device), None).step_rows
+    step_rows = PROBES["linear"].start_fit(plan(config, fit_class_map(*[torch.ones(9)] * 2), device), None).step_rows
     rows = (config.steps + config.warm_steps) * step_rows
     states, labels = make_rows(
         config.types, config.dim, config.lags, config.alpha, rows + config.calibration, 0, device
@@ -114,7 +114,7 @@ def target_job(config, device):
     calibration = Calibration(states[rows:], labels[:, rows:])
     seconds = {}
 
-    gaussian = PROBES["gaussian"](plan(config, classes, device), None)
+    gaussian = PROBES["gaussian"].start_fit(plan(config, classes, device), None)
     begin = now(device)
     gaussian.update(states[:rows], labels[:, :rows])
     seconds["gaussian_pass"] = (now(device) - begin) * config.positions / rows
@@ -122,7 +122,7 @@ def target_job(config, device):
     gaussian.end_pass(calibration)
     seconds["gaussian_choice"] = now(device) - begin
 
-    linear = PROBES["linear"](plan(config, classes, device), gaussian)
+    linear = PROBES["linear"].start_fit(plan(config, classes, device), gaussian)
     passes, warm = linear.passes, config.warm_steps * step_rows
     linear.update(states[:warm], labels[:, :warm])
     begin = now(device)
@@ -185,7 +185,7 @@ def small_job(config, seed):
         plan = ProbeSpec(
             config.small_dim, config.small_lags, classes, config.small_positions, torch.device("cpu"), seed
         )
-        reader = PROBES[name](plan, below)
+        reader = PROBES[name].start_fit(plan, below)
         for _ in range(reader.passes):
             for some in torch.arange(config.small_positions).split(4000):
                 reader.update(states[some], labels[:, some])

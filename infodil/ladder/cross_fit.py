@@ -1,6 +1,6 @@
 """Token to state: what the best reader of the ladder gets out of a state, certified on rows it has not seen."""
 
-__all__ = ["Read", "blocks", "certify", "cross_fit", "lower_bound", "mean_intervals", "pool_rare"]
+__all__ = ["Read", "blocks", "certify", "choose_probe", "cross_fit", "lower_bound", "mean_intervals", "pool_rare"]
 
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ from infodil.checks import UserError, check_confidence, check_one_of, check_seed
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
 from infodil.ladder.folds import HeldOut, hold_out
-from infodil.ladder.select import AUTO, OFFERED, fit_ladder
+from infodil.ladder.select import fit_ladder
+from infodil.probes import AUTO, Probe, ProbeChoice, choose_probes
 from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells, number_groups
 
 FEWEST_OUTSIDE = (8, 4, 2)
@@ -39,7 +40,7 @@ def lower_bound(
     tokens: Shaped[ndarray, "*shape"] | Shaped[Tensor, "*shape"],
     states: Shaped[ndarray, "*shape_of_states"] | Shaped[Tensor, "*shape_of_states"],
     *,
-    probe: str = AUTO,
+    probe: str | Probe = AUTO,
     groups: Shaped[ndarray, "*shape_of_groups"] | Shaped[Tensor, "*shape_of_groups"] | None = None,
     seed: int = 0,
     confidence: float = 0.95,
@@ -60,9 +61,9 @@ def lower_bound(
     Args:
         tokens: Integer ids, `[samples]`.
         states: Floating-point states, `[samples, dim]`, or `[samples]` for one dim.
-        probe: A rung of `infodil.probes.PROBES`, or `auto`: in each fold the rung of least cross-entropy on the
-            calibration rows; one that takes long (the perceptron, where there are some thousand types) is left out, and
-            `warnings` says so.
+        probe: A name of `infodil.probes.PROBES`, a probe with options such as `infodil.probes.MLP(width=256)`, or
+            `auto`: in each fold the probe of least cross-entropy on the calibration rows; one that takes long (the
+            perceptron, where there are some thousand types) is left out, and `warnings` says so.
         groups: The document of each row, `[samples]`: rows of one document are held out together and resampled
             together. Without it, rows are taken as one series where neighbours are correlated, and as independent
             draws where they are not; `warnings` says which.
@@ -86,7 +87,7 @@ def lower_bound(
         >>> round(bits.value_bits, 2), bits.kind
         (2.0, 'lower bound')
     """
-    check_one_of("probe", probe, [*OFFERED, AUTO])
+    choice = choose_probe(probe)
     check_seed(seed)
     check_confidence(confidence)
     tokens = check_tokens(tokens)
@@ -95,8 +96,21 @@ def lower_bound(
     held = hold_out(tokens, states, group, seed)
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
-        read = cross_fit(tokens, states, held, probe, seed)
+        read = cross_fit(tokens, states, held, choice, seed)
     return certify(read, held, confidence, seed)
+
+
+def choose_probe(probe: str | Probe) -> ProbeChoice:
+    """The strongest probe, or all; raise `UserError` unless it needs nothing but states."""
+    if isinstance(probe, str):
+        check_one_of("probe", probe, [*choose_probes(AUTO).trained, AUTO])
+    choice = choose_probes(probe, "probe")
+    if choice.requested and choice.requested[0] not in choice.trained:
+        raise UserError(
+            f"`probe` cannot be {choice.requested[0]!r}, which needs to know how the states were made: "
+            f"pass one of {', '.join(choice.trained)}."
+        )
+    return choice
 
 
 @dataclass(frozen=True)
@@ -109,24 +123,25 @@ class Read:
     log_share: Float[ndarray, "rows"]
     """Log of the share of the row's type among all tokens: minus the plug-in entropy, in the mean."""
     probes: tuple[str, ...]
-    """The rung that answered, fold by fold."""
+    """The probes that were selected in some fold, weakest first."""
     left_out: tuple[str, ...]
     """Rungs that would have taken long."""
 
 
 def cross_fit(
-    tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut, probe: str, seed: int
+    tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut, choice: ProbeChoice, seed: int
 ) -> Read:
     """Each fold read by readers that the others made."""
     gain, log_prior = np.zeros(len(tokens)), np.zeros(len(tokens))
-    answered, left_out = [], {}
+    answered: dict[str, None] = {}
+    left_out: dict[str, None] = {}
     for train, calibration, test in held.parts():
-        answer = fit_ladder(tokens, states, (train, calibration, test), probe, seed)
+        answer = fit_ladder(tokens, states, (train, calibration, test), choice, seed)
         gain[test], log_prior[test] = answer.gain, answer.log_prior
-        answered.append(answer.probe)
+        answered[answer.probe] = None
         left_out |= dict.fromkeys(answer.left_out)
-    counts = np.bincount(tokens)
-    return Read(gain, log_prior, np.log(counts[tokens] / len(tokens)), tuple(answered), tuple(left_out))
+    counts, answers = np.bincount(tokens), tuple(name for name in choice.available if name in answered)
+    return Read(gain, log_prior, np.log(counts[tokens] / len(tokens)), answers, tuple(left_out))
 
 
 def certify(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate:
@@ -146,7 +161,7 @@ def certify(read: Read, held: HeldOut, confidence: float, seed: int) -> Estimate
         confidence=confidence,
         kind="lower bound",
         samples=len(certified),
-        method=" and ".join(sorted(set(read.probes), key=OFFERED.index)) + ", cross-fitted",
+        method=" and ".join(read.probes) + ", cross-fitted",
         warnings=warnings,
     )
 

@@ -1,10 +1,10 @@
 """Fit one rung of the ladder to every site and target, and make every choice on the calibration split."""
 
-__all__ = ["CURVED", "FittedProbe", "LadderFitter", "fit_context", "pick_calibration"]
+__all__ = ["FittedProbe", "LadderFitter", "fit_context", "pick_calibration"]
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ from infodil.checks import UserError
 from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, is_control
 from infodil.probes import (
-    PROBES,
     BackwardNgram,
     Calibration,
     ClassMap,
     Probe,
+    ProbeFit,
     ProbeSpec,
     Standardizer,
     fit_temperature,
@@ -34,15 +34,12 @@ from infodil.probes.backward_ngram import LONGEST
 CALIBRATION_ROWS = 4096
 """Rows on which one-parameter choices are made: they cost about 1 / (2 x 4096) nats each."""
 
-CURVED = "gaussian"
-"""The rung whose learning is followed: in closed form a curve costs one pass, like the reader itself."""
-
 
 @dataclass(frozen=True)
 class FittedProbe:
     """A reader ready to be tested on one site."""
 
-    reader: Probe
+    reader: ProbeFit
     given_context: list[float]
     """For each target, the temperature of the evidence when it is added to what the context already says."""
     smoothings: list[float]
@@ -119,7 +116,8 @@ class LadderFitter:
         classes: What readers tell apart.
         context: What the tokens after the hidden one say of it.
         seed: Of everything random.
-        followed: Whether the learning of the Gaussian reader is.
+        probes: All probes by name, weakest first.
+        followed: Whether learning curves are.
     """
 
     def __init__(
@@ -132,10 +130,12 @@ class LadderFitter:
         classes: ClassMap,
         context: BackwardNgram,
         seed: int,
+        probes: Mapping[str, Probe],
         followed: bool,
     ) -> None:
         self.train, self.targets, self.classes = train, targets, classes
-        self.calibrate, self.wanted, self.seed, self.followed = calibrate, wanted, seed, followed
+        self.calibrate, self.wanted, self.seed = calibrate, wanted, seed
+        self.probes, self.followed = probes, followed
         first = next(train.chunks("looking at the first states"))
         train.standardizers.update({site: Standardizer.of(states.float()) for site, states in first.states.items()})
         where = positions(held_out.split)[wanted]
@@ -180,13 +180,12 @@ class LadderFitter:
 
     def where(self, probe: str) -> list[str]:
         """The measured sites that a rung applies to."""
-        applies = getattr(PROBES[probe], "applies", None)
-        return [site for site in self.sites if applies is None or applies(self.settings[site])]
+        return [site for site in self.sites if self.probes[probe].applies(self.settings[site])]
 
-    def make(self, probe: str, site: str, weaker: Probe | None) -> Probe:
-        """A reader that has seen nothing."""
-        options = {"curve": True} if probe == CURVED and self.followed and not is_control(site) else {}
-        return PROBES[probe](self.settings[site], weaker, **options)
+    def make(self, probe: str, site: str, weaker: ProbeFit | None) -> ProbeFit:
+        """A fit that has seen nothing."""
+        followed = self.followed and not is_control(site)
+        return self.probes[probe].start_fit(replace(self.settings[site], learning_curve=followed), weaker)
 
     def fit(self, probe: str, sites: Sequence[str], weaker: Mapping[str, FittedProbe]) -> dict[str, FittedProbe]:
         """One rung at some sites; all of them and all targets share each pass over the training states."""
@@ -207,18 +206,18 @@ class LadderFitter:
                 reader.end_pass(last[site])
         return {site: self.weigh(reader, last.pop(site, None), site) for site, reader in readers.items()}
 
-    def calibration(self, site: str, reader: Probe) -> Calibration:
+    def calibration(self, site: str, reader: ProbeFit) -> Calibration:
         """The rows on which a reader of this site makes its choices."""
         rows = self.rows_of(reader)
         return Calibration(self.calibrate.view(site, self.gathered[site][rows], reader.raw), self.labels[:, rows])
 
-    def rows_of(self, reader: Probe) -> Int[Tensor, "some"]:
+    def rows_of(self, reader: ProbeFit) -> Int[Tensor, "some"]:
         """Every calibration row, or as many as a slow reader reads, evenly spaced through the split."""
         number = self.labels.shape[1]
-        most = min(number, getattr(reader, "most_rows", None) or number)
+        most = min(number, reader.probe.max_rows or number)
         return torch.linspace(0, number - 1, most, device=self.labels.device).round().long()
 
-    def weigh(self, reader: Probe, calibration: Calibration | None, site: str) -> FittedProbe:
+    def weigh(self, reader: ProbeFit, calibration: Calibration | None, site: str) -> FittedProbe:
         """Weigh a reader's evidence beside the context reader's, and note how it does on the calibration rows."""
         beside, base = [0.0], self.classes.class_log_prior
         calibration = calibration or self.calibration(site, reader)

@@ -1,6 +1,6 @@
 """Fit rungs of the ladder on some rows of states held in memory, choose on others, and answer for the rest."""
 
-__all__ = ["AUTO", "OFFERED", "Answer", "fit_ladder"]
+__all__ = ["Answer", "fit_ladder"]
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from infodil.checks import UserError
 from infodil.probes import (
-    PROBES,
     Calibration,
     ClassMap,
     Probe,
+    ProbeChoice,
+    ProbeFit,
     ProbeSpec,
     Standardizer,
     fit_class_map,
@@ -26,15 +27,6 @@ from infodil.probes import (
     prior_smoothing,
 )
 from infodil.statistics import correlation_length
-
-AUTO = "auto"
-"""In place of a rung: all that apply."""
-
-OFFERED = [probe for probe, reader in PROBES.items() if not getattr(reader, "knows_the_code", False)]
-"""The rungs that need nothing but states; others must be told how the states were made."""
-
-SLOW = ("mlp", "neighbours")
-"""Fitted last, and only where the others leave something to be read."""
 
 LEFT_NATS = 0.003
 """Where the evidence so far leaves no more doubt than this about the calibration tokens, no other rung is fitted."""
@@ -71,7 +63,7 @@ def fit_ladder(
     tokens: Int[ndarray, "rows"],
     states: Float[Tensor, "rows dim"],
     parts: tuple[Int[ndarray, "train"], Int[ndarray, "calibration"], Int[ndarray, "test"]],
-    probe: str,
+    choice: ProbeChoice,
     seed: int,
 ) -> Answer:
     """Fit rungs from the weakest up, and answer with the one of least cross-entropy on the calibration rows.
@@ -80,7 +72,7 @@ def fit_ladder(
         tokens: Type ids from zero on.
         states: All rows; each rung goes over the training rows in random order.
         parts: Rows to train on, to calibrate on (those that depend on each other side by side) and to answer for.
-        probe: The strongest rung, or `auto` for all that apply and do not take long, until nothing is left to read.
+        choice: The strongest probe, or all that apply and do not take long, until nothing is left to read.
         seed: Of everything random.
 
     Raises:
@@ -97,23 +89,24 @@ def fit_ladder(
     held = Calibration(frame.apply(states[calibration].double()).float(), labels[None, calibration])
 
     smoothing = prior_smoothing(len(calibration))
-    best: Probe | None = None
+    best: ProbeFit | None = None
     most, weaker, left_out = 0.0, None, []
     doubted = -float(classes.class_log_prior[held.labels[0]].double().mean())
-    for rung in sorted(OFFERED, key=SLOW.__contains__) if probe == AUTO else OFFERED[: OFFERED.index(probe) + 1]:
-        if probe == AUTO and doubted - most < LEFT_NATS:
+    for rung in order_of(choice):
+        probe, auto = choice.available[rung], choice.requested is None
+        if auto and doubted - most < LEFT_NATS:
             break
-        if probe == AUTO and not getattr(PROBES[rung], "applies", lambda spec: True)(spec):
+        if auto and not probe.applies(spec):
             continue
-        reader = make(rung, spec, weaker)
-        if probe == AUTO and getattr(reader, "flops", 0.0) > MOST_FLOPS:
+        if auto and probe.flops(spec) > MOST_FLOPS:
             left_out.append(rung)
             continue
+        reader = make(probe, spec, weaker)
         for number in range(reader.passes):
             for rows in in_random_order(train, seed * 1009 + number):
                 reader.update(frame.apply(states[rows].double()).float(), labels[None, rows])
             reader.end_pass(held)
-        weaker = weaker if getattr(reader, "stands_alone", False) else reader
+        weaker = weaker if probe.independent_of_base else reader
         gain = gains(reader, classes, held.states, held.labels[0], smoothing)
         mean = float(gain.mean()) if certain(gain.numpy()) else 0.0
         if best is None or mean > most:
@@ -137,10 +130,18 @@ def certain(gain: Float[ndarray, "rows"]) -> bool:
     return bool(means.mean() > stdtrit(parts - 1, SURE) * means.std(ddof=1) / parts**0.5)
 
 
-def make(rung: str, spec: ProbeSpec, weaker: Probe | None) -> Probe:
-    """A reader that has seen nothing; its complaint in the words of this call."""
+def order_of(choice: ProbeChoice) -> list[str]:
+    """The probes to fit in turn: up to the one asked for, or all, those that take long last."""
+    trained = choice.trained
+    if choice.requested is None:
+        return sorted(trained, key=lambda name: choice.available[name].slow)
+    return trained[: trained.index(choice.requested[-1]) + 1]
+
+
+def make(probe: Probe, spec: ProbeSpec, weaker: ProbeFit | None) -> ProbeFit:
+    """A fit that has seen nothing; its complaint in the words of this call."""
     try:
-        return PROBES[rung](spec, weaker)
+        return probe.start_fit(spec, weaker)
     except UserError as error:
         raise UserError(str(error).replace("`probes` cannot have", "`probe` cannot be")) from None
 
@@ -152,7 +153,11 @@ def in_random_order(rows: Int[Tensor, "rows"], seed: int) -> Iterator[Int[Tensor
 
 
 def gains(
-    reader: Probe, classes: ClassMap, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], smoothing: float
+    reader: ProbeFit,
+    classes: ClassMap,
+    states: Float[Tensor, "rows dim"],
+    labels: Int[Tensor, "rows"],
+    smoothing: float,
 ) -> Float[Tensor, "rows"]:
     """Log-probability of each row's class under a reader beyond that under the prior, nats.
 

@@ -12,18 +12,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.ladder.fit import CURVED, FittedProbe, LadderFitter
-from infodil.ladder.select import AUTO
-from infodil.probes import PROBES
+from infodil.ladder.fit import FittedProbe, LadderFitter
+from infodil.probes import ProbeChoice, control_probe
 from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
 REPLICATES = 1000
 MUCH = 1e6
 """Nats that stand for a gain that is not finite."""
-
-FLOOR = "prior"
-SAME_FAMILY = ("linear",)
-"""Rungs of the family of the one below, affine like it: one of them that adds nothing does not end the climb."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +54,13 @@ class FittedLadder:
         A reader too slow to read a whole split is too slow for a passage; one that reads all is shown where there is.
         """
         probes = [probe for probe in self.probes if probe in self.fitted[site]]
-        quick = [probe for probe in probes if getattr(self.fitted[site][probe].reader, "most_rows", None) is None]
+        quick = [probe for probe in probes if self.fitted[site][probe].reader.probe.max_rows is None]
         probes = quick or probes
         return min(probes, key=lambda probe: sum(self.nats(site, probe)[1:]))
 
 
 def fit_ladder(
-    fitting: LadderFitter, asked: str | Sequence[str], units: Int[ndarray, "rows"], documents: bool, confidence: float
+    fitting: LadderFitter, choice: ProbeChoice, units: Int[ndarray, "rows"], documents: bool, confidence: float
 ) -> FittedLadder:
     """Fit the rungs that were asked for and those that they rest on; with `auto` as many as add something.
 
@@ -74,7 +69,7 @@ def fit_ladder(
 
     Args:
         fitting: What fitting needs.
-        asked: Rungs by name, or `auto`.
+        choice: The probes that are asked for.
         units: The document, or the cell of a long text, that each calibration row is from.
         documents: Whether the units are documents.
         confidence: Of the interval beyond which a rung must add something.
@@ -86,18 +81,19 @@ def fit_ladder(
     control: dict[str, FittedProbe] = {}
     weaker: dict[str, FittedProbe] = {}
     done = False
-    planned = list(PROBES) if asked == AUTO else needed(asked)
+    auto, followed = choice.requested is None, control_probe()
+    planned = list(choice.available) if auto else needed(choice)
     places = {probe: fitting.where(probe) for probe in planned}
-    if asked != AUTO:
-        check_places(fitting, asked, places)
+    check_places(fitting, choice.requested or (), places)
     for probe in planned:
-        trained = not knows_the_code(probe)
+        options = choice.available[probe]
+        trained = not options.requires_superposition
         if not places[probe] or (done and trained):
             continue
-        also = fitting.control_sites if probe == CURVED else []
+        also = fitting.control_sites if probe == followed else []
         found = fitting.fit(probe, [*places[probe], *also], weaker)
         control |= {site: found.pop(site) for site in also}
-        if asked == AUTO and trained and probe != FLOOR and probe not in SAME_FAMILY:
+        if auto and trained and probe != choice.weakest and not options.same_family_as_base:
             done = not any(
                 adds(list(fitted[site].values()), found[site], units, documents, confidence, fitting.seed)
                 for site in found
@@ -106,22 +102,17 @@ def fit_ladder(
             fitted[site][probe] = fit
         weaker = weaker | found if trained else weaker
     if fitting.control_sites and not control:
-        control = fitting.fit(CURVED, fitting.control_sites, {})
+        control = fitting.fit(followed, fitting.control_sites, {})
     climbed = [probe for probe in planned if any(probe in rungs for rungs in fitted.values())]
     answers = {site: answering(rungs) for site, rungs in fitted.items()}
-    return FittedLadder(fitted, tuple(climbed if asked == AUTO else asked), control, answers)
+    return FittedLadder(fitted, tuple(climbed if auto else choice.requested), control, answers)
 
 
-def knows_the_code(probe: str) -> bool:
-    """Whether a rung reads a known code, and so rests on no weaker rung."""
-    return getattr(PROBES[probe], "knows_the_code", False)
-
-
-def needed(asked: Sequence[str]) -> list[str]:
+def needed(choice: ProbeChoice) -> list[str]:
     """The rungs asked for and the trained ones below the strongest trained one of them."""
-    ladder = list(PROBES)
-    top = max((ladder.index(probe) for probe in asked if not knows_the_code(probe)), default=-1)
-    return [p for place, p in enumerate(ladder) if p in asked or (place <= top and not knows_the_code(p))]
+    asked, trained = choice.requested, choice.trained
+    top = max((trained.index(probe) for probe in asked if probe in trained), default=-1)
+    return [probe for probe in choice.available if probe in asked or probe in trained[: top + 1]]
 
 
 def check_places(fitting: LadderFitter, asked: Sequence[str], places: Mapping[str, list[str]]) -> None:

@@ -1,7 +1,6 @@
 """What a caller passed, checked before anything is read: each complaint is one sentence with the way out."""
 
 __all__ = [
-    "AUTO",
     "check_cache",
     "check_counts",
     "check_device",
@@ -9,7 +8,6 @@ __all__ = [
     "check_fit",
     "check_lags",
     "check_numbers",
-    "check_probes",
     "open_corpus",
 ]
 
@@ -19,12 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from infodil.checks import UserError, check_confidence, check_not_empty, check_one_of, check_seed, check_whole
+from infodil.checks import UserError, check_confidence, check_not_empty, check_seed, check_whole
 from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
-from infodil.ladder.select import AUTO
 from infodil.precision import check_precision
-from infodil.probes import PROBES
 
 FEWEST_TEST_TOKENS = 32
 
@@ -59,19 +55,6 @@ def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
     for lag in lags:
         check_whole("lags", lag, 0, "a state is asked for tokens it has seen")
     return tuple(sorted(set(lags)))
-
-
-def check_probes(probes: str | Iterable[str]) -> str | tuple[str, ...]:
-    """Known rungs, weakest first, or `auto`."""
-    probes = [probes] if isinstance(probes, str) else list(probes)
-    check_not_empty("probes", probes, f"pass some of {', '.join(PROBES)}, or 'auto'")
-    if probes == [AUTO]:
-        return AUTO
-    for probe in probes:
-        if probe == AUTO:
-            raise UserError("`probes` must be 'auto' alone or rungs by name, got both: leave one of them out.")
-        check_one_of("probes", probe, [*PROBES, AUTO])
-    return tuple(probe for probe in PROBES if probe in probes)
 
 
 def check_device(device: str | torch.device | None) -> torch.device:

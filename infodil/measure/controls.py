@@ -30,7 +30,7 @@ def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
 
 def learned(fit: FittedProbe, target: int) -> dict[str, float | None]:
     """What the learning of a rung says of one target; None for a rung whose learning is not followed."""
-    learning = getattr(fit.reader, "learning", None)
+    learning = fit.reader.learning
     return {name: None if learning is None else getattr(learning[target], name) for name in COLUMNS}
 
 
@@ -47,6 +47,6 @@ def learning_curves(climbed: FittedLadder, lags: Sequence[int]) -> list[dict[str
         | learned(fit, target)
         for site, probe in climbed.entries()
         for fit in [climbed.fitted[site][probe]]
-        if getattr(fit.reader, "learning", None) is not None
+        if fit.reader.learning is not None
         for target, lag in enumerate(lags, start=1)
     ]

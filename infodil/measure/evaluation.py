@@ -98,13 +98,13 @@ def read_test_split(
                     )  # fmt: skip
                     for term, values in terms.items():
                         add(sums.reader[term][number, target], values, unit[some])
-    named = np.array([hasattr(fit.reader, "answer") for _, fit, _ in asked])
+    named = np.array([fit.reader.probe.names_types for _, fit, _ in asked])
     return sums.answered(by, slow, named), {term: values[0] for term, values in sums.shared.items()}
 
 
 def most_rows(fit: FittedProbe) -> int | None:
     """How many rows of a split a reader reads; None for all."""
-    return getattr(fit.reader, "most_rows", None)
+    return fit.reader.probe.max_rows
 
 
 def subsample_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
@@ -161,14 +161,15 @@ def pointwise(
     scores = fit.reader.scores(prepared, target)
     temperature, smoothing, base = fit.reader.temperatures[target], fit.smoothings[target], classes.class_log_prior
     terms = {"reader": log_predictive(base, scores, temperature, smoothing, label)}
-    if known is None and hasattr(fit.reader, "answer"):
+    if known is None and fit.reader.probe.names_types:
         terms["reader"] = classes.log_prior[torch.from_numpy(types).to(label.device)]
     if known is not None:
         above = scores - scores.amax(1, keepdim=True)
         terms["given_context"] = log_predictive(known, above, fit.given_context[target], smoothing, label)
         true = torch.from_numpy(types).to(label.device)
-        if hasattr(fit.reader, "answer"):
-            log, greater, equal = fit.reader.answer(prepared, target, true)
+        answer = fit.reader.answer(prepared, target, true)
+        if answer is not None:
+            log, greater, equal = answer
             terms["reader"] = mix_with_prior(log, classes.log_prior[true], smoothing) if temperature else log
         else:
             greater, equal = classes.ranks(predictive_logits(base, scores, temperature), true)

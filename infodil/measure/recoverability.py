@@ -12,13 +12,12 @@ import torch
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokens
 from infodil.encoders import ENCODERS, Encoder, load_encoder, self_test
-from infodil.ladder.fit import CURVED, LadderFitter, fit_context, pick_calibration
+from infodil.ladder.fit import LadderFitter, fit_context, pick_calibration
 from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, open_store
 from infodil.ladder.stream_select import fit_ladder
 from infodil.measure.accumulators import Units
 from infodil.measure.arguments import (
-    AUTO,
     check_cache,
     check_counts,
     check_device,
@@ -26,7 +25,6 @@ from infodil.measure.arguments import (
     check_fit,
     check_lags,
     check_numbers,
-    check_probes,
     open_corpus,
 )
 from infodil.measure.controls import learning_curves, random_encoder
@@ -35,7 +33,7 @@ from infodil.measure.provenance import describe, provenance, warn
 from infodil.measure.report_rows import make_rows
 from infodil.measure.text_view import make_text_view
 from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
-from infodil.probes import fit_class_map, most_classes
+from infodil.probes import Probe, ProbeChoice, choose_probes, control_probe, fit_class_map, most_classes
 from infodil.report import RecoverabilityReport
 
 
@@ -45,7 +43,7 @@ def recoverability(
     *,
     lags: Iterable[int] | int = range(17),
     sites: str | int | Iterable[str | int] | None = None,
-    probes: str | Iterable[str] = ("prior", "gaussian", "linear"),
+    probes: str | Probe | Iterable[str | Probe] = ("prior", "gaussian", "linear"),
     precision: str = "float32",
     max_tokens: int | None = 500_000,
     batch_size: int = 16,
@@ -130,7 +128,7 @@ def recoverability(
         [3, 3, 0]
     """
     lags = check_lags(lags)
-    probes = check_probes(probes)
+    choice = choose_probes(probes)
     check_numbers(precision, batch_size, seed, confidence)
     device, dtype = check_device(device), check_dtype(dtype)
     corpus = open_corpus(corpus)
@@ -146,7 +144,7 @@ def recoverability(
         config = {
             "lags": list(lags),
             "sites": [sites] if isinstance(sites, str | int) else None if sites is None else list(sites),
-            "probes": probes if probes == AUTO else list(probes),
+            **choice.record(),
             "precision": precision,
             "max_tokens": max_tokens,
             "batch_size": batch_size,
@@ -157,7 +155,7 @@ def recoverability(
             "pack": tokens.pack,
             "options": options,
         }
-        return measure(encoder, describe(model, encoder), tokens, config, device, progress, cache_dir)
+        return measure(encoder, describe(model, encoder), tokens, choice, config, device, progress, cache_dir)
 
 
 @torch.no_grad()
@@ -165,6 +163,7 @@ def measure(
     encoder: Encoder,
     name: str,
     tokens: Tokens,
+    choice: ProbeChoice,
     config: dict,
     device: torch.device,
     progress: bool,
@@ -218,10 +217,10 @@ def measure(
 
     fitting = LadderFitter(
         streams["train"], streams["calibration"], targets["train"], targets["calibration"], wanted,
-        classes, context, seed, config["controls"] and (config["probes"] == AUTO or CURVED in config["probes"]),
+        classes, context, seed, choice.available, config["controls"] and choice.wants(control_probe()),
     )  # fmt: skip
     held_out = Units.of(tokens.splits["calibration"], tokens.few_documents)
-    climbed = fit_ladder(fitting, config["probes"], held_out.index(wanted), held_out.documents, config["confidence"])
+    climbed = fit_ladder(fitting, choice, held_out.index(wanted), held_out.documents, config["confidence"])
     units = Units.of(tokens.splits["test"], tokens.few_documents)
     sums, whole = read_test_split(streams["test"], targets["test"], units, climbed, classes, context, counts["test"])
     train_samples = counts["train"].sum(1).tolist()
@@ -248,11 +247,12 @@ def measure(
         corpus=tokens.provenance()
         | {"types_modelled": classes.modelled, "tokens_modelled_share": modelled}
         | {"context_reader": f"backward n-gram with back-off, up to {max(context.used)} following tokens"},
-        config=config | ({"climbed": list(climbed.probes)} if config["probes"] == AUTO else {}),
+        config=config | ({"climbed": list(climbed.probes)} if choice.requested is None else {}),
         provenance=provenance(device, seed) | {"resampled": resampled},
         warnings=tuple(warn(rows, tokens, resampled, climbed.probes)),
         text_view={"tokens": tokens.token_texts(passage), "lags": list(lags), "sites": shown},
         controls={"learning": curves} if curves else None,
+        probe_order=tuple(choice.available),
     )
 
 

@@ -1,37 +1,43 @@
-"""The ladder of readers, weakest first. A new reader is one file and one line of `PROBES`."""
+"""Probes: predictors of past tokens from a state, weakest first. A new one is a file and an entry of `PROBES`."""
 
 __all__ = [
+    "AUTO",
+    "MLP",
     "PROBES",
     "BackwardNgram",
     "Calibration",
     "ClassMap",
-    "Standardizer",
+    "Exact",
+    "Gaussian",
+    "Learning",
+    "Linear",
+    "LinearScores",
+    "Neighbours",
+    "Prior",
     "Probe",
+    "ProbeChoice",
+    "ProbeFit",
     "ProbeSpec",
-    "predictive_logits",
+    "Pursuit",
+    "Standardizer",
+    "Trace",
+    "choose_probes",
+    "control_probe",
     "cross_entropy_nats",
-    "prior_smoothing",
+    "describe_probes",
     "estimate_code",
+    "fit_class_map",
     "fit_temperature",
     "log_predictive",
-    "fit_class_map",
-    "most_classes",
-    "pursuit",
     "mix_with_prior",
+    "most_classes",
+    "predictive_logits",
+    "prior_smoothing",
+    "pursuit",
 ]
 
 from infodil.probes.backward_ngram import BackwardNgram
-from infodil.probes.class_map import ClassMap, fit_class_map, most_classes
-from infodil.probes.exact import ExactProbe
-from infodil.probes.gaussian.probe import GaussianProbe
-from infodil.probes.neighbours.probe import NeighboursProbe
-from infodil.probes.neural.linear import LinearProbe
-from infodil.probes.neural.mlp import MLPProbe
-from infodil.probes.prior import PriorProbe
-from infodil.probes.probe import (
-    Calibration,
-    Probe,
-    ProbeSpec,
+from infodil.probes.calibration import (
     cross_entropy_nats,
     fit_temperature,
     log_predictive,
@@ -39,23 +45,17 @@ from infodil.probes.probe import (
     predictive_logits,
     prior_smoothing,
 )
+from infodil.probes.class_map import ClassMap, fit_class_map, most_classes
+from infodil.probes.exact import Exact
+from infodil.probes.gaussian.probe import Gaussian
+from infodil.probes.neighbours.probe import Neighbours
+from infodil.probes.neural.linear import Linear
+from infodil.probes.neural.mlp import MLP
+from infodil.probes.prior import Prior
+from infodil.probes.probe import Calibration, Learning, LinearScores, Probe, ProbeFit, ProbeSpec
+from infodil.probes.registry import AUTO, PROBES, ProbeChoice, choose_probes, control_probe, describe_probes
 from infodil.probes.regression import estimate_code
 from infodil.probes.standardizer import Standardizer
 from infodil.probes.superposition.decoder import pursuit
-from infodil.probes.superposition.probe import PursuitProbe
-from infodil.probes.trace.probe import TraceProbe
-
-PROBES: dict[str, type] = {
-    reader.name: reader
-    for reader in (
-        PriorProbe,
-        GaussianProbe,
-        LinearProbe,
-        MLPProbe,
-        NeighboursProbe,
-        TraceProbe,
-        PursuitProbe,
-        ExactProbe,
-    )
-}
-"""Name to reader, weakest first; each is made with `(setting, weaker reader of the same site or None)`."""
+from infodil.probes.superposition.probe import Pursuit
+from infodil.probes.trace.probe import Trace

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from infodil.probes.calibration import LEAST_GAIN_NATS
 from infodil.probes.class_map import ClassMap
-from infodil.probes.probe import LEAST_GAIN_NATS
 
 LONGEST = 3
 """Tokens after the hidden one that the n-gram may look at."""

@@ -1,9 +1,10 @@
 """The ground-truth rung: every token's posterior by enumeration, for small vocabularies and short memories."""
 
-__all__ = ["ExactProbe", "exact"]
+__all__ = ["Exact", "ExactFit", "exact"]
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -14,10 +15,8 @@ from infodil.channel.beam import further_lags, search
 from infodil.channel.code import Decoding
 from infodil.channel.posterior import Channel, longest_window, rounding
 from infodil.checks import UserError
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats, fit_temperature
-
-READER_SEQUENCES = 2**14
-"""Sequences enumerated for each of the many states of a split."""
+from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
+from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 
 LEAST_EVIDENCE_NATS = -1e8
 """Evidence below this, against the likeliest class, is cut: its square must stay finite in float32."""
@@ -102,7 +101,8 @@ def exact(
     return Decoding(lags, types, posterior.exp() * asked[..., None], channel.prior.log())
 
 
-class ExactProbe:
+@dataclass(frozen=True)
+class Exact(Probe):
     """Bayes' rule for a known code, with the unigram prior for every token and older tokens taken as Gaussian noise.
 
     Tokens older than can be enumerated, where they still weigh against the noise, are searched for after the likeliest
@@ -115,40 +115,48 @@ class ExactProbe:
     """
 
     name = "exact"
-    raw = True
-    knows_the_code = True
-    passes = 1
+    summary = "the posterior by enumeration, where the encoder says how its states sum vectors of few types"
+    requires_superposition = True
 
-    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
-        del weaker
-        if not self.applies(spec):
-            raise UserError(
-                "`probes` cannot have 'exact' here: pass states that are weighted sums of known token vectors, of "
-                f"{math.isqrt(READER_SEQUENCES)} types at most."
-            )
-        self.spec = spec
-        self.temperatures: list[float] = []
-        self.channel = channel_of(spec)
+    sequences: int = 2**14
+    """Sequences of tokens enumerated for each of the many states of a split, at most."""
+
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "ExactFit":
+        """A fit that only its temperatures are missing from."""
+        del base
+        return ExactFit(self, spec)
+
+    def applies(self, spec: ProbeSpec) -> bool:
+        """Whether the code is known, and two tokens or all that the weights reach can be enumerated."""
+        if spec.code is None or len(spec.code.embedding) < len(spec.classes.of_type):
+            return False
+        vocabulary = len(spec.classes.of_type)
+        if not 2 <= vocabulary <= self.sequences:
+            return False
+        return longest_window(vocabulary, self.sequences) >= 2 or channel_of(spec, self.sequences).is_exact
+
+    @property
+    def requirement(self) -> str:
+        """What states it needs."""
+        return (
+            f"pass states that are weighted sums of known token vectors, of {math.isqrt(self.sequences)} types at most"
+        )
+
+
+class ExactFit(ProbeFit):
+    """The channel of one site, and the temperature of each lag."""
+
+    raw = True
+
+    def __init__(self, probe: Exact, spec: ProbeSpec) -> None:
+        super().__init__(probe, spec)
+        self.channel = channel_of(spec, probe.sequences)
         self.further = further_lags(self.channel)
         # A lag that is not enumerated or searched for keeps the prior: it needs no room.
         found = [(lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in spec.lags]
         self.lags = tuple(lag for lag, _, inside in found if inside)
         self.searched = tuple(lag for lag, there, _ in found if there) if self.further else ()
         self.by_search = [True] * spec.targets
-
-    @staticmethod
-    def applies(spec: ProbeSpec) -> bool:
-        """Whether the code is known, and two tokens or all that the weights reach can be enumerated."""
-        if spec.code is None or len(spec.code.embedding) < len(spec.classes.of_type):
-            return False
-        vocabulary = len(spec.classes.of_type)
-        if not 2 <= vocabulary <= READER_SEQUENCES:
-            return False
-        return longest_window(vocabulary, READER_SEQUENCES) >= 2 or channel_of(spec).is_exact
-
-    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """Nothing is learned from training rows."""
-        del states, labels
 
     def end_pass(self, calibration: Calibration) -> None:
         """Choose each target's temperature."""
@@ -222,7 +230,7 @@ class ExactProbe:
         return prepared.new_zeros(len(prepared), self.spec.classes.number)
 
 
-def channel_of(spec: ProbeSpec) -> Channel:
+def channel_of(spec: ProbeSpec, sequences: int) -> Channel:
     """The channel that a reader is told of; where no noise is named, float32 rounds the states."""
     classes, code = spec.classes, spec.code
     embedding = code.embedding[: len(classes.of_type)]
@@ -231,7 +239,7 @@ def channel_of(spec: ProbeSpec) -> Channel:
         code.weights,
         spec.sigma or rounding(embedding, code.weights, torch.float32),
         prior=classes.log_prior.double().exp(),
-        most=READER_SEQUENCES,
+        most=sequences,
         device=spec.device,
     )
 

@@ -1,46 +1,39 @@
-"""What every rung of the ladder is: evidence about each class, read from a state and weighed on held-out rows."""
+"""The contract of a probe: its options, its fit to the states of one site, and what both are given."""
 
-__all__ = [
-    "Calibration",
-    "StandardizedProbe",
-    "LinearScores",
-    "Probe",
-    "ProbeSpec",
-    "predictive_logits",
-    "cross_entropy_nats",
-    "prior_smoothing",
-    "fit_temperature",
-    "log_predictive",
-    "mix_with_prior",
-]
+__all__ = ["Calibration", "Learning", "LinearScores", "Probe", "ProbeFit", "ProbeSpec"]
 
-import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.channel.code import Code
+from infodil.checks import UserError
 from infodil.probes.class_map import ClassMap
 
-MOST_STEPS = 40
-HOTTEST = 1e4
 
-LEAST_PROMISE_NATS = 0.01
-"""Where doubling the temperature, or adding one to it, cannot gain more than this on all rows together, it stays.
+@dataclass(frozen=True)
+class ProbeSpec:
+    """What a probe is told of the site that it is fitted to; a *target* is a lag, or the shuffled control."""
 
-Evidence without a single error, which any higher temperature makes look still better, is not trusted without end.
-"""
-
-LEAST_GAIN_NATS = 4.0
-"""Evidence must lower the cross-entropy of all calibration rows together by this much, or it is not used.
-
-A reader of nothing gains half a chi-square of one degree of freedom by chance, four nats one time in four hundred; with
-4,096 rows what is given up is 0.0014 bits at most. Without this, a reader of nothing would read slightly less than
-nothing on the test split.
-"""
+    dim: int
+    targets: int
+    classes: ClassMap
+    train_rows: int
+    device: torch.device
+    seed: int
+    code: Code | None = None
+    """How the states superpose token vectors, where the encoder says so."""
+    sigma: float = 0.0
+    """Root mean square error of a number of the quantized states: rounding or added noise."""
+    lags: tuple[int, ...] = ()
+    """The lag of each target from the first on: target `1 + i` is lag `lags[i]`, target 0 the shuffled control."""
+    learning_curve: bool = False
+    """Whether a probe that can tell its learning curve is asked for it (`ProbeFit.learning`)."""
 
 
 @dataclass(frozen=True)
@@ -54,72 +47,11 @@ class Calibration:
     labels: Int[Tensor, "targets rows"]
     prepared: list = field(default_factory=list, repr=False, compare=False)
 
-    def prepare(self, reader: "Probe") -> Any:
-        """`reader.prepare(states)`, computed once: for the last `end_pass` of a reader and whoever weighs it after."""
+    def prepare(self, fit: "ProbeFit") -> Any:
+        """`fit.prepare(states)`, computed once: for the last `end_pass` of a fit and for who calibrates it after."""
         if not self.prepared:
-            self.prepared.append(reader.prepare(self.states))
+            self.prepared.append(fit.prepare(self.states))
         return self.prepared[0]
-
-
-@dataclass(frozen=True)
-class ProbeSpec:
-    """What a reader is told when it is made."""
-
-    dim: int
-    targets: int
-    classes: ClassMap
-    train_rows: int
-    device: torch.device
-    seed: int
-    code: Code | None = None
-    """How the states superpose token vectors, where the encoder says so."""
-    sigma: float = 0.0
-    """Root mean square error of a number of the observed states: rounding or added noise."""
-    lags: tuple[int, ...] = ()
-    """The lag of each target from the first on: target `1 + i` is lag `lags[i]`, target 0 the shuffled control."""
-
-
-@runtime_checkable
-class Probe(Protocol):
-    """A family of predictors of past tokens from one site's states; a *target* is a lag or a control.
-
-    The caller streams the training rows `passes` times through `update`, closing each with `end_pass`; then
-    `scores(prepare(states))` gives evidence, and the answer is `q(class | state) ~ p(class) exp(temperature score)`,
-    with a little doubt (`log_predictive`): temperature zero is the prior, which therefore is in every family.
-    """
-
-    name: str
-    raw: bool
-    """Whether states come as they were observed, rather than shifted and scaled to about one."""
-    passes: int
-    temperatures: list[float]
-    """For each target, how far its evidence is trusted: chosen on the calibration rows at the last `end_pass`."""
-
-    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """Learn from some training rows; a label of -1 is no label."""
-        ...
-
-    def end_pass(self, calibration: Calibration) -> None:
-        """All training rows have been seen once more."""
-        ...
-
-    def prepare(self, states: Float[Tensor, "rows dim"]) -> Any:
-        """What all targets share, computed once: anything whose rows can be picked with an index tensor."""
-        ...
-
-    def scores(self, prepared: Any, target: int) -> Float[Tensor, "rows classes"]:
-        """Evidence for each class up to a constant of the row, nats, from (some rows of) `prepare`."""
-        ...
-
-
-class StandardizedProbe:
-    """What most readers are: they read framed states as they come, target by target."""
-
-    raw = False
-
-    def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
-        """The states themselves."""
-        return states
 
 
 @dataclass
@@ -134,105 +66,140 @@ class LinearScores:
         return torch.addmm(self.bias[target], states, self.weight[target])
 
 
-def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> float:
-    """Mean negative log-probability of the labels' classes, nats."""
-    return float(torch.nn.functional.cross_entropy(logits, labels))
+@dataclass(frozen=True)
+class Learning:
+    """The learning curve of one target and the length of its online code, bits a label beyond the unigram prior."""
+
+    train_rows: tuple[int, ...]
+    """Training rows with a label, from a sixteenth of all to all, about doubling."""
+    bits: tuple[float, ...]
+    """What a fit on so many rows says beyond the prior on the calibration rows."""
+    extrapolated_bits: float | None
+    """Where the curve tends with ever more rows: extrapolated, not measured. None where no such law fits it."""
+    online_code_bits: float
+    """Length of the code of the training labels when every block is coded by the fit to all blocks before it."""
+    compression_bits: float
+    """How much shorter that is than the code of the unigram prior, which also codes the first block."""
 
 
-def prior_smoothing(rows: int) -> float:
-    """The prior's part in an answer that was calibrated on so many rows: one in `rows + 2`.
+@dataclass(frozen=True)
+class Probe(ABC):
+    """A family of predictors of past tokens: its options are the fields of the subclass, a frozen dataclass.
 
-    A reader that never erred on them may err on the next row, where without doubt it would lose hundreds of bits.
-
-    Reference:
-        Laplace (1774), the rule of succession.
+    Subclasses set what differs from the defaults below and define `start_fit`. An instance with default options in
+    `infodil.probes.PROBES` makes the probe known to every measurement, the command line and the report.
     """
-    return 1.0 / (rows + 2.0)
+
+    name: ClassVar[str]
+    """What the probe is called in arguments, reports and figures."""
+    summary: ClassVar[str]
+    """One noun phrase that says what the probe is, shown by the command line."""
+    requires_superposition: ClassVar[bool] = False
+    """Whether the probe needs to know how the encoder sums token vectors; it then starts from no weaker probe."""
+    independent_of_base: ClassVar[bool] = False
+    """Whether the probe uses nothing of the weaker probe, and no stronger one starts from it."""
+    same_family_as_base: ClassVar[bool] = False
+    """Whether the weaker probe predicts from functions of the same form, so that a tie with it does not say that still
+    stronger probes add nothing."""
+    closed_form: ClassVar[bool] = False
+    """Whether the fit is one pass and one solution, cheap enough to be repeated for controls and learning curves."""
+    slow: ClassVar[bool] = False
+    """Whether the probe is fitted after all others, and only where they leave something to be read."""
+    names_types: ClassVar[bool] = False
+    """Whether its answer is about types themselves, not classes of types (`ProbeFit.answer`)."""
+    max_rows: ClassVar[int | None] = None
+    """Rows of each split that are read; None for all."""
+
+    @abstractmethod
+    def start_fit(self, spec: ProbeSpec, base: "ProbeFit | None" = None) -> "ProbeFit":
+        """A fit that has seen no rows.
+
+        Args:
+            spec: What is known of the site.
+            base: The finished fit of the weaker probe at the same site, which this one may start from.
+
+        Raises:
+            UserError: The probe does not apply to the site.
+        """
+
+    def applies(self, spec: ProbeSpec) -> bool:
+        """Whether the probe can be fitted to such states."""
+        del spec
+        return True
+
+    @property
+    def requirement(self) -> str:
+        """What to do where the probe does not apply: the end of the sentence that says so."""
+        return "leave it out"
+
+    def flops(self, spec: ProbeSpec) -> float:
+        """Floating-point operations of training; zero where they are too few to matter."""
+        del spec
+        return 0.0
 
 
-def mix_with_prior(
-    log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], smoothing: float
-) -> Float[Tensor, "rows"]:
-    """Log of `(1 - smoothing)` times one probability plus `smoothing` times another, nats in float64."""
-    return torch.logaddexp(log.double() + math.log1p(-smoothing), log_prior.double() + math.log(smoothing))
+class ProbeFit(ABC):
+    """A probe at one site: trained by passes over the training rows, calibrated on held-out rows, then asked.
 
-
-def predictive_logits(
-    base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], temperature: float
-) -> Float[Tensor, "rows classes"]:
-    """What is known without the scores plus what they say; at temperature zero the base, whatever the scores are."""
-    return base + temperature * scores if temperature else base.expand_as(scores)
-
-
-def log_predictive(
-    base: Float[Tensor, "*some classes"],
-    scores: Float[Tensor, "rows classes"],
-    temperature: float,
-    smoothing: float,
-    labels: Int[Tensor, "rows"],
-) -> Float[Tensor, "rows"]:
-    """Log-probability of the labels' classes: the softmax of `base + temperature * scores`, in doubt the base.
-
-    At temperature zero it is the base itself, exactly, even where the scores are no numbers.
+    The caller streams the training rows `passes` times through `update`, closing each pass with `end_pass`; then
+    `scores(prepare(states))` gives evidence, and the prediction is `q(class | state) ~ p(class) exp(temperature
+    score)`, smoothed with the prior (`log_predictive`). Temperature zero is the prior, so every family contains it.
 
     Args:
-        base: Log-probabilities known without the scores, one line for all rows or one for each.
-        scores: Evidence for each class, nats.
-        temperature: How far it is trusted.
-        doubt: The part of the answer that stays with the base, from zero to one (`prior_smoothing`).
-        labels: The classes asked for.
+        probe: Options of the probe.
+        spec: What is known of the site.
 
-    Returns:
-        Nats, float64.
+    Raises:
+        UserError: The probe does not apply to the site.
     """
-    known = base.expand_as(scores).gather(1, labels[:, None]).squeeze(1).double()
-    if not temperature:
-        return known
-    log = -torch.nn.functional.cross_entropy(predictive_logits(base, scores, temperature), labels, reduction="none")
-    return mix_with_prior(log, known, smoothing)
 
+    raw: bool = False
+    """Whether states come as they were quantized, rather than standardized."""
+    passes: int = 1
+    """How many times the training rows are streamed through `update`."""
+    linear: LinearScores | None = None
+    """Evidence that is affine in the state, where a stronger probe can start from it."""
+    quadratic: Sequence[Any] | None = None
+    """For each target, evidence beyond the affine part; None for a target without any."""
+    total: Float[Tensor, "dim dim"] | None = None
+    """Covariance of the training states, where it is known."""
+    learning: Sequence[Learning] | None = None
+    """The learning of each target, where it was asked for and can be told."""
 
-def fit_temperature(
-    base: Float[Tensor, "*some classes"],
-    scores: Float[Tensor, "rows classes"],
-    labels: Int[Tensor, "rows"],
-    least_gain_nats: float = LEAST_GAIN_NATS,
-) -> tuple[float, float]:
-    """The temperature of least cross-entropy of `base + temperature * scores`, and that cross-entropy in nats.
+    def __init__(self, probe: Probe, spec: ProbeSpec) -> None:
+        if not probe.applies(spec):
+            raise UserError(f"`probes` cannot have {probe.name!r} here: {probe.requirement}.")
+        self.probe, self.spec = probe, spec
+        self.temperatures: list[float] = []
+        """For each target, the factor of its evidence: chosen on the calibration rows at the last `end_pass`."""
 
-    The loss is convex in the temperature (an exponential family in one parameter). Newton's steps kept inside a
-    shrinking bracket find its minimum; where they are short, as they are from zero where most evidence is overwhelming,
-    the scale of the temperature itself is searched. Zero, the base alone, is always allowed, and is the answer unless
-    the rows together gain `least_gain_nats`.
-    """
-    if len(labels) == 0:
-        return 0.0, float("nan")
-    scores = scores - scores.amax(1, keepdim=True)
-    own = scores.gather(1, labels[:, None]).double().mean()
-    low, high, temperature, before = 0.0, float("inf"), 0.0, float("inf")
-    for step in range(MOST_STEPS):
-        q = torch.softmax(base + temperature * scores, 1)
-        weighted = q * scores
-        mean = weighted.sum(1).double()
-        slope = float(mean.mean() - own)
-        if step == 0 and slope >= 0:
-            break
-        if abs(slope) * len(labels) * max(1.0, temperature) <= LEAST_PROMISE_NATS:  # the loss is convex
-            break
-        curvature = float(((weighted * scores).sum(1).double() - mean**2).mean())
-        low, high = (temperature, high) if slope < 0 else (low, temperature)
-        following = temperature - slope / curvature if curvature > 0 else float("inf")
-        short, before = abs(slope) > before / 2.0, abs(slope)
-        if short or not low < following < high:
-            if high == float("inf"):
-                following = max(1.0, 4.0 * temperature)
-            else:
-                following = math.sqrt(low * high) if low else high / 4.0
-        following = min(following, HOTTEST)
-        if abs(following - temperature) <= 1e-3 * temperature:
-            break
-        temperature = following
-    alone = cross_entropy_nats(base.expand_as(scores), labels)
-    loss = cross_entropy_nats(base + temperature * scores, labels)
-    # A loss that is not a number gains nothing either.
-    return (temperature, loss) if (alone - loss) * len(labels) > least_gain_nats else (0.0, alone)
+    @property
+    def name(self) -> str:
+        """The name of the probe."""
+        return self.probe.name
+
+    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
+        """Learn from some training rows, of which a label of -1 is no label; by default nothing is learned."""
+        del states, labels
+
+    @abstractmethod
+    def end_pass(self, calibration: Calibration) -> None:
+        """Close one pass over the training rows; the last time, fix the temperatures on the calibration rows."""
+
+    def prepare(self, states: Float[Tensor, "rows dim"]) -> Any:
+        """What all targets share, computed once, its rows picked with an index tensor; by default the states."""
+        return states
+
+    @abstractmethod
+    def scores(self, prepared: Any, target: int) -> Float[Tensor, "rows classes"]:
+        """Evidence for each class up to a constant of the row, nats, from (some rows of) `prepare`."""
+
+    def answer(
+        self, prepared: Any, target: int, types: Int[Tensor, "rows"]
+    ) -> tuple[Float[Tensor, "rows"], Float[Tensor, "rows"], Float[Tensor, "rows"]] | None:
+        """Log-probability of each true type, how many types are likelier, and how many as likely.
+
+        None, the default, where the probe tells classes apart and the prior speaks within a class.
+        """
+        del prepared, target, types
+        return None

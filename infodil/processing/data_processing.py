@@ -13,12 +13,12 @@ from jaxtyping import Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.checks import UserError, check_between, check_confidence, check_one_of, check_seed, near_matches
+from infodil.checks import UserError, check_between, check_confidence, check_seed, near_matches
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
-from infodil.ladder.cross_fit import blocks, certify, cross_fit, mean_intervals, pool_rare
+from infodil.ladder.cross_fit import blocks, certify, choose_probe, cross_fit, mean_intervals, pool_rare
 from infodil.ladder.folds import HeldOut, hold_out
-from infodil.ladder.select import AUTO, OFFERED
+from infodil.probes import AUTO, Probe
 from infodil.processing.stages import jackknife_change, known_upper
 from infodil.statistics import mean_interval, number_groups
 
@@ -116,7 +116,7 @@ def check_chain(
     groups: Shaped[ndarray, "..."] | Shaped[Tensor, "..."] | None = None,
     seed: int = 0,
     confidence: float = 0.95,
-    probe: str = AUTO,
+    probe: str | Probe = AUTO,
     estimator: Estimator | None = None,
     upper: Mapping[str, Estimate | float] | None = None,
 ) -> ChainCheck:
@@ -173,7 +173,7 @@ def check_chain(
         >>> check.verdicts, round(check.links[0].usable_bits_change.value_bits)
         (('holds',), -1)
     """
-    check_one_of("probe", probe, [*OFFERED, AUTO])
+    choice = choose_probe(probe)
     check_seed(seed)
     check_confidence(confidence)
     tokens, names = check_tokens(source), check_names(stages)
@@ -185,7 +185,7 @@ def check_chain(
     held = hold_out(tokens, first_numbers(states), group, seed)
     labels = pool_rare(tokens, held)
     with torch.no_grad():
-        reads = [cross_fit(labels, each, held, probe, seed) for each in states]
+        reads = [cross_fit(labels, each, held, choice, seed) for each in states]
     certified = [certify(read, held, level, seed) for read in reads]
     known = [known_upper(tokens, each, held, seed, level) for each in states]
     uppers = [

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import pandas
 
-__all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS", "PROBES"]
+__all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS"]
 
 REPORT_FORMAT = "infodil.recoverability"
 """What the file of a saved report names itself."""
@@ -43,9 +43,6 @@ SUMMARY_COLUMNS = (
 ).split()
 """Columns of the summary; its sums run over the measured lags and are not a joint quantity."""
 
-PROBES = ("prior", "gaussian", "linear", "mlp", "neighbours", "trace", "pursuit", "exact")
-"""The probes, weakest first; a probe not named here comes last."""
-
 
 @dataclass(frozen=True, repr=False)
 class RecoverabilityReport:
@@ -65,6 +62,7 @@ class RecoverabilityReport:
         text_view: A short text with the bits recovered at each of its positions, which the page shows.
         controls: Control measurements by name; `learning` has one learning curve for each site and lag. None where
             no control was measured.
+        probe_order: Names of the probes, weakest first; where it is empty, the order in which rows first name them.
     """
 
     rows: tuple[dict, ...]
@@ -76,10 +74,14 @@ class RecoverabilityReport:
     warnings: tuple[str, ...] = ()
     text_view: dict | None = None
     controls: dict | None = None
+    probe_order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sites = [row["site"] for row in self.summary]
-        rows = _in_order([_columns_first(plain_json(row), COLUMNS) for row in self.rows], sites)
+        rows = [_columns_first(plain_json(row), COLUMNS) for row in self.rows]
+        order = tuple(dict.fromkeys([*self.probe_order, *(row["probe"] for row in rows)]))
+        object.__setattr__(self, "probe_order", order)
+        rows = _in_order(rows, sites, order)
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "summary", tuple(_columns_first(plain_json(s), SUMMARY_COLUMNS) for s in self.summary))
         object.__setattr__(self, "warnings", tuple(str(sentence) for sentence in self.warnings))
@@ -102,7 +104,8 @@ class RecoverabilityReport:
     @property
     def probes(self) -> tuple[str, ...]:
         """The probes, weakest first."""
-        return tuple(dict.fromkeys(row["probe"] for row in sorted(self.rows, key=lambda row: _strength(row["probe"]))))
+        measured = {row["probe"] for row in self.rows}
+        return tuple(probe for probe in self.probe_order if probe in measured)
 
     def __repr__(self) -> str:
         model, corpus = self.model.get("name", "?"), self.corpus.get("name", "?")
@@ -118,7 +121,7 @@ class RecoverabilityReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values, with its format."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("rows", "summary", "warnings"):
+        for name in ("rows", "summary", "warnings", "probe_order"):
             content[name] = list(content[name])
         return {"format": REPORT_FORMAT, **content}
 
@@ -260,10 +263,13 @@ def load_report(path: str | Path) -> RecoverabilityReport:
 
 def _damage(content: dict[str, Any]) -> str:
     """The first thing that a report needs and the content lacks, in a few words; empty where nothing is missing."""
-    shapes = {"rows": list, "summary": list, "warnings": list, "text_view": dict | None, "controls": dict | None}
+    shapes = {
+        "rows": list, "summary": list, "warnings": list, "text_view": dict | None, "controls": dict | None,
+        "probe_order": list,
+    }  # fmt: skip
     for field in fields(RecoverabilityReport):
-        if field.name == "controls" and field.name not in content:
-            continue  # older than controls
+        if field.name in ("controls", "probe_order") and field.name not in content:
+            continue  # reports of older versions lack it
         if field.name not in content or not isinstance(content[field.name], shapes.get(field.name, dict)):
             return f"no {field.name}"
     needed = {"rows": {"site": str, "lag": int, "probe": str}, "summary": {"site": str}}
@@ -282,11 +288,7 @@ def _all_columns(rows: Iterable[dict], columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*columns, *sorted({name for row in rows for name in row})]))
 
 
-def _strength(probe: str) -> int:
-    return PROBES.index(probe) if probe in PROBES else len(PROBES)
-
-
-def _in_order(rows: list[dict], sites: list[str]) -> list[dict]:
+def _in_order(rows: list[dict], sites: list[str], probes: tuple[str, ...]) -> list[dict]:
     """Rows in the model's order of sites, then by lag, then by strength of the probe; ties keep their order."""
     order = {site: place for place, site in enumerate(dict.fromkeys([*sites, *(row["site"] for row in rows)]))}
-    return sorted(rows, key=lambda row: (order[row["site"]], row["lag"], _strength(row["probe"])))
+    return sorted(rows, key=lambda row: (order[row["site"]], row["lag"], probes.index(row["probe"])))

@@ -1,10 +1,9 @@
 """How a reader learns: its bits at growing numbers of training rows, and the length of the code it learns online."""
 
-__all__ = ["Learning", "LearningCurve", "Solution", "extrapolate"]
+__all__ = ["LearningCurve", "Solution", "extrapolate"]
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.estimate import BITS_PER_NAT
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats
+from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats
+from infodil.probes.probe import Calibration, Learning, ProbeSpec
 from infodil.probes.reservoir import Reservoir
 
 HALVINGS = 4
@@ -61,22 +61,6 @@ class Sums(Protocol):
     def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Class counts, centre, class means less the centre and total covariance of one target."""
         ...
-
-
-@dataclass(frozen=True)
-class Learning:
-    """What one target's affine reader learns from how many rows; bits for each label, the unigram prior being zero."""
-
-    train_rows: tuple[int, ...]
-    """Training rows with a label, from a sixteenth of all to all, about doubling."""
-    bits: tuple[float, ...]
-    """What the reader fitted on so many rows says beyond the prior on the calibration rows."""
-    extrapolated_bits: float | None
-    """Where the curve tends with ever more rows: extrapolated, not measured. None where no such law fits it."""
-    online_code_bits: float
-    """Length of the code of the training labels when every block is coded by the reader of all blocks before it."""
-    compression_bits: float
-    """How much shorter that is than the code of the unigram prior, which also codes the first block."""
 
 
 class LearningCurve:

@@ -1,41 +1,20 @@
 """The closed-form Gaussian reader: class means and a shared covariance, from sums and a few rows of one pass."""
 
-__all__ = ["ClassSums", "GaussianProbe"]
+__all__ = ["ClassSums", "Gaussian", "GaussianFit"]
 
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.probes.calibration import cross_entropy_nats, fit_temperature
 from infodil.probes.gaussian.covariance_contrasts import FARTHEST, find_contrasts, reproduced, root_of, unbiased
-from infodil.probes.gaussian.learning_curve import Learning, LearningCurve, Solution
+from infodil.probes.gaussian.learning_curve import LearningCurve, Solution
 from infodil.probes.gaussian.quadratic_discriminant import Quadratic, fit_quadratic
-from infodil.probes.probe import (
-    Calibration,
-    LinearScores,
-    ProbeSpec,
-    StandardizedProbe,
-    cross_entropy_nats,
-    fit_temperature,
-)
+from infodil.probes.probe import Calibration, LinearScores, Probe, ProbeFit, ProbeSpec
 from infodil.probes.reservoir import Reservoir
-
-SHRINKAGES = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
-"""Shares of a sphere mixed into the within-class covariance (Friedman 1989), tried on the calibration split."""
-
-SHRINKAGE_ROWS = 512
-"""Calibration rows that choose the shrinkage; the temperature, chosen last, sees all of them."""
-
-SAMPLE_ROWS = 8192
-"""Training rows kept for what sums cannot tell beforehand: the covariances of classes."""
-
-SAMPLE_SHARE = 5
-"""One training row in so many is kept, until they are `SAMPLE_ROWS`: few rows must not be searched for long."""
-
-SEARCH_ROWS = 2048
-"""Rows of the sample, at most half of it, in which directions are searched; the others test what was found."""
 
 with warnings.catch_warnings():
     # torch says once in a process that sparse tensors are young; said here, it reaches no user.
@@ -105,8 +84,9 @@ class ClassSums:
         return counts, centre, means, total
 
 
-class GaussianProbe(StandardizedProbe):
-    r"""Linear discriminant analysis with shrunk covariance and shrunk means, weighed by a temperature.
+@dataclass(frozen=True)
+class Gaussian(Probe):
+    r"""Linear discriminant analysis with shrunk covariance and shrunk means, calibrated by a temperature.
 
     The within-class covariance :math:`W = T - B` is exact from the sums. In the basis that makes
     :math:`W_\lambda = (1-\lambda) W + \lambda\,\mathrm{tr}(T)/\mathrm{dim}\; I` the identity, the mean of a class with
@@ -122,19 +102,37 @@ class GaussianProbe(StandardizedProbe):
     """
 
     name = "gaussian"
-    passes = 1
+    summary = "the closed-form Gaussian discriminant"
+    closed_form = True
 
-    def __init__(self, spec: ProbeSpec, weaker: object = None, curve: bool = False) -> None:
-        del weaker  # closed form: nothing to start from
-        self.spec = spec
+    shrinkages: tuple[float, ...] = (1e-6, 1e-3, 1e-2, 0.1, 0.3)
+    """Shares of a sphere mixed into the within-class covariance, ascending, tried on the calibration split."""
+    shrinkage_rows: int = 512
+    """Calibration rows that choose the shrinkage; the temperature, chosen last, sees all of them."""
+    sample_rows: int = 8192
+    """Training rows kept for what sums cannot tell beforehand: the covariances of classes."""
+    sample_step: int = 5
+    """One training row in so many is kept, up to `sample_rows`: few rows must not be searched for long."""
+    search_rows: int = 2048
+    """Rows of the sample, at most half of it, in which directions are searched; the others test what was found."""
+
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "GaussianFit":
+        """A fit that has seen no rows; closed form, so it starts from nothing."""
+        del base
+        return GaussianFit(self, spec)
+
+
+class GaussianFit(ProbeFit):
+    """Class sums and a sample of rows, collected in one pass and solved at its end."""
+
+    def __init__(self, probe: Gaussian, spec: ProbeSpec) -> None:
+        super().__init__(probe, spec)
         self.collected: ClassSums | None = ClassSums(spec.dim, spec.targets, spec.classes.number, spec.device)
-        sampled = max(1, min(SAMPLE_ROWS, spec.train_rows // SAMPLE_SHARE))
+        sampled = max(1, min(probe.sample_rows, spec.train_rows // probe.sample_step))
         self.sample: Reservoir | None = Reservoir(
             sampled, spec.train_rows, spec.dim, spec.targets, spec.seed, spec.device
         )
-        self.curve: LearningCurve | None = LearningCurve(spec) if curve else None
-        self.learning: list[Learning] | None = None
-        self.temperatures: list[float] = []
+        self.curve: LearningCurve | None = LearningCurve(spec) if spec.learning_curve else None
         self.quadratic: list[Quadratic | None] = []
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
@@ -151,7 +149,7 @@ class GaussianProbe(StandardizedProbe):
         weight = torch.zeros(spec.targets, spec.dim, spec.classes.number, device=spec.device)
         bias = torch.zeros(spec.targets, spec.classes.number, device=spec.device)
         self.linear = LinearScores(weight, bias)
-        whole, searched = [], min(SEARCH_ROWS, len(self.sample.states) // 2)
+        whole, searched = [], min(self.probe.search_rows, len(self.sample.states) // 2)
         for target in range(spec.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
@@ -163,7 +161,7 @@ class GaussianProbe(StandardizedProbe):
                 root = root_of(self.total)
                 shifted = self.sample.states[:searched] - moments[1].float()
                 white = torch.linalg.solve_triangular(root.T, shifted, upper=True, left=False)
-            solution = self.choose(Discriminant(*moments), SHRINKAGES, states, labels)
+            solution = self.choose(Discriminant(*moments), states, labels)
             weight[target], bias[target] = solution.direction, solution.offset
             evidence = torch.addmm(bias[target], states, weight[target])
             temperature, nats = fit_temperature(base, evidence, labels)
@@ -188,13 +186,12 @@ class GaussianProbe(StandardizedProbe):
     def choose(
         self,
         discriminant: "Discriminant",
-        shrinkages: Sequence[float],
         states: Float[Tensor, "rows dim"],
         labels: Int[Tensor, "rows"],
     ) -> Solution:
         """The solution whose shrinkage has the least cross-entropy on the first few of some calibration rows."""
-        base, few, trials = self.spec.classes.class_log_prior, slice(0, SHRINKAGE_ROWS), []
-        for shrinkage in shrinkages:
+        base, few, trials = self.spec.classes.class_log_prior, slice(0, self.probe.shrinkage_rows), []
+        for shrinkage in self.probe.shrinkages:
             direction, offset = discriminant.shrunk(shrinkage)
             evidence = torch.addmm(offset, states[few], direction)
             temperature, nats = fit_temperature(base, evidence, labels[few], 0.0)
@@ -208,8 +205,9 @@ class GaussianProbe(StandardizedProbe):
         prefixes then cost less than the whole.
         """
         base, trials = self.spec.classes.class_log_prior, []
-        discriminant, first = Discriminant(*moments, torch.float32), SHRINKAGES.index(longer.shrinkage)
-        for shrinkage in SHRINKAGES[first : first + 2]:
+        shrinkages = self.probe.shrinkages
+        discriminant, first = Discriminant(*moments, torch.float32), shrinkages.index(longer.shrinkage)
+        for shrinkage in shrinkages[first : first + 2]:
             direction, offset = discriminant.shrunk(shrinkage)
             evidence = torch.addmm(offset, states, direction)
             nats = cross_entropy_nats(base + longer.temperature * evidence, labels)
@@ -279,9 +277,3 @@ class Discriminant:
         white = white * (known / (1.0 + known))
         direction = self.axes @ (white * stretch).T
         return direction, -0.5 * (white**2).sum(1) - self.centre @ direction
-
-
-def solutions(counts: Tensor, centre: Tensor, means: Tensor, total: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """For each shrinkage: the direction of evidence `[dim, classes]` and its offset `[classes]`, float32."""
-    discriminant = Discriminant(counts, centre, means, total)
-    return [discriminant.shrunk(shrinkage) for shrinkage in SHRINKAGES]

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 from infodil.probes.gaussian.covariance_contrasts import DOUBTED_ROWS, FARTHEST, RIDGE, products, scatter, unbiased
-from infodil.probes.probe import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 
 REFINING_STEPS = 6
 LEAST_RISE = 1e-3

@@ -1,6 +1,6 @@
 """The local reader, for states of few dims: what the nearest training states said, in a metric that is learned."""
 
-__all__ = ["NeighboursProbe"]
+__all__ = ["Neighbours", "NeighboursFit"]
 
 from dataclasses import dataclass
 from itertools import product
@@ -12,9 +12,10 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from infodil.probes.calibration import LEAST_GAIN_NATS
 from infodil.probes.neighbours.components import fit_components
-from infodil.probes.probe import LEAST_GAIN_NATS, Probe, ProbeSpec
-from infodil.probes.subsampled import SubsampledProbe
+from infodil.probes.probe import ProbeFit, ProbeSpec
+from infodil.probes.subsampled import LocalProbe, SubsampledFit
 
 ROWS = 2**13
 """States whose neighbours are looked up at once."""
@@ -49,7 +50,8 @@ class Local:
     strength: float
 
 
-class NeighboursProbe(SubsampledProbe):
+@dataclass(frozen=True)
+class Neighbours(LocalProbe):
     r"""Votes of the nearest training states, which correct what the rung below says.
 
     Where the rung below expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
@@ -68,13 +70,23 @@ class NeighboursProbe(SubsampledProbe):
     """
 
     name = "neighbours"
-    most_dims = 8
-    most_classes = 32
-    """In more dims, or with more classes, too few neighbours are near enough to be asked about each class."""
+    summary = "votes of nearest neighbours in a learned metric, for states of at most 8 dims and 32 types"
+    slow = True
 
-    def __init__(self, spec: ProbeSpec, weaker: Probe | None = None) -> None:
-        super().__init__(spec)
-        self.weaker = weaker
+    max_dims: int = 8
+    """Numbers in a state, at most: in more dims too few neighbours are near enough to say anything of each class."""
+
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "NeighboursFit":
+        """A fit that has seen no rows; its votes correct what the weaker probe says."""
+        return NeighboursFit(self, spec, base)
+
+
+class NeighboursFit(SubsampledFit):
+    """For each target a metric, a tree of training states, and how their votes are counted."""
+
+    def __init__(self, probe: Neighbours, spec: ProbeSpec, base: ProbeFit | None) -> None:
+        super().__init__(probe, spec)
+        self.base = base
 
     def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
         """The way of asking that loses least on some calibration rows; None where none gains enough."""
@@ -106,10 +118,10 @@ class NeighboursProbe(SubsampledProbe):
 
     def evidence(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """That of the rung below, as far as it is trusted."""
-        temperature = 0.0 if self.weaker is None else self.weaker.temperatures[target]
+        temperature = 0.0 if self.base is None else self.base.temperatures[target]
         if temperature == 0.0:
             return states.new_zeros(len(states), self.spec.classes.number)
-        return temperature * self.weaker.scores(self.weaker.prepare(states), target)
+        return temperature * self.base.scores(self.base.prepare(states), target)
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the corrected log-posterior less the log-prior, nats before the temperature."""

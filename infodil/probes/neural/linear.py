@@ -1,15 +1,16 @@
 """The linear softmax reader: all targets trained together in the same passes over the states."""
 
-__all__ = ["LinearProbe"]
+__all__ = ["Linear", "LinearFit"]
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.neural.softmax import LOGIT_BYTES, BaseEvidence, SoftmaxHeads, calibrate_temperature, rate
-from infodil.probes.probe import Calibration, LinearScores, ProbeSpec, StandardizedProbe
+from infodil.probes.probe import Calibration, LinearScores, Probe, ProbeFit, ProbeSpec
 
 ROWS_WANTED = 150_000
 MOST_PASSES = 3
@@ -26,7 +27,8 @@ LEAST_SHARE = 0.8
 """A head of whose learning the calibration rows want less than this has learned enough: more passes would overfit."""
 
 
-class LinearProbe(StandardizedProbe):
+@dataclass(frozen=True)
+class Linear(Probe):
     """Multinomial logistic regression by Adam on whitened states, one head for each target.
 
     It starts at the closed-form Gaussian solution where one was fitted. After each pass the calibration rows say what
@@ -42,10 +44,20 @@ class LinearProbe(StandardizedProbe):
     """
 
     name = "linear"
+    summary = "multinomial logistic regression"
+    same_family_as_base = True
 
-    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
-        self.spec = spec
-        self.below = BaseEvidence(weaker, spec)
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "LinearFit":
+        """A fit that has seen no rows; it starts at the affine evidence of the weaker probe."""
+        return LinearFit(self, spec, base)
+
+
+class LinearFit(ProbeFit):
+    """The heads of all targets at one site."""
+
+    def __init__(self, probe: Linear, spec: ProbeSpec, base: ProbeFit | None) -> None:
+        super().__init__(probe, spec)
+        self.below = BaseEvidence(base, spec)
         self.quadratic, self.total = self.below.quadratic, self.below.total  # for readers that start here
         self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
         self.planned = self.passes * max(1, spec.train_rows)

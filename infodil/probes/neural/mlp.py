@@ -1,8 +1,9 @@
 """The multilayer perceptron: one trunk for all targets of a site, a softmax head for each, above the linear rung."""
 
-__all__ = ["MLPProbe"]
+__all__ = ["MLP", "MLPFit"]
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -11,10 +12,7 @@ from torch import Tensor
 
 from infodil.checks import check_whole
 from infodil.probes.neural.softmax import LOGIT_BYTES, BaseEvidence, SoftmaxHeads, calibrate_temperature, rate
-from infodil.probes.probe import Calibration, ProbeSpec, StandardizedProbe
-
-HIDDEN_LAYERS = 1
-WIDTH = 512
+from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 
 ROWS_WANTED = 400_000
 MOST_PASSES = 6
@@ -31,7 +29,8 @@ HEAD_RATE = 2e-2
 WEIGHT_DECAY = 0.1
 
 
-class MLPProbe(StandardizedProbe):
+@dataclass(frozen=True)
+class MLP(Probe):
     r"""A perceptron of one or two hidden layers on whitened states, trained for all targets of a site at once.
 
     The logits of target k are :math:`\log p + s_k(h) + V_k\,\phi(h)`: the evidence :math:`s_k` of the rung below,
@@ -44,27 +43,46 @@ class MLPProbe(StandardizedProbe):
     below, and `6 (dim + (hidden_layers - 1) width) width` once in the trunk: at 768 dims, 4,096 classes and 17 targets
     0.32 Gflop, so 400,000 rows take about a quarter of an hour at 140 Gflop/s.
 
-    Args:
-        setting: What every reader is told.
-        weaker: The linear reader of the same site, already fitted; without it the logits start at the prior.
-        hidden_layers: How many, at least one.
-        width: Units in each.
-
     Reference:
         Hendrycks and Gimpel (2016), Gaussian error linear units; He et al. (2015), Delving deep into rectifiers, for
         the weights the trunk begins with; Loshchilov and Hutter (2019), Decoupled weight decay.
     """
 
     name = "mlp"
+    summary = "a multilayer perceptron"
+    slow = True
 
-    def __init__(
-        self, spec: ProbeSpec, weaker: object = None, *, hidden_layers: int = HIDDEN_LAYERS, width: int = WIDTH
-    ) -> None:
-        check_whole("hidden_layers", hidden_layers, 1, "pass 1 or 2")
-        check_whole("width", width, 1, "pass the number of hidden units, such as 512")
-        self.spec = spec
-        self.below = BaseEvidence(weaker, spec)
-        self.passes = max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
+    hidden_layers: int = 1
+    """Hidden layers, at least one: more hardly ever read more, and cost `6 width width` flops a row each."""
+    width: int = 512
+    """Hidden units in each layer, at least one."""
+
+    def __post_init__(self) -> None:
+        check_whole("hidden_layers", self.hidden_layers, 1, "pass 1 or 2")
+        check_whole("width", self.width, 1, "pass the number of hidden units, such as 512")
+
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "MLPFit":
+        """A fit that has seen no rows; its logits start at those of the weaker probe, or at the prior."""
+        return MLPFit(self, spec, base)
+
+    def training_passes(self, spec: ProbeSpec) -> int:
+        """Passes over the training rows, so that enough rows are seen."""
+        return max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
+
+    def flops(self, spec: ProbeSpec) -> float:
+        """Floating-point operations in the heads, most of all that training costs where there are many classes."""
+        rows = self.training_passes(spec) * max(1, spec.train_rows)
+        return 6.0 * rows * spec.targets * self.width * spec.classes.number
+
+
+class MLPFit(ProbeFit):
+    """The trunk and the heads of all targets at one site."""
+
+    def __init__(self, probe: MLP, spec: ProbeSpec, base: ProbeFit | None) -> None:
+        super().__init__(probe, spec)
+        hidden_layers, width = probe.hidden_layers, probe.width
+        self.below = BaseEvidence(base, spec)
+        self.passes = probe.training_passes(spec)
         self.lasting = self.passes // 2
         self.planned = self.passes * max(1, spec.train_rows)
         self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
@@ -86,11 +104,6 @@ class MLPProbe(StandardizedProbe):
         self.heads = SoftmaxHeads(spec.targets, width, spec.classes.number, spec.device)
         for target in range(spec.targets):
             self.heads.weight[target, width] = self.below.bias(target)
-
-    @property
-    def flops(self) -> float:
-        """What training costs in the heads, most of all that it costs where there are many classes."""
-        return 6.0 * self.planned * self.spec.targets * self.heads.inputs * self.spec.classes.number
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Take an optimiser step for about every `step_rows` rows, in random order."""

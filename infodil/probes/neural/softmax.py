@@ -4,13 +4,13 @@ __all__ = ["LOGIT_BYTES", "BaseEvidence", "SoftmaxHeads", "rate", "calibrate_tem
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.probe import ProbeSpec, fit_temperature
+from infodil.probes.calibration import fit_temperature
+from infodil.probes.probe import ProbeFit, ProbeSpec
 
 LOGIT_BYTES = 64 * 2**20
 """Logits of as many heads as fit into this are made in one product, and none are kept."""
@@ -60,11 +60,11 @@ class BaseEvidence:
         undo: Its inverse.
     """
 
-    def __init__(self, reader: Any, spec: ProbeSpec) -> None:
-        self.reader = reader if hasattr(reader, "linear") else None
+    def __init__(self, base: ProbeFit | None, spec: ProbeSpec) -> None:
+        self.reader = reader = base if base is not None and base.linear is not None else None
         self.classes = spec.classes
-        self.quadratic = getattr(reader, "quadratic", [None] * spec.targets)
-        self.total = getattr(reader, "total", None)
+        self.quadratic = [None] * spec.targets if reader is None or reader.quadratic is None else reader.quadratic
+        self.total = None if reader is None else reader.total
         self.whiten = self.undo = torch.eye(spec.dim, device=spec.device)
         if self.total is not None:
             spread, axes = torch.linalg.eigh(self.total)

@@ -1,6 +1,8 @@
 """The superposition decoder as a rung of the ladder: evidence about each class from its posterior."""
 
-__all__ = ["PursuitProbe"]
+__all__ = ["Pursuit", "PursuitFit"]
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -8,43 +10,53 @@ from torch import Tensor
 
 from infodil.channel.code import Decoding
 from infodil.channel.probabilities import log_prior_of
-from infodil.checks import UserError
-from infodil.probes.probe import LEAST_GAIN_NATS, Calibration, ProbeSpec, cross_entropy_nats, fit_temperature
+from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
+from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 from infodil.probes.superposition.decoder import SuperpositionDecoder
 
 
-class PursuitProbe:
+@dataclass(frozen=True)
+class Pursuit(Probe):
     """`pursuit` on states whose code (token vectors and weights) the encoder tells.
 
-    Nothing is trained. A state may take seconds to decode, so that a sample of `most_rows` positions of each split is
+    Nothing is trained. A state may take seconds to decode, so that a sample of `max_rows` positions of each split is
     read; `samples` in the report says how many.
     """
 
     name = "pursuit"
-    raw = True
-    knows_the_code = True
-    most_rows = 512
+    summary = "the superposition decoder, where the encoder says how its states sum token vectors"
+    requires_superposition = True
+    names_types = True
 
-    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
-        del weaker  # nothing is trained: nothing to start from
-        if not self.applies(spec):
-            raise UserError(
-                "`probes` has 'pursuit', but the model does not say how its states sum token vectors: leave it out, or "
-                "give the encoder a method superposition(site) -> (embedding, weights)."
-            )
-        self.spec = spec
-        self.decoder: SuperpositionDecoder | None = None
-        self.passes = 1
-        self.temperatures: list[float] = []
+    max_rows: int | None = 512
+    """Rows of each split that are decoded, None for all: with some ten thousand types a state takes seconds."""
 
-    @staticmethod
-    def applies(spec: ProbeSpec) -> bool:
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "PursuitFit":
+        """A fit that only its temperatures are missing from."""
+        del base
+        return PursuitFit(self, spec)
+
+    def applies(self, spec: ProbeSpec) -> bool:
         """Whether the states' code is known."""
         return spec.code is not None
 
-    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """Nothing is learned from training rows."""
-        del states, labels
+    @property
+    def requirement(self) -> str:
+        """What the encoder must say."""
+        return (
+            "the model does not say how its states sum token vectors; leave it out, or give the encoder a method "
+            "superposition(site) -> (embedding, weights)"
+        )
+
+
+class PursuitFit(ProbeFit):
+    """The decoder of one site, and the temperature of each lag."""
+
+    raw = True
+
+    def __init__(self, probe: Pursuit, spec: ProbeSpec) -> None:
+        super().__init__(probe, spec)
+        self.decoder: SuperpositionDecoder | None = None
 
     def end_pass(self, calibration: Calibration) -> None:
         """How far each lag's posterior is trusted, on the calibration rows: one, Bayes' own, unless they object."""

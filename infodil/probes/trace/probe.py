@@ -1,14 +1,16 @@
 """The rung for exponential traces whose code nobody told: Bayes' rule in a model of the state that is fitted to it."""
 
-__all__ = ["TraceProbe"]
+__all__ = ["Trace", "TraceFit"]
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.probes.probe import ProbeSpec
+from infodil.probes.probe import ProbeFit, ProbeSpec
 from infodil.probes.standardizer import whitening
-from infodil.probes.subsampled import SubsampledProbe
+from infodil.probes.subsampled import LocalProbe, SubsampledFit
 from infodil.probes.trace.em import fit_trace
 from infodil.probes.trace.model import TraceModel
 
@@ -28,7 +30,8 @@ LOST = 1e-3
 """Probability that the right sequence is taken to have been dropped."""
 
 
-class TraceProbe(SubsampledProbe):
+@dataclass(frozen=True)
+class Trace(LocalProbe):
     r"""Bayes' rule in a fitted model :math:`h = \mu + \sum_k q^k\, e(x_k) + n`, whose lag, too, is found.
 
     Small traces need this: to read an old token the newer ones must be taken off first, which a reader that does not
@@ -41,15 +44,17 @@ class TraceProbe(SubsampledProbe):
     """
 
     name = "trace"
-    most_dims = 16
-    most_classes = 32
-    """Sequences are continued by every class."""
-    stands_alone = True
-    """Rests on no rung, and none rests on it."""
+    summary = "a fitted model of an exponential trace, for states of at most 16 dims and 32 types"
+    independent_of_base = True
 
-    def __init__(self, spec: ProbeSpec, weaker: object = None) -> None:
-        del weaker  # the model stands alone
-        super().__init__(spec)
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "TraceFit":
+        """A fit that has seen no rows; it uses nothing of the weaker probe."""
+        del base
+        return TraceFit(self, spec)
+
+
+class TraceFit(SubsampledFit):
+    """For each target the map that makes states white, a model of these, and how many sequences are kept."""
 
     def learn(
         self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
