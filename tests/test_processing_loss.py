@@ -329,7 +329,7 @@ def test_the_ablation_trains_every_predictor_both_ways(repeats, tmp_path):
     assert "determine every token" in history
     assert found.looks_at["window_attention"] == "all traces at the last 16 positions"
     page = found.to_html(tmp_path / "a.html").read_text()
-    assert page.count('<th scope="row">') == 12
+    assert page.count('<th scope="row"') == 12
     difference = found.differences["frozen traces", "mlp"]
     assert f"<td>{difference.value_nats:+.3f}</td>" in page
     assert difference.verdict in page

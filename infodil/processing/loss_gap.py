@@ -5,7 +5,7 @@ __all__ = ["GapDecomposition", "decompose_gap"]
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,14 @@ from infodil.processing.frozen_heads import HIDDEN, StateProbe, keep_better
 from infodil.processing.pages import gap_page
 from infodil.processing.paired_losses import ratio_replicates
 from infodil.statistics import MOST_CLUSTERS, bootstrap_interval
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """A language model that says how many types it knows."""
+
+    vocabulary: int
+
 
 TERMS = {
     "gap": "loss of the model less that of the reference",
@@ -242,7 +250,7 @@ def split_gap(
 def check_types(name: str, model: Any, logits: Callable[[Tensor], Tensor], vocabulary: int) -> int:
     """The width of a model's logits; `UserError` where its ids are not those of the text."""
     width = logits(torch.zeros(1, 2, dtype=torch.long)).shape[2]
-    known = model.vocabulary if isinstance(model, EncodesTokens) else vocabulary
+    known = model.vocabulary if isinstance(model, HasVocabulary) else vocabulary
     if known != vocabulary or width < vocabulary:  # wider logits are padded: no id of the text is missing
         had = known if known != vocabulary else width
         raise UserError(f"`{name}` has {had} types and `text` {vocabulary}: tokenise for both models alike.")
