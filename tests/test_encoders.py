@@ -62,39 +62,7 @@ class Tagger(nn.Module):
         return self.head(self.norm(read.transpose(1, 2)).transpose(1, 2))
 
 
-MADE = {name: lambda seed=0, make=make: make(VOCABULARY, seed=seed) for name, make in ENCODERS.items()} | {
-    "attention of 2 layers": lambda seed=0: attention(VOCABULARY, 16, layers=2, seed=seed),
-    "combined": lambda seed=0: CombinedEncoder(
-        {
-            "slow": TraceEncoder(VOCABULARY, (0.05,), dim=4, seed=seed),
-            "deep": attention(VOCABULARY, 16, layers=2, seed=seed),
-        }
-    ),
-}
-
-# What every built-in encoder obeys
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_the_laws_of_an_encoder(name):
-    encoder = MADE[name]()
-    check_encoder(encoder)
-    self_test(encoder)
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_the_seed_makes_the_states(name):
-    states = MADE[name](seed=3).encode(TOKENS)
-    assert tuple(states) == MADE[name]().sites
-    assert same_states(MADE[name](seed=3).encode(TOKENS), states)
-    assert not any(torch.equal(states[site], other) for site, other in MADE[name](seed=4).encode(TOKENS).items())
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_a_fingerprint_tells_what_is_computed(name):
-    prints = [MADE[name](seed=seed).fingerprint() for seed in (3, 3, 4)]
-    assert prints[0] == prints[1] != prints[2]
-    assert isinstance(prints[0], str)
+# Fingerprints
 
 
 def test_a_fingerprint_of_a_module_covers_every_tensor():
@@ -104,13 +72,6 @@ def test_a_fingerprint_of_a_module_covers_every_tensor():
     assert ModuleEncoder(other, "recurrent").fingerprint() == told
     other.calls += 1  # a buffer without axes
     assert ModuleEncoder(other, "recurrent").fingerprint() != told
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_making_one_leaves_the_random_state_of_torch(name):
-    before = torch.get_rng_state()
-    MADE[name](seed=5).encode(TOKENS)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 # Known truth
