@@ -30,8 +30,7 @@ from analyses.cells import run_cells
 from analyses.provenance import DATA, write_results
 from analyses.superposition_decoder import Config as Decoder
 from infodil.bounds import exact_posterior, genie_by_lag
-from infodil.channel.information import channel_information
-from infodil.channel.posterior import longest_window
+from infodil.channel import channel_information, longest_window
 from infodil.encoders import TraceEncoder
 from infodil.measure.upper_bounds import noise_of
 from infodil.precision import Quantizer
@@ -76,9 +75,10 @@ def small(cell, config):
         controls=False,
     )  # fmt: skip
     sigma = report.model["errors"]["ema"]
-    options = {"lags": config.lags, "window": longest_window(types, config.sequences), "samples": config.truth_samples}
-    told = channel_information(embedding, weights(alpha, 60), sigma, seed=seed + 100, **options)
-    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, seed=seed + 100, **options)
+    options = {"lags": config.lags, "window": longest_window(types, config.sequences), "seed": seed + 100}
+    draws = config.truth_samples
+    told = channel_information(embedding, weights(alpha, 60), sigma, draws=draws, **options)
+    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, samples=draws, **options)
     return [
         {
             "part": "small",

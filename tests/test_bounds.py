@@ -16,7 +16,7 @@ from scipy.stats import norm
 from infodil import bounds
 from infodil.bounds.codebook import group_rows
 from infodil.bounds.spectrum import correct
-from infodil.channel.information import channel_information
+from infodil.channel import channel_information
 from infodil.checks import UserError
 from infodil.estimate import Estimate
 from infodil.precision import Quantizer
@@ -75,7 +75,7 @@ def test_the_genie_is_the_truth_where_a_token_stands_alone(vocabulary, dim, sigm
     embedding, prior = vectors(vocabulary, dim), torch.from_numpy(zipf(vocabulary))
     found = bounds.genie(embedding, 0.5, sigma, prior, confidence=SURE, seed=1)
     (truth,) = channel_information(
-        embedding, torch.tensor([0.5]), sigma, lags=[0], prior=prior, samples=20_000, confidence=SURE
+        embedding, torch.tensor([0.5]), sigma, lags=[0], prior=prior, draws=20_000, confidence=SURE
     )
     assert found.low_bits <= truth.high_bits and truth.low_bits <= found.high_bits
 
@@ -85,7 +85,7 @@ def test_it_is_tight_where_every_token_has_directions_of_its_own():
     embedding = torch.zeros(4, 4, dtype=torch.float64)
     embedding[:, :2] = vectors(4, 2)
     states = torch.tensor([[0.5, 0.0], [0.0, 0.25]], dtype=torch.float64)  # two scales, one for each lag
-    truth = channel_information(embedding, states, 0.2, lags=[0, 1], samples=20_000, confidence=SURE)
+    truth = channel_information(embedding, states, 0.2, lags=[0, 1], draws=20_000, confidence=SURE)
     found = bounds.genie_by_lag(embedding, states, 0.2, confidence=SURE)
     for bound, known in zip(found, truth, strict=True):
         assert bound.low_bits <= known.high_bits and known.low_bits <= bound.high_bits
@@ -113,7 +113,7 @@ def test_every_upper_bound_is_above_the_enumerated_truth_of_independent_tokens(c
     prior = torch.from_numpy(np.full(vocabulary, 1 / vocabulary) if channel["even"] else zipf(vocabulary))
     tokens = int(math.log(4096.001) / math.log(vocabulary))
     weight = weights(channel["alpha"], tokens)
-    options = {"prior": prior, "samples": 300, "confidence": SURE, "seed": seed}
+    options = {"prior": prior, "draws": 300, "confidence": SURE, "seed": seed}
     truth = channel_information(embedding, weight, sigma, lags=range(tokens), **options)
     genie = bounds.genie_by_lag(embedding, weight, sigma, prior, draws=600, confidence=SURE, seed=seed)
     dithered = bounds.genie_by_lag(
@@ -132,7 +132,7 @@ def test_every_upper_bound_is_above_the_enumerated_truth_of_independent_tokens(c
 def test_draws_that_met_no_error_do_not_make_the_truth_certain():
     """About one draw in forty loses anything to speak of: of fifty draws, often none."""
     pair, truth = torch.tensor([[-1.0], [1.0]]), one_number_bits([-1.0 / 0.45, 1.0 / 0.45], [0.5, 0.5])
-    ask = {"lags": [0], "samples": 50, "confidence": 0.95}
+    ask = {"lags": [0], "draws": 50, "confidence": 0.95}
     held = sum(
         found.low_bits <= truth <= found.high_bits
         for seed in range(200)
@@ -347,7 +347,7 @@ def test_the_budget_is_above_the_sum_over_lags_and_holds_for_heavy_tails():
     source = iid(6, documents=400, tokens=20, seed=0)
     embedding, sigma, alpha = vectors(6, 4), 0.3, 0.4
     states = ema(embedding[source.tokens], alpha)
-    truth = channel_information(embedding, weights(alpha, 6), sigma, lags=range(6), samples=2000)
+    truth = channel_information(embedding, weights(alpha, 6), sigma, lags=range(6), draws=2000)
     groups = np.arange(400)
     last = bounds.budget(states[:, -1], sigma)
     assert sum(known.value_bits for known in truth) < last.high_bits
@@ -481,7 +481,7 @@ def test_all_of_few_states_are_seen():
 def test_the_exact_posterior_is_the_channel_s_information_where_all_can_be_enumerated():
     embedding, weight = vectors(3, 2), weights(0.5, 4)
     found = bounds.exact_posterior(embedding, weight, 0.2, lags=[0, 3], draws=500)
-    assert found == channel_information(embedding, weight, 0.2, lags=[0, 3], samples=500)
+    assert found == channel_information(embedding, weight, 0.2, lags=[0, 3], draws=500)
     chain_of = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     assert bounds.exact_posterior(vectors(2, 2), weight, 0.2, lags=[0], transition=chain_of)[0].kind == "estimate"
 

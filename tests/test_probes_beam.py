@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import infodil
-from infodil.channel.beam import further_lags, search
-from infodil.channel.posterior import Channel
+from infodil.channel import BeamSearch, Channel, Code
 from infodil.encoders import TraceEncoder
 from infodil.sources import iid
 from infodil.traces import weights
@@ -15,7 +14,7 @@ from infodil.traces import weights
 
 def channel_of(types, dim, alpha, sigma, most):
     embedding = torch.randn(types, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return Channel(embedding, weights(alpha, 60)[None], sigma, most=most), embedding
+    return Channel(Code(embedding, weights(alpha, 60)[None]), sigma, most_sequences=most), embedding
 
 
 def sent(embedding, alpha, sigma, samples):
@@ -36,9 +35,9 @@ def test_it_reads_what_longer_enumeration_reads():
     short, embedding = channel_of(types, 6, alpha, sigma, types**3)
     long, _ = channel_of(types, 6, alpha, sigma, types**6)
     tokens, states = sent(embedding, alpha, sigma, 200)
-    further = further_lags(short)
+    further = BeamSearch().lags(short)
     assert short.window == (0, 1, 2) and further[0] == 3
-    found = search(short, states, short.reach, further)
+    found = BeamSearch().log_posterior(short, states, short.memory)
     expected, _ = long.log_posterior(states, [1, 2, 3, 4])
     for column, lag in enumerate((1, 2, 3, 4)):
         best = bits(expected[:, column], tokens[:, lag], types)
@@ -53,17 +52,18 @@ def test_states_that_have_seen_few_tokens_are_searched_no_further():
     short, embedding = channel_of(6, 6, 0.6, 0.03, 6**3)
     tokens, _ = sent(embedding, 0.6, 0.03, 50)
     states = torch.einsum("k,nkd->nd", weights(0.6, 4), embedding[tokens[:, :4]])[:, None]
-    found = search(short, states, 4, further_lags(short))
+    found = BeamSearch().log_posterior(short, states, 4)
     assert sorted(found) == [0, 1, 2, 3]
     for lag in found:
         assert (found[lag].argmax(1) == tokens[:, lag]).double().mean() > 0.95
 
 
 def test_nothing_is_searched_for_where_older_tokens_do_not_count():
-    assert further_lags(channel_of(2, 2, 0.5, 0.05, 2**14)[0]) == ()
+    assert BeamSearch().lags(channel_of(2, 2, 0.5, 0.05, 2**14)[0]) == ()
     chain = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     embedding = torch.randn(2, 2, dtype=torch.float64)
-    assert further_lags(Channel(embedding, weights(0.1, 60)[None], 0.01, transition=chain, most=2**6)) == ()
+    chained = Channel(Code(embedding, weights(0.1, 60)[None]), 0.01, transition=chain, most_sequences=2**6)
+    assert BeamSearch().lags(chained) == ()
 
 
 def test_a_report_reads_older_tokens_of_more_types():

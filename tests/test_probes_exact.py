@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal
 
-from infodil.channel.code import Code
-from infodil.channel.information import channel_information
-from infodil.channel.posterior import Channel, rounding
+from infodil.channel import Channel, Code, channel_information, rounding_sigma
 from infodil.checks import UserError
 from infodil.probes import Calibration, Exact, ProbeFit, ProbeSpec, cross_entropy_nats, fit_class_map
 from infodil.probes.exact import exact
@@ -221,7 +219,7 @@ def test_the_noise_of_rounding_is_supposed_where_none_is_named():
     decoding = exact(states, embedding, weight, lags=range(8), window=8)
     assert torch.equal(decoding.tokens, sent[:, :8])
     error = (states.double() - send(embedding, weight[None], 0.0, sent)[:, 0]).square().mean().sqrt()
-    assert error < rounding(embedding, weight[None], torch.float32) < 20 * error
+    assert error < rounding_sigma(Code(embedding, weight[None]), torch.float32) < 20 * error
 
 
 # ----------------------------------------------------------------------------------------------------- older tokens
@@ -236,9 +234,9 @@ def test_older_tokens_enter_with_their_own_mean_and_covariance(chained):
         None if chained else np.tile([0.5, 0.3, 0.2], (3, 1)), vocabulary=3, documents=40_000, tokens=8, seed=2
     )
     law = {"transition": chain.transition} if chained else {"prior": [0.5, 0.3, 0.2]}
-    channel = Channel(embedding, weight, sigma, window=window, **law)
+    channel = Channel(Code(embedding, weight), sigma, window=window, **law)
     assert not channel.is_exact and channel.window == (0, 1, 2)
-    assert Channel(embedding, weight, sigma, **law).is_exact
+    assert Channel(Code(embedding, weight), sigma, **law).is_exact
 
     axes, scale, mean = channel.whiten([0, 1, 2], 8)
     drawn = chain.tokens.flip(1)
@@ -283,7 +281,7 @@ def test_the_likelihood_of_a_state_is_that_of_a_sum_of_gaussians(chained):
     late = np.stack([prior[x] * multivariate_normal(whole[x], covariance).pdf(flat) for x in range(vocabulary)], 1)
     early = np.stack([prior[x] * multivariate_normal(start[x], white).pdf(flat) for x in range(vocabulary)], 1)
 
-    channel = Channel(embedding, weight, sigma, window=1, **law)
+    channel = Channel(Code(embedding, weight), sigma, window=1, **law)
     (found_late, total_late), (found_early, total_early) = channel.enumerate(states, 3), channel.enumerate(states, 1)
     np.testing.assert_allclose(found_late[0].exp(), late / late.sum(1, keepdims=True), atol=1e-8)
     np.testing.assert_allclose(found_early[0].exp(), early / early.sum(1, keepdims=True), atol=1e-8)
@@ -321,7 +319,7 @@ def test_bits_of_two_signals_in_noise(sigma):
     entropy = quad(lambda y: -density(y) * math.log2(max(density(y), 1e-300)), -1 - 12 * sigma, 1 + 12 * sigma)[0]
     truth = entropy - 0.5 * math.log2(2 * math.pi * math.e * sigma**2)
     embedding = torch.tensor([[-1.0], [1.0]])
-    (found,) = channel_information(embedding, torch.tensor([1.0]), sigma, lags=[0], samples=20_000, confidence=0.999)
+    (found,) = channel_information(embedding, torch.tensor([1.0]), sigma, lags=[0], draws=20_000, confidence=0.999)
     assert found.low_bits < truth < found.high_bits
     assert found.high_bits - found.low_bits < 0.05
     assert found.kind == "estimate" and found.samples == 20_000
@@ -330,7 +328,7 @@ def test_bits_of_two_signals_in_noise(sigma):
 def test_bits_of_a_chain_without_noise():
     chain = markov(vocabulary=3, documents=1, tokens=1, seed=4)
     found = channel_information(
-        vectors(3, 4), torch.tensor([1.0, 0.5]), 1e-6, lags=[0, 1, 2], transition=chain.transition, samples=20_000
+        vectors(3, 4), torch.tensor([1.0, 0.5]), 1e-6, lags=[0, 1, 2], transition=chain.transition, draws=20_000
     )
     assert found[0].value_bits == pytest.approx(chain.entropy_bits, abs=1e-9)
     assert found[1].value_bits == pytest.approx(chain.entropy_bits, abs=1e-9)
@@ -342,14 +340,14 @@ def test_bits_of_a_chain_without_noise():
 
 def test_bits_without_every_token_enumerated_are_a_lower_bound():
     embedding, weight = vectors(2, 2), bank([0.3], 8)
-    whole = channel_information(embedding, weight, 0.02, lags=[0, 3], samples=2000)
-    part = channel_information(embedding, weight, 0.02, lags=[0, 3], samples=2000, window=4)
+    whole = channel_information(embedding, weight, 0.02, lags=[0, 3], draws=2000)
+    part = channel_information(embedding, weight, 0.02, lags=[0, 3], draws=2000, window=4)
     assert {estimate.kind for estimate in whole} == {"estimate"}
     assert {estimate.kind for estimate in part} == {"lower bound"}
     assert "4 enumerated" in part[0].warnings[0]
     for most, least in zip(whole, part, strict=True):
         assert least.value_bits < most.value_bits + 1e-3
-    assert part == channel_information(embedding, weight, 0.02, lags=[0, 3], samples=2000, window=4)
+    assert part == channel_information(embedding, weight, 0.02, lags=[0, 3], draws=2000, window=4)
 
 
 # ----------------------------------------------------------------------------------------------------------- reader
@@ -408,7 +406,7 @@ def test_the_reader_is_worth_the_information_there_is(dim):
     states, types = documents(embedding, alphas, sigma, 60, length, probabilities, lags, seed=1)
     prepared = reader.prepare(states)
     truth = channel_information(
-        embedding, bank(alphas, length), sigma, lags=lags[:3], prior=probabilities, window=5, samples=2000
+        embedding, bank(alphas, length), sigma, lags=lags[:3], prior=probabilities, window=5, draws=2000
     )
     for target in range(1, 4):
         rows = torch.nonzero(types[target] >= 0).squeeze(1)
@@ -422,7 +420,7 @@ def test_the_reader_is_worth_the_information_there_is(dim):
 
 def test_the_reader_counts_the_tokens_behind_a_state():
     embedding, weight, sigma = vectors(3, 5), bank([0.5], 20), 1e-6
-    channel = Channel(embedding, weight, sigma, window=4)
+    channel = Channel(Code(embedding, weight), sigma, window=4)
     seen = torch.arange(1, 15)
     tokens = torch.randint(3, (14, 20))
     states = torch.cat([send(embedding, weight[:, :s], sigma, tokens[i : i + 1, :s]) for i, s in enumerate(seen)])

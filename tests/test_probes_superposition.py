@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import orthogonal_mp
 
-from infodil.channel.posterior import Channel
+from infodil.channel import Channel, Code
 from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
 from infodil.encoders.trace import random_embedding
@@ -131,7 +131,7 @@ def test_close_to_the_exact_posterior_of_a_small_channel():
     states = torch.einsum("k,nkd->nd", weight.float(), embedding[tokens])
     states = states + sigma * torch.randn(states.shape, generator=generator)
     decoded = pursuit(states, embedding, weight, lags=lags, sigma=sigma)
-    channel = Channel(embedding, weight[None], sigma)
+    channel = Channel(Code(embedding, weight[None]), sigma)
     posterior, _ = channel.log_posterior(states.double()[:, None], lags, torch.full((300,), 9))
     truth = tokens[:, :4]
     exact = posterior.gather(2, truth[..., None]).squeeze(2)

@@ -10,8 +10,7 @@ import torch
 
 import infodil
 from infodil.bounds import exact_posterior
-from infodil.channel.information import channel_information
-from infodil.channel.posterior import longest_window
+from infodil.channel import channel_information, longest_window
 from infodil.checks import UserError
 from infodil.encoders import ShiftRegisterEncoder, TraceEncoder
 from infodil.measure.upper_bounds import noise_of
@@ -48,7 +47,7 @@ def test_lower_truth_and_upper_stand_in_order(small):
     sigma = report.model["errors"]["ema"]
     weight = weights(0.4, 6)  # the rest is a fiftieth of the noise
     truth = channel_information(
-        encoder.embedding, weight, sigma, lags=[0, 1, 2, 3], prior=source.probabilities.tolist(), samples=4000
+        encoder.embedding, weight, sigma, lags=[0, 1, 2, 3], prior=source.probabilities.tolist(), draws=4000
     )
     for lag, known in zip((0, 1, 2, 3), truth, strict=True):
         row = chosen(report)[lag]
@@ -69,7 +68,7 @@ def test_states_near_a_start_are_told_better_and_the_bound_knows_it():
     row = chosen(report)[0]
     sigma = report.model["errors"]["ema"]
     told = [
-        channel_information(encoder.embedding, weights(0.4, count), sigma, lags=[0], samples=8000)[0].value_bits
+        channel_information(encoder.embedding, weights(0.4, count), sigma, lags=[0], draws=8000)[0].value_bits
         for count in range(1, 7)
     ]
     assert told[-1] < np.mean(told) - 0.05
@@ -262,9 +261,9 @@ def test_small_traces_are_measured_to_a_twentieth_of_a_bit(types, dim, alpha, no
     precision = f"snr={20 * math.log10(spread / noise):.4f}dB"
     report = measure(encoder, source, lags=range(8), probes="auto", precision=precision)
     sigma = report.model["errors"]["ema"]
-    options = {"lags": range(8), "window": longest_window(types, 2**14), "samples": 8000, "seed": 1}
-    told = channel_information(embedding, weights(alpha, 60), sigma, **options)
-    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, **options)
+    options = {"lags": range(8), "window": longest_window(types, 2**14), "seed": 1}
+    told = channel_information(embedding, weights(alpha, 60), sigma, draws=8000, **options)
+    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, samples=8000, **options)
     for lag, below, above in zip(range(8), told, revealed, strict=True):
         row = chosen(report)[lag]
         assert row["low_bits"] <= above.high_bits and below.low_bits <= row["upper_high_bits"]

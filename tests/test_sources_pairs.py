@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from infodil.channel.posterior import Channel
+from infodil.channel import Channel, Code
 from infodil.checks import UserError
 from infodil.sources import (
     Pair,
@@ -211,10 +211,10 @@ def test_states_are_the_traces_of_their_tokens():
 
 def test_what_is_not_enumerated_is_measured_in_noise():
     embedding, weight = torch.tensor([[-1.0], [1.0]]), weights(0.5, 40)[None]
-    channel = Channel(embedding, weight, 0.1, window=3)
+    channel = Channel(Code(embedding, weight), 0.1, window=3)
     behind = math.sqrt(float(weight[0, 3:].square().sum()))  # of independent signs
-    assert channel.left_out() == pytest.approx(behind / 0.1)
-    assert Channel(embedding, weight[:, :3], 0.1).left_out() == 0.0
+    assert channel.older_deviation() == pytest.approx(behind / 0.1)
+    assert Channel(Code(embedding, weight[:, :3]), 0.1).older_deviation() == 0.0
     assert 0 < GAUSSIAN < 1
 
 

@@ -1,4 +1,4 @@
-"""The truth itself, where tokens, code and noise are declared and few enough to enumerate."""
+"""The exact posterior as a bound: the truth itself where tokens, code and noise are declared and can be enumerated."""
 
 __all__ = ["exact_posterior"]
 
@@ -9,9 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.channel.arguments import Transition
-from infodil.channel.information import channel_information
-from infodil.channel.posterior import Channel
+from infodil.channel import Channel, Code, Transition, check_lags, check_sigma, estimate_information
 from infodil.checks import UserError, accepts_former_name
 from infodil.estimate import Estimate
 
@@ -30,7 +28,7 @@ def exact_posterior(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[Estimate, ...]:
-    r"""What the noisy state of a linear trace tells of the token at each lag, by enumeration and Monte Carlo, in bits.
+    r"""Mutual information between the token at each lag and the noisy state of a linear code, or an upper bound on it.
 
     Where all tokens with weight can be enumerated (2**20 sequences), this is the mutual information: kind `estimate`.
     Where they cannot, the older tokens are revealed,
@@ -38,18 +36,18 @@ def exact_posterior(
     .. math:: I(X_k; H) \le I(X_k; H \mid X_{older})
 
     for independent tokens, and the channel of the newest ones is enumerated: kind `upper bound`, never above the
-    genie's, which reveals all others. See `infodil.channel.information.channel_information`, which is asked.
+    genie's, which reveals all others. The engine is that of `infodil.channel.channel_information`.
 
     Args:
         embedding: One vector a type.
-        weights: `[tokens]` or `[scales, tokens]`.
+        weights: Weight of the token at each lag from 0 on, `[tokens]` or `[scales, tokens]`.
         sigma: Standard deviation of the Gaussian noise of each number.
-        lags: Which tokens, steps back.
-        prior: Of the types of independent tokens; uniform by default.
-        transition: Of a Markov chain, in place of `prior`; then all tokens must be enumerated.
-        window: How many of the newest tokens to enumerate; by default as many as there may be.
-        draws: Number of states drawn.
-        confidence: Of the intervals.
+        lags: Lags of the tokens, steps back.
+        prior: Probability of each type of independent tokens; uniform by default.
+        transition: Transition matrix of a Markov chain, in place of `prior`; then all tokens must be enumerated.
+        window: Number of newest tokens to enumerate; by default as many as there may be.
+        draws: Number of Monte Carlo states.
+        confidence: Confidence level of each pointwise interval.
         seed: The same seed gives the same draws.
 
     Returns:
@@ -66,24 +64,30 @@ def exact_posterior(
         >>> [estimate.value_bits for estimate in exact_posterior(vectors, weights, 0.01, lags=[0, 1])]
         [1.0, 1.0]
     """
-    options = {"prior": prior, "transition": transition, "samples": draws, "confidence": confidence, "seed": seed}
+    check_sigma(sigma)
+    options = {"draws": draws, "confidence": confidence, "seed": seed}
     weights = weights[None] if weights.dim() == 1 else weights
-    channel = Channel(embedding, weights, sigma, prior=prior, transition=transition, window=window)
+    channel = Channel(Code(embedding, weights), sigma, prior=prior, transition=transition, window=window)
     if channel.is_exact:
-        return channel_information(embedding, weights, sigma, lags=lags, window=window, **options)
+        return estimate_information(channel, lags, **options)
     if transition is not None:
         raise UserError(
-            f"`transition` makes tokens depend on each other, and {channel.reach} of them are too many to enumerate: "
+            f"`transition` makes tokens depend on each other, and {channel.memory} of them are too many to enumerate: "
             "shorten `weights`, or bound by infodil.bounds.entropy and budget."
         )
-    newest = torch.zeros_like(weights)
-    newest[:, list(channel.window)] = weights[:, list(channel.window)]
-    known = [lag for lag in lags if lag in channel.window]
-    found = dict(zip(known, channel_information(embedding, newest, sigma, lags=known, **options), strict=True))
-    for lag in set(lags) - set(known):
-        alone = torch.zeros_like(weights)
-        if lag < weights.shape[1]:
-            alone[:, lag] = weights[:, lag]
-        found[lag] = channel_information(embedding, alone, sigma, lags=[lag], **options)[0]
-    said = ("Tokens older than the window are revealed: it bounds I(X; H) where tokens are independent.",)
-    return tuple(dataclasses.replace(found[lag], kind="upper bound", warnings=said) for lag in lags)
+
+    def reveal_all_but(hidden: Sequence[int], lags: Sequence[int]) -> dict[int, Estimate]:
+        kept = torch.zeros_like(weights)
+        kept[:, list(hidden)] = weights[:, list(hidden)]
+        if not kept.any():  # independent tokens without weight are not in the state at all
+            return {lag: Estimate(0.0, 0.0, 0.0, confidence, "estimate", draws, "exact posterior") for lag in lags}
+        revealed = Channel(Code(embedding, kept), sigma, prior=prior)
+        return dict(zip(lags, estimate_information(revealed, lags, **options), strict=True))
+
+    lags = check_lags(lags)
+    newest = [lag for lag in lags if lag in channel.window]
+    bounds = reveal_all_but(channel.window, newest) if newest else {}
+    for lag in set(lags) - set(bounds):
+        bounds |= reveal_all_but([lag] if lag < weights.shape[1] else [], [lag])
+    assumption = ("Tokens older than the window are revealed: it bounds I(X; H) where tokens are independent.",)
+    return tuple(dataclasses.replace(bounds[lag], kind="upper bound", warnings=assumption) for lag in lags)

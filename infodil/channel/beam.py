@@ -1,6 +1,8 @@
-"""Tokens older than can be enumerated, one lag at a time, after the likeliest sequences of the newer ones."""
+"""Beam search over token sequences: one more token at a time, after the likeliest sequences of the newer ones."""
 
-__all__ = ["further_lags", "search"]
+__all__ = ["Beam", "BeamSearch"]
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -9,88 +11,142 @@ from torch import Tensor
 from infodil.channel.enumeration import log_joint, sequence_prior, superpose
 from infodil.channel.posterior import Channel
 
-BEAMS = 256
-"""Sequences kept for each state."""
 
-MOST_LAGS = 24
-SMALLEST = 0.5
-"""Tokens that cannot move a state by this share of its noise are not asked for: as Gaussian noise they lose nothing."""
+@dataclass(frozen=True)
+class Beam:
+    """The likeliest token sequences behind each state, newest token first.
 
-LOST = 1e-3
-"""Probability that the right sequence is taken to have been dropped."""
-
-ROWS = 2**22
-"""Sequences held at once."""
-
-
-def further_lags(channel: Channel) -> tuple[int, ...]:
-    """Lags beyond the window that still weigh against the noise; none for a chain, or where all are in the window."""
-    if channel.chain or channel.is_exact:
-        return ()
-    first = channel.window[-1] + 1
-    largest = channel.vectors.norm(dim=1).max()
-    loud = channel.weights[:, first : channel.reach].norm(dim=0) * largest >= SMALLEST * channel.sigma
-    return tuple(range(first, first + min(MOST_LAGS, int(loud.long().cumprod(0).sum()))))
-
-
-def search(
-    channel: Channel, states: Float[Tensor, "samples scales dim"], seen: int, further: tuple[int, ...]
-) -> dict[int, Float[Tensor, "samples vocabulary"]]:
-    """Log-posterior at each lag of the window and the further ones, for states with so many tokens behind them.
-
-    The window is enumerated with all older tokens as Gaussian noise; its likeliest sequences are kept, continued by
-    every type of the next older token, scored with what is then older as noise, and cut again (Anderson and Mohan 1984,
-    the M-algorithm). Where the noise lets newer tokens be told, few sequences hold nearly all of the probability, and
-    where it does not, older ones hardly count. What is dropped is taken to be as the prior has it.
+    Reference:
+        Anderson and Mohan (1984), Sequential coding algorithms: a survey and cost analysis (the M-algorithm).
     """
-    further = tuple(lag for lag in further if lag < seen)
-    found = []
-    for some in states.split(max(1, ROWS // len(channel.prior) ** len(channel.window))):
-        sequences, log = first_beams(channel, some, seen)
-        raw = ((some - torch.outer(channel.weights[:, :seen].sum(1), channel.mean)) @ channel.basis).flatten(1)
-        left = raw[:, None] - explained(channel, sequences)
-        prior = channel.prior.log()
-        chosen = prior[sequences].sum(2)
-        for lag in further:
-            axes, scale = channel.whiten_older(lag + 1, seen)
-            left = left[:, :, None] - channel.contribution(lag)
-            chosen = chosen[..., None] + prior
-            score = chosen - 0.5 * ((left @ axes) * scale).square().sum(3)
-            log, place = score.flatten(1).topk(min(BEAMS, score[0].numel()), dim=1)
-            beam, token = place // len(prior), place % len(prior)
-            kept = sequences.gather(1, beam[..., None].expand(-1, -1, sequences.shape[2]))
-            sequences = torch.cat([kept, token[..., None]], 2)
-            left = left.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, left.shape[-1]))
-            chosen = chosen.flatten(1).gather(1, place)
-        share = log.softmax(1)
-        masses = [
-            torch.zeros(len(some), len(prior)).to(share).scatter_add_(1, types, share) for types in sequences.unbind(2)
-        ]
-        found.append([((1.0 - LOST) * mass + LOST * channel.prior).log() for mass in masses])
-    lags = (*channel.window, *further)
-    return {lag: torch.cat(parts) for lag, parts in zip(lags, zip(*found, strict=True), strict=True)}
+
+    sequences: Int[Tensor, "states beams tokens"]
+    residual: Float[Tensor, "states beams numbers"]
+    """Each state less the contribution of every token of the sequence."""
+    log_prior: Float[Tensor, "states beams"]
+    """Log-probability of each sequence, nats."""
+    log_joint: Float[Tensor, "states beams"]
+    """Log-probability of each sequence together with its state, nats, up to a constant."""
+
+    def best(
+        self, log_joint: Float[Tensor, "states beams types"], keep: int
+    ) -> tuple[Int[Tensor, "states kept"], Int[Tensor, "states kept"], Float[Tensor, "states kept"]]:
+        """The likeliest continuations: the beam and the type of each, and its joint log-probability.
+
+        Args:
+            log_joint: Log-probability of every sequence continued by every type, together with the state, nats.
+            keep: Number of continuations kept for each state.
+        """
+        score, place = log_joint.flatten(1).topk(min(keep, log_joint[0].numel()), dim=1)
+        return place // log_joint.shape[2], place % log_joint.shape[2], score
+
+    def continued(
+        self,
+        parent: Int[Tensor, "states kept"],
+        token: Int[Tensor, "states kept"],
+        score: Float[Tensor, "states kept"],
+        contributions: Float[Tensor, "types numbers"],
+        log_prior: Float[Tensor, "types"],
+    ) -> "Beam":
+        """The beam with one older token: sequence `parent` of each state followed by `token`.
+
+        Args:
+            parent: The beam that each new sequence continues.
+            token: The type that it is continued by.
+            score: Joint log-probability of each new sequence and its state.
+            contributions: What each type adds to a state at the new lag.
+            log_prior: Log-probability of each type.
+        """
+        sequences = self.sequences.gather(1, parent[..., None].expand(-1, -1, self.sequences.shape[2]))
+        residual = self.residual.gather(1, parent[..., None].expand(-1, -1, self.residual.shape[2]))
+        return Beam(
+            torch.cat([sequences, token[..., None]], 2),
+            residual - contributions[token],
+            self.log_prior.gather(1, parent) + log_prior[token],
+            score,
+        )
 
 
-def first_beams(
-    channel: Channel, states: Float[Tensor, "samples scales dim"], seen: int
-) -> tuple[Int[Tensor, "samples beams tokens"], Float[Tensor, "samples beams"]]:
-    """The likeliest sequences of the window, newest token first, with all older ones as noise."""
-    window = list(channel.window)
-    axes, scale = channel.whiten_older(window[-1] + 1, seen)
-    offset = torch.outer(channel.weights[:, :seen].sum(1), channel.mean)
-    white = ((states - offset) @ channel.basis).flatten(1) @ axes * scale
-    parts = [(channel.contribution(lag) @ axes) * scale for lag in window]
-    half = (len(window) + 1) // 2
-    heads, tails = superpose(parts[:half], white), superpose(parts[half:], white)
-    prior = sequence_prior(channel.prior, channel.follow, len(window)).view(len(heads), len(tails))
-    log, place = log_joint(white, heads, tails, prior).flatten(1).topk(min(BEAMS, prior.numel()), dim=1)
-    types = len(channel.prior)
-    digits = [place // types ** (len(window) - 1 - number) % types for number in range(len(window))]
-    return torch.stack(digits, 2), log
+@dataclass(frozen=True)
+class BeamSearch:
+    """Posterior of tokens older than a channel's window, by a beam over what the window holds.
 
+    The window is enumerated with all older tokens as Gaussian noise; its likeliest sequences are continued by every
+    type of the next older token, scored with what is then older as noise, and cut to `beams` again. Where noise lets
+    the newer tokens be told apart, few sequences hold nearly all of the probability; where it does not, older tokens
+    hardly matter.
+    """
 
-def explained(
-    channel: Channel, sequences: Int[Tensor, "samples beams tokens"]
-) -> Float[Tensor, "samples beams numbers"]:
-    """What the tokens of each sequence add to the coordinates of a state."""
-    return sum(channel.contribution(lag)[types] for lag, types in zip(channel.window, sequences.unbind(2), strict=True))
+    beams: int = 256
+    """Sequences kept for each state."""
+    most_lags: int = 24
+    """Lags searched beyond the window: time grows in proportion."""
+    least_share: float = 0.5
+    """Least contribution of a token, as a share of sigma: smaller ones are Gaussian noise without loss."""
+    dropped: float = 1e-3
+    """Probability that the true sequence left the beam: this share of every posterior is the prior."""
+    most_sequences: int = 2**22
+    """Sequences held in memory at once."""
+
+    def lags(self, channel: Channel) -> tuple[int, ...]:
+        """Lags beyond the window with a noticeable weight; none for a chain, or where the window holds all tokens."""
+        if channel.law.is_chain or channel.is_exact:
+            return ()
+        first = channel.window[-1] + 1
+        largest = channel.vectors.norm(dim=1).max()
+        sizes = channel.code.weights[:, first : channel.memory].norm(dim=0) * largest
+        noticeable = int((sizes >= self.least_share * channel.sigma).long().cumprod(0).sum())
+        return tuple(range(first, first + min(self.most_lags, noticeable)))
+
+    def log_posterior(
+        self, channel: Channel, states: Float[Tensor, "samples scales dim"], seen: int
+    ) -> dict[int, Float[Tensor, "samples vocabulary"]]:
+        """Log-posterior at each lag of the window and at each searched lag, nats.
+
+        Args:
+            channel: The code, its noise and the law of independent tokens.
+            states: States with the same number of tokens behind them.
+            seen: That number.
+        """
+        searched = tuple(lag for lag in self.lags(channel) if lag < seen)
+        at_once = max(1, self.most_sequences // len(channel.law.prior) ** len(channel.window))
+        parts = []
+        for batch in states.split(at_once):
+            beam = self.start(channel, batch, seen)
+            for lag in searched:
+                beam = self.extend(channel, beam, lag, seen)
+            parts.append(self.marginals(channel, beam))
+        lags = (*channel.window, *searched)
+        return {lag: torch.cat(tables) for lag, tables in zip(lags, zip(*parts, strict=True), strict=True)}
+
+    def start(self, channel: Channel, states: Float[Tensor, "samples scales dim"], seen: int) -> Beam:
+        """The likeliest sequences of the window, with all older tokens as Gaussian noise."""
+        window, law = list(channel.window), channel.law
+        axes, scale = channel.whiten_older(window[-1] + 1, seen)
+        flat = channel.coordinates(states, seen)
+        white = flat @ axes * scale
+        parts = [(channel.contribution(lag) @ axes) * scale for lag in window]
+        half = (len(window) + 1) // 2
+        heads, tails = superpose(parts[:half], white), superpose(parts[half:], white)
+        prior = sequence_prior(law.prior, law.follow, len(window)).view(len(heads), len(tails))
+        score, place = log_joint(white, heads, tails, prior).flatten(1).topk(min(self.beams, prior.numel()), dim=1)
+        types = len(law.prior)
+        tokens = [place // types ** (len(window) - 1 - number) % types for number in range(len(window))]
+        explained = sum(channel.contribution(lag)[token] for lag, token in zip(window, tokens, strict=True))
+        sequences = torch.stack(tokens, 2)
+        return Beam(sequences, flat[:, None] - explained, law.prior.log()[sequences].sum(2), score)
+
+    def extend(self, channel: Channel, beam: Beam, lag: int, seen: int) -> Beam:
+        """The beam with the token of one more lag, and all older ones as Gaussian noise."""
+        axes, scale = channel.whiten_older(lag + 1, seen)
+        contributions, log_prior = channel.contribution(lag), channel.law.prior.log()
+        residual = beam.residual[:, :, None] - contributions
+        score = beam.log_prior[..., None] + log_prior - 0.5 * ((residual @ axes) * scale).square().sum(3)
+        return beam.continued(*beam.best(score, self.beams), contributions, log_prior)
+
+    def marginals(self, channel: Channel, beam: Beam) -> list[Float[Tensor, "samples vocabulary"]]:
+        """Log-posterior of each type at each token of the sequences, with the dropped mass given to the prior."""
+        share, prior = beam.log_joint.softmax(1), channel.law.prior
+        empty = torch.zeros(len(share), len(prior)).to(share)
+        masses = [empty.scatter_add(1, tokens, share) for tokens in beam.sequences.unbind(2)]
+        return [((1.0 - self.dropped) * mass + self.dropped * prior).log() for mass in masses]

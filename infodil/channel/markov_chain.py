@@ -9,7 +9,7 @@ from infodil.checks import UserError
 
 
 def normalized_transition(matrix: np.ndarray) -> Float64[np.ndarray, "vocab vocab"]:
-    """The transition matrix with rows of sum 1.
+    """A transition matrix whose rows sum to 1 exactly.
 
     Raises:
         UserError: `transition` is not square, or a row is not a probability distribution.
@@ -26,7 +26,7 @@ def normalized_transition(matrix: np.ndarray) -> Float64[np.ndarray, "vocab voca
 
 
 def stationary_distribution(matrix: Float64[np.ndarray, "vocab vocab"]) -> Float64[np.ndarray, "vocab"]:
-    r"""Solution of :math:`\mu P = \mu` with sum 1, by least squares on both conditions.
+    r"""Stationary distribution of a Markov chain: the solution of :math:`\mu P = \mu` with sum 1, by least squares.
 
     Raises:
         UserError: The chain has more than one stationary distribution.
@@ -49,7 +49,15 @@ def draw_chain(
     tokens: int,
     generator: np.random.Generator,
 ) -> Int64[np.ndarray, "documents tokens"]:
-    """Token ids of independent chains, each started from the stationary distribution."""
+    """Token ids of independent chains, each started from the stationary distribution.
+
+    Args:
+        matrix: Transition matrix, rows of sum 1.
+        stationary: Distribution of the first token.
+        documents: Number of chains.
+        tokens: Length of each chain.
+        generator: Random generator of the draws.
+    """
     # One step for all documents at once: where a uniform draw falls among the cumulative probabilities.
     draws = generator.random((tokens, documents))
     drawn = np.empty((documents, tokens), dtype=np.int64)

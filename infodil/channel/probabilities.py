@@ -1,4 +1,4 @@
-"""Distributions over token ids: their entropy in bits, Zipf's law, and what a caller gives as a prior."""
+"""Distributions over token ids: entropy in bits, Zipf's law, and checked priors."""
 
 __all__ = ["Prior", "entropy_bits", "log_prior_of", "probabilities_of", "zipf"]
 
@@ -17,14 +17,14 @@ Prior = Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence
 
 
 def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
-    r"""The entropy :math:`-\sum_i p_i \log_2 p_i`, where what never happens adds nothing.
+    r"""Entropy :math:`-\sum_i p_i \log_2 p_i` in bits, with :math:`0 \log 0 = 0`.
 
     Example:
         >>> entropy_bits(np.array([0.5, 0.25, 0.25, 0.0]))
         1.5
     """
-    seen = probabilities[probabilities > 0]
-    return float(-np.sum(seen * np.log2(seen))) + 0.0
+    positive = probabilities[probabilities > 0]
+    return float(-np.sum(positive * np.log2(positive))) + 0.0
 
 
 def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "vocab"]:
@@ -41,7 +41,7 @@ def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "v
 
 
 def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "vocabulary"]:
-    """The distribution given, as a tensor whose sum is 1; uniform where none is.
+    """A prior normalised to sum 1, float64; uniform where none is given.
 
     Raises:
         UserError: `prior` of another length, or not above 0 everywhere.
@@ -52,14 +52,14 @@ def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "v
     """
     if prior is None:
         return torch.full((vocabulary,), 1 / vocabulary, dtype=torch.float64)
-    given = torch.as_tensor(prior, dtype=torch.float64).cpu()
-    if tuple(given.shape) != (vocabulary,) or not ((given > 0) & torch.isfinite(given)).all():
+    weights = torch.as_tensor(prior, dtype=torch.float64).cpu()
+    if tuple(weights.shape) != (vocabulary,) or not ((weights > 0) & torch.isfinite(weights)).all():
         raise UserError(f"`prior` must be {vocabulary} probabilities above 0: leave out tokens that never occur.")
-    return given / given.sum()
+    return weights / weights.sum()
 
 
 def log_prior_of(prior: Tensor | np.ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
-    """Log of a distribution over types, float64; uniform where none is given.
+    """Log of a prior over types, float64; uniform where none is given, and above zero everywhere.
 
     Raises:
         UserError: `prior` of another length, negative somewhere, or zero everywhere.
@@ -71,7 +71,7 @@ def log_prior_of(prior: Tensor | np.ndarray | Sequence[float] | None, vocabulary
         raise UserError(f"`prior` must have shape [{vocabulary}], got {list(prior.shape)}: pass one weight a type.")
     if not torch.isfinite(prior).all() or (prior < 0).any() or prior.sum() <= 0:
         raise UserError("`prior` must be finite, at least zero and not zero everywhere: pass counts or probabilities.")
-    # A type of no probability could never be read, whatever the state says: half of the least there is instead.
+    # A type of probability zero could never be decoded, whatever the state: it gets half of the least probability.
     floor = prior[prior > 0].min() / 2
     prior = prior.clamp(min=float(floor))
     return (prior / prior.sum()).log()

@@ -13,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from infodil.channel.code import Code
+from infodil.channel import Code
 from infodil.checks import UserError
 from infodil.ladder.labels import LagLabels, positions
 from infodil.ladder.state_stream import StateStream, is_control

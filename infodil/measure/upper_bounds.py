@@ -14,9 +14,7 @@ from torch import Tensor
 from infodil.bounds import budget, exact_posterior, genie_by_lag
 from infodil.bounds.genie import Noise
 from infodil.bounds.levels import levels_of
-from infodil.channel.code import Code
-from infodil.channel.posterior import longest_window
-from infodil.channel.probabilities import entropy_bits
+from infodil.channel import Code, entropy_bits, longest_window
 from infodil.estimate import Estimate
 from infodil.ladder.fit import LadderFitter
 from infodil.precision import PRECISIONS, Quantizer

@@ -4,16 +4,23 @@ __all__ = ["Exact", "ExactFit", "exact"]
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.channel.arguments import Transition, check_lags, check_sigma
-from infodil.channel.beam import further_lags, search
-from infodil.channel.code import Decoding
-from infodil.channel.posterior import Channel, longest_window, rounding
+from infodil.channel import (
+    BeamSearch,
+    Channel,
+    Code,
+    Decoding,
+    Transition,
+    check_lags,
+    check_sigma,
+    longest_window,
+    rounding_sigma,
+)
 from infodil.checks import UserError
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
@@ -84,11 +91,10 @@ def exact(
         states, weights = states.unsqueeze(1), weights[None]
     check_states(states, embedding, weights)
     if sigma is None:
-        sigma = rounding(embedding, weights, states.dtype)
+        sigma = rounding_sigma(Code(embedding, weights), states.dtype)
     check_sigma(sigma)
     channel = Channel(
-        embedding,
-        weights,
+        Code(embedding, weights),
         sigma,
         prior=prior,
         transition=transition,
@@ -98,7 +104,7 @@ def exact(
     seen = None if seen is None else check_seen(seen, len(states))
     posterior, asked = channel.log_posterior(states, lags, seen)
     types = torch.arange(len(embedding), device=posterior.device).expand(posterior.shape)
-    return Decoding(lags, types, posterior.exp() * asked[..., None], channel.prior.log())
+    return Decoding(lags, types, posterior.exp() * asked[..., None], channel.law.prior.log())
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,8 @@ class Exact(Probe):
 
     sequences: int = 2**14
     """Sequences of tokens enumerated for each of the many states of a split, at most."""
+    beam: BeamSearch = field(default_factory=BeamSearch)
+    """Search for tokens older than can be enumerated."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "ExactFit":
         """A fit that only its temperatures are missing from."""
@@ -151,7 +159,8 @@ class ExactFit(ProbeFit):
     def __init__(self, probe: Exact, spec: ProbeSpec) -> None:
         super().__init__(probe, spec)
         self.channel = channel_of(spec, probe.sequences)
-        self.further = further_lags(self.channel)
+        self.beam = probe.beam
+        self.further = self.beam.lags(self.channel)
         # A lag that is not enumerated or searched for keeps the prior: it needs no room.
         found = [(lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in spec.lags]
         self.lags = tuple(lag for lag, _, inside in found if inside)
@@ -191,7 +200,7 @@ class ExactFit(ProbeFit):
         One column a lag for each way; the best class is at zero.
         """
         classes, channel = self.spec.classes, self.channel
-        states = states.unflatten(1, (len(channel.weights), -1)).to(channel.weights)
+        states = states.unflatten(1, (len(channel.code.weights), -1)).to(channel.code.weights)
         seen = channel.count_seen(states)
         posterior, _ = channel.log_posterior(states, self.lags, seen)
         if self.searched:
@@ -211,10 +220,10 @@ class ExactFit(ProbeFit):
         """Log-posterior at the lags that are searched for; without a search where all that was seen is enumerated."""
         channel = self.channel
         answer, _ = channel.log_posterior(states, self.searched, seen)
-        counts = seen.clamp(max=channel.reach)
+        counts = seen.clamp(max=channel.memory)
         for count in counts[counts > channel.window[-1] + 1].unique().tolist():
             rows = torch.nonzero(counts == count).squeeze(1)
-            found = search(channel, states[rows], count, self.further)
+            found = self.beam.log_posterior(channel, states[rows], count)
             for column, lag in enumerate(self.searched):
                 if lag in found:
                     answer[rows, column] = found[lag]
@@ -233,13 +242,12 @@ class ExactFit(ProbeFit):
 def channel_of(spec: ProbeSpec, sequences: int) -> Channel:
     """The channel that a reader is told of; where no noise is named, float32 rounds the states."""
     classes, code = spec.classes, spec.code
-    embedding = code.embedding[: len(classes.of_type)]
+    code = Code(code.embedding[: len(classes.of_type)], code.weights)
     return Channel(
-        embedding,
-        code.weights,
-        spec.sigma or rounding(embedding, code.weights, torch.float32),
+        code,
+        spec.sigma or rounding_sigma(code, torch.float32),
         prior=classes.log_prior.double().exp(),
-        most=sequences,
+        max_sequences=sequences,
         device=spec.device,
     )
 

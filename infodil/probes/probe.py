@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.channel.code import Code
+from infodil.channel import Code
 from infodil.checks import UserError
 from infodil.probes.class_map import ClassMap
 

@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from infodil.channel.code import Code
+from infodil.channel import Code
 from infodil.checks import UserError, check_whole
 
 ROUNDS = 40

@@ -40,7 +40,7 @@ __all__ = [
     "zipf",
 ]
 
-from infodil.channel.probabilities import entropy_bits, zipf
+from infodil.channel import entropy_bits, zipf
 from infodil.sources.benchmark import BEYOND_NORMAL, beyond_normal
 from infodil.sources.codes import gaussian_codebook, variance_code, xor_code
 from infodil.sources.continuous import (

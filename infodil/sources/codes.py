@@ -11,9 +11,7 @@ from jaxtyping import Float
 from scipy.special import gammaln
 from torch import Tensor
 
-from infodil.channel.draws import information_bits_drawn
-from infodil.channel.posterior import Channel
-from infodil.channel.probabilities import Prior, probabilities_of
+from infodil.channel import Channel, Code, Prior, information_draws_bits, probabilities_of
 from infodil.checks import UserError, check_seed, check_whole
 from infodil.sources.pairs import Pair, separate
 from infodil.sources.quadrature import scalar_information_bits
@@ -70,8 +68,9 @@ def gaussian_codebook(
     if vectors.shape[1] == 1:
         (truth,) = scalar_information_bits(vectors[:, 0], one, sigma, [0], probability, probability[None])
         return Pair(x, y, separate(samples), truth)
-    channel = Channel(vectors, one[None], sigma, prior=probability)
-    (truth,), (error,) = information_bits_drawn(channel, vectors, [0], truth_samples, seed + 1)
+    channel = Channel(Code(vectors, one[None]), sigma, prior=probability)
+    bits = information_draws_bits(channel, [0], truth_samples, seed + 1, averaged=True)[:, 0]
+    truth, error = float(bits.mean()), float(bits.std()) / math.sqrt(truth_samples)
     return Pair(x, y, separate(samples), truth, error)
 
 

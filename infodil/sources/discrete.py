@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64
 from scipy.sparse import coo_array
 from torch import Tensor
 
-from infodil.channel.probabilities import zipf
+from infodil.channel import zipf
 from infodil.checks import UserError, check_between, check_seed, check_whole
 from infodil.sources.pairs import Pair, separate
 

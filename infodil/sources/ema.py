@@ -5,21 +5,25 @@ __all__ = ["ema_channel", "shift_register"]
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.channel.draws import information_bits_drawn
-from infodil.channel.posterior import Channel, longest_window, token_law
-from infodil.channel.probabilities import Prior, probabilities_of
+from infodil.channel import (
+    Channel,
+    Code,
+    Prior,
+    TokenLaw,
+    Transition,
+    information_draws_bits,
+    longest_window,
+    probabilities_of,
+)
 from infodil.checks import UserError, check_not_empty, check_seed, check_whole
 from infodil.sources.pairs import Recall
 from infodil.sources.quadrature import scalar_information_bits
 from infodil.sources.tokens import IID, Markov, markov
 from infodil.traces import ema_bank, weights
-
-Transition = Float[Tensor, "vocabulary vocabulary"] | Float[np.ndarray, "vocabulary vocabulary"] | list
 
 ABSENT = 1e-9
 """Tokens that all together move a state by less than this share of its noise count as absent."""
@@ -57,7 +61,7 @@ def ema_channel(
 
     Every state has the whole memory of its trace behind it. For one number a state (one dimension, one alpha) the truth
     is an integral, exact to rounding. Otherwise it is a Monte Carlo mean over `truth_samples` states of the posterior,
-    by enumeration of the newest tokens (`infodil.channel.posterior.Channel`); those older, whose standard deviation
+    by enumeration of the newest tokens (`infodil.channel.Channel`); those older, whose standard deviation
     must be below half of sigma, enter as Gaussian noise, which moves the truth by less than 0.003 bits.
 
     Args:
@@ -97,15 +101,15 @@ def ema_channel(
     bank = torch.stack([weights(one, memory) for one in alphas])
     if transition is None:
         prior = probabilities_of(prior, len(vectors))
-    probability, follow, _ = token_law(prior, transition, len(vectors), torch.device("cpu"))
+    law = TokenLaw.of(prior, transition, len(vectors))
     burn = max(memory, *lags)
-    drawn = markov(follow.numpy(), documents=documents, tokens=burn + tokens, seed=seed).tokens
+    drawn = markov(law.follow.numpy(), documents=documents, tokens=burn + tokens, seed=seed).tokens
     states = ema_bank(vectors[drawn], alphas)[:, burn:].flatten(0, 1).flatten(1)
     generator = torch.Generator().manual_seed(seed)
     states = states + sigma * torch.randn(states.shape, generator=generator, dtype=torch.float64)
     if states.shape[1] == 1:
-        law = follow if transition is not None else probability[None]
-        truth = scalar_information_bits(vectors[:, 0], bank[0], sigma, lags, probability, law)
+        follow = law.follow if law.is_chain else law.prior[None]
+        truth = scalar_information_bits(vectors[:, 0], bank[0], sigma, lags, law.prior, follow)
         error = (0.0,) * len(lags)
     else:
         truth, error = _monte_carlo(vectors, bank, sigma, lags, prior, transition, truth_samples, seed)
@@ -183,14 +187,14 @@ def _monte_carlo(
     lags: tuple[int, ...],
     prior: Prior | None,
     transition: Transition | None,
-    samples: int,
+    draws: int,
     seed: int,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     def enumerate_newest(window: int) -> Channel:
-        return Channel(vectors, bank, sigma, prior=prior, transition=transition, window=window)
+        return Channel(Code(vectors, bank), sigma, prior=prior, transition=transition, window=window)
 
     longest, channel = longest_window(len(vectors)), enumerate_newest(1)
-    stretch = torch.linalg.svdvals(channel.prior.sqrt()[:, None] * channel.vectors) / sigma
+    stretch = torch.linalg.svdvals(channel.law.prior.sqrt()[:, None] * channel.vectors) / sigma
     # The capacity of each lag alone, all other tokens revealed.
     most_bits = 0.5 * torch.log2(1 + torch.outer(bank.square().sum(0), stretch**2)).sum(1)
     holding = max((lag for lag in lags if lag < len(most_bits) and most_bits[lag] > NOTHING), default=0)
@@ -201,14 +205,16 @@ def _monte_carlo(
         )
     for window in range(holding + 1, longest + 1):
         channel = enumerate_newest(window)
-        if channel.left_out() < CHEAP:
+        if channel.older_deviation() < CHEAP:
             break
-    if channel.left_out() > GAUSSIAN:
+    deviation = channel.older_deviation()
+    if deviation > GAUSSIAN:
         raise UserError(
-            f"`sigma` must be at least {channel.left_out() * sigma / GAUSSIAN:.2g} for the truth to be enumerated, "
+            f"`sigma` must be at least {deviation * sigma / GAUSSIAN:.2g} for the truth to be enumerated, "
             f"got {sigma}: pass more noise, a larger alpha or fewer types."
         )
-    return information_bits_drawn(channel, vectors, lags, samples, seed + 1)
+    bits = information_draws_bits(channel, lags, draws, seed + 1, averaged=True)
+    return tuple(bits.mean(0).tolist()), tuple((bits.std(0) / math.sqrt(draws)).tolist())
 
 
 def _check(

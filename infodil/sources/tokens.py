@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from infodil.channel.markov_chain import draw_chain, normalized_transition, stationary_distribution
-from infodil.channel.probabilities import entropy_bits, zipf
+from infodil.channel import draw_chain, entropy_bits, normalized_transition, stationary_distribution, zipf
 from infodil.checks import UserError, check_one_of, check_seed, check_whole
 from infodil.sources.pairs import Pair
 

@@ -10,8 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from infodil.channel.code import Decoding
-from infodil.channel.probabilities import log_prior_of
+from infodil.channel import Decoding, log_prior_of
 from infodil.checks import UserError, check_not_empty, check_whole
 from infodil.probes.superposition.lag_assignment import assign_lags
 from infodil.probes.superposition.matching_pursuit import Dictionary, find_support

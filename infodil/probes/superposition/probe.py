@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.channel.code import Decoding
-from infodil.channel.probabilities import log_prior_of
+from infodil.channel import Decoding, log_prior_of
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 from infodil.probes.superposition.decoder import SuperpositionDecoder
