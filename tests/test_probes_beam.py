@@ -14,7 +14,7 @@ from infodil.traces import weights
 
 def channel_of(types, dim, alpha, sigma, most):
     embedding = torch.randn(types, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return Channel(Code(embedding, weights(alpha, 60)[None]), sigma, most_sequences=most), embedding
+    return Channel(Code(embedding, weights(alpha, 60)[None]), sigma, max_sequences=most), embedding
 
 
 def sent(embedding, alpha, sigma, samples):
@@ -62,7 +62,7 @@ def test_nothing_is_searched_for_where_older_tokens_do_not_count():
     assert BeamSearch().lags(channel_of(2, 2, 0.5, 0.05, 2**14)[0]) == ()
     chain = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     embedding = torch.randn(2, 2, dtype=torch.float64)
-    chained = Channel(Code(embedding, weights(0.1, 60)[None]), 0.01, transition=chain, most_sequences=2**6)
+    chained = Channel(Code(embedding, weights(0.1, 60)[None]), 0.01, transition=chain, max_sequences=2**6)
     assert BeamSearch().lags(chained) == ()
 
 

@@ -1,4 +1,4 @@
-"""The trace rung: Bayes' rule for its model, a fit that finds the code, the decay and the lag, and nothing in noise."""
+"""The trace probe: Bayes' rule in its model, a fit of embedding, decay and lag, and nothing read from noise."""
 
 import math
 from dataclasses import replace
@@ -11,9 +11,10 @@ from infodil.mi import lower_bound
 from infodil.probes import PROBES, Calibration, ProbeSpec, fit_class_map
 from infodil.probes.exact import exact
 from infodil.probes.standardizer import whitening
-from infodil.probes.trace.em import KEEP, fit_trace, named, settled, unlabelled
-from infodil.probes.trace.initialisation import by_means
-from infodil.probes.trace.model import TraceModel, likelihood
+from infodil.probes.trace.em import EM, em_round, fit_decay, fit_depth
+from infodil.probes.trace.fit import TraceOptions, fit_trace, fit_unlabelled, match_labels
+from infodil.probes.trace.initialisation import Initialisation, by_means
+from infodil.probes.trace.model import TraceModel, mean_log_likelihood
 from infodil.sources import ema_channel, xor_code
 from infodil.traces import weights
 
@@ -34,7 +35,7 @@ def true_model(code, depth):
     """The model that the states of `source` are drawn from, but for older tokens as Gaussian noise."""
     centred, noise, prior = code - code.mean(0), SIGMA**2 * torch.eye(2).double(), torch.full((4,), 0.25).double()
     model = TraceModel(code.mean(0), ALPHA * centred, 1 - ALPHA, noise, depth, LAG, prior)
-    return replace(model, noise=noise + model.older(depth))
+    return replace(model, noise=noise + model.older_covariance(depth))
 
 
 def test_the_posterior_is_that_of_enumeration(code, source):
@@ -47,54 +48,54 @@ def test_the_posterior_is_that_of_enumeration(code, source):
 
 def test_naming_more_tokens_changes_what_is_noise_and_not_the_whole(code):
     model = true_model(code, 3)
-    assert torch.allclose(model.deepened(5).noise, true_model(code, 5).noise)
-    assert torch.allclose(model.deepened(5).deepened(3).noise, model.noise)
+    assert torch.allclose(model.with_depth(5).noise, true_model(code, 5).noise)
+    assert torch.allclose(model.with_depth(5).with_depth(3).noise, model.noise)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_rounds_make_states_no_less_likely(source, labelled):
     """Expectation and maximisation with all sequences kept."""
     white = source.y / source.y.std(0)
-    model, states = by_means(white, source.x, 4)[0][1], white[:1000].float()
-    labels, told = source.x[:1000] if labelled else None, []
+    model, states = by_means(white, source.x, 4, Initialisation())[0][1], white[:1000].float()
+    labels, likelihoods = source.x[:1000] if labelled else None, []
     for _ in range(8):
-        behind = model.search(states, 4**model.depth, labels)
-        told.append(likelihood(behind[1]))
-        model = model.improved(states, labels, behind)
-    steps = torch.tensor(told).diff()
-    assert steps.min() > -2e-3 and told[-1] > told[0]  # sequences of less than a thousandth are left out
+        beam = model.search(states, 4**model.depth, labels)
+        likelihoods.append(mean_log_likelihood(beam))
+        model = em_round(model, states, labels, beam, EM())
+    steps = torch.tensor(likelihoods).diff()
+    assert steps.min() > -2e-3 and likelihoods[-1] > likelihoods[0]  # sequences of less than a thousandth are left out
 
 
 def test_the_fit_finds_code_decay_and_lag(code, source):
     white = whitening(source.y)
-    model = fit_trace((source.y @ white).float(), source.x, 4, 0)[0]
+    model = fit_trace((source.y @ white).float(), source.x, 4, 0, TraceOptions())[0]
     assert model.lag == LAG
     assert model.decay == pytest.approx(1 - ALPHA, abs=0.02)
     sigma = SIGMA * white.norm(dim=0).max()
     # 2,500 rows of a type name its newest vector to a fiftieth of the noise at best, and to half as well in doubt.
-    assert (model.code - ALPHA * (code - code.mean(0)) @ white).abs().max() < 0.15 * sigma
+    assert (model.embedding - ALPHA * (code - code.mean(0)) @ white).abs().max() < 0.15 * sigma
     assert (model.noise - white.T @ true_model(code, model.depth).noise @ white).abs().max() < 0.15 * sigma**2
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
 def test_labels_say_which_lag_they_are_of_and_name_the_types(code, source, order):
-    """The lag that the model was begun with is not looked at, and label v is the type that `order` has there."""
+    """The lag that the model was starts with is not looked at, and label v is the type that `order` has there."""
     labels = torch.tensor(order).argsort()[source.x[:2000]]
-    assert named(true_model(code, 1).asked(0), source.y[:2000].float(), labels) == (LAG, order)
+    assert match_labels(true_model(code, 1).at_lag(0), source.y[:2000].float(), labels, TraceOptions()) == (LAG, order)
 
 
 def test_labels_of_nothing_name_no_types(code, source):
     labels = torch.randint(4, (2000,), generator=torch.Generator().manual_seed(0))
-    assert named(true_model(code, LAG + 1), source.y[:2000].float(), labels) is None
+    assert match_labels(true_model(code, LAG + 1), source.y[:2000].float(), labels, TraceOptions()) is None
 
 
 def test_states_alone_show_the_code_and_the_decay():
     places = torch.randn(4, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     states = ema_channel(places, ALPHA, 0.02, lags=[0], documents=100, tokens=50, truth_samples=16).at(0).y
     white = whitening(states)
-    model = unlabelled((states @ white).float(), 4, 0)[0]
+    model = fit_unlabelled((states @ white).float(), 4, 0, TraceOptions())[0]
     assert model.decay == pytest.approx(1 - ALPHA, abs=0.005)
-    wanted, found = ALPHA * places @ white, model.code
+    wanted, found = ALPHA * places @ white, model.embedding
     order = torch.cdist(wanted - wanted.mean(0), found).argmin(1)
     assert sorted(order.tolist()) == [0, 1, 2, 3]
     # What all vectors have in common is in the mean; 1,000 rows of a type name the rest to a thirtieth of the noise.
@@ -103,14 +104,15 @@ def test_states_alone_show_the_code_and_the_decay():
 
 
 def test_a_gaussian_explains_what_is_no_trace():
-    assert unlabelled(torch.randn(5000, 3, generator=torch.Generator().manual_seed(0)), 4, 0) == []
+    states = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0))
+    assert fit_unlabelled(states, 4, 0, TraceOptions()) == []
 
 
 def test_a_token_is_read_whose_means_are_lost_in_their_own_error():
     """Four types in eight dims, five newer tokens in the way: means that lie apart by less than 8,000 rows tell."""
     places = torch.randn(4, 8, generator=torch.Generator().manual_seed(48), dtype=torch.float64)
     pair = ema_channel(places, 0.5, 0.02, lags=[5], documents=480, tokens=25, truth_samples=512).at(5)
-    assert by_means(pair.y[:8000] @ whitening(pair.y[:8000]), pair.x[:8000], 4)[0] == []
+    assert by_means(pair.y[:8000] @ whitening(pair.y[:8000]), pair.x[:8000], 4, Initialisation())[0] == []
     assert bits_of(pair.x, pair.y) > pair.truth_bits - 0.05 - 3.0 * pair.standard_error_bits
 
 
@@ -119,18 +121,18 @@ def test_as_many_tokens_are_named_as_explain_the_states(code):
     pair = ema_channel(code[:2], 0.4, 0.02, lags=[1], documents=100, tokens=50).at(1)
     white = whitening(pair.y)
     states = (pair.y @ white).float()
-    begun = [model for model in by_means(states.double(), pair.x, 2)[0] if model.lag == 1]
-    model = settled(begun[0], states, pair.x)
+    starts = [model for model in by_means(states.double(), pair.x, 2, Initialisation())[0] if model.lag == 1]
+    model = fit_depth(starts[0], states, pair.x, EM())
     assert model.depth > 4 and model.decay == pytest.approx(0.6, abs=0.03)
-    before = begun[0].deepened(model.depth)
-    after, before = (likelihood(one.search(states, KEEP, pair.x)[1]) for one in (model, before))
+    before = starts[0].with_depth(model.depth)
+    after, before = (mean_log_likelihood(one.search(states, EM().keep, pair.x)) for one in (model, before))
     assert after > before
 
 
 def test_no_model_where_states_say_nothing():
     generator = torch.Generator().manual_seed(0)
     states, labels = torch.randn(12000, 3, generator=generator), torch.randint(4, (12000,), generator=generator)
-    assert fit_trace(states, labels, 4, 0) == []
+    assert fit_trace(states, labels, 4, 0, TraceOptions()) == []
     assert abs(bits_of(labels, states)) < 0.01
 
 
@@ -152,13 +154,13 @@ def test_an_old_token_is_read_to_a_twentieth_of_a_bit():
 
 
 def bits_of(labels, states):
-    """What the rung reads of the last rows, trained on the first."""
+    """Bits that the probe reads from the last rows, trained on the first."""
     counts, train, chosen = torch.bincount(labels), slice(0, 8000), slice(8000, 9000)
-    setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 8000, torch.device("cpu"), 0)
-    reader = PROBES["trace"].start_fit(setting)
-    reader.update(states[train].float(), labels[None, train])
-    reader.end_pass(Calibration(states[chosen].float(), labels[None, chosen]))
-    logits = setting.classes.class_log_prior + reader.temperatures[0] * reader.scores(states[9000:].float(), 0)
+    spec = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 8000, torch.device("cpu"), 0)
+    probe = PROBES["trace"].start_fit(spec)
+    probe.update(states[train].float(), labels[None, train])
+    probe.end_pass(Calibration(states[chosen].float(), labels[None, chosen]))
+    logits = spec.classes.class_log_prior + probe.temperatures[0] * probe.scores(states[9000:].float(), 0)
     share = counts / counts.sum()
     entropy = -float(share @ share.log())
     return (entropy - float(torch.nn.functional.cross_entropy(logits, labels[9000:]))) / math.log(2.0)
@@ -168,9 +170,9 @@ def bits_of(labels, states):
 def test_vectors_that_are_all_alike_say_nothing_of_the_decay():
     zero, eye = torch.zeros(3, 2).double(), torch.eye(2).double()
     model = TraceModel(zero[0], zero, 0.5, eye, 2, 0, torch.full((3,), 1 / 3).double())
-    assert model.with_decay(torch.ones(6, 6).double(), torch.zeros(6, 2).double()) is model
+    assert fit_decay(model, torch.ones(6, 6).double(), torch.zeros(6, 2).double(), EM()) is model
     states = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
-    assert model.improved(states, None, model.search(states, 9)).code.isfinite().all()
+    assert em_round(model, states, None, model.search(states, 9), EM()).embedding.isfinite().all()
 
 
 @pytest.mark.filterwarnings("error")
@@ -190,23 +192,23 @@ def test_states_that_are_no_trace_break_nothing(kind, types):
         "one outlier": torch.cat([noise[1:], torch.full((1, 4), 1e6)]),
     }[kind]
     counts, known = torch.bincount(labels), slice(0, 2400)
-    setting = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 2400, torch.device("cpu"), 0)
-    reader = PROBES["trace"].start_fit(setting)
-    reader.update(states[known], labels[None, known])
-    reader.end_pass(Calibration(states[2400:], labels[None, 2400:]))
-    assert reader.scores(states, 0).isfinite().all() and reader.temperatures[0] < 0.1
+    spec = ProbeSpec(states.shape[1], 1, fit_class_map(counts, counts), 2400, torch.device("cpu"), 0)
+    probe = PROBES["trace"].start_fit(spec)
+    probe.update(states[known], labels[None, known])
+    probe.end_pass(Calibration(states[2400:], labels[None, 2400:]))
+    assert probe.scores(states, 0).isfinite().all() and probe.temperatures[0] < 0.1
 
 
 def test_many_dims_or_types_are_refused():
-    setting = ProbeSpec(17, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    spec = ProbeSpec(17, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
     with pytest.raises(UserError, match="`probes` cannot have 'trace' here: pass states of at most 16 dims and tokens"):
-        PROBES["trace"].start_fit(setting)
+        PROBES["trace"].start_fit(spec)
 
 
 def test_few_rows_are_not_fitted():
-    setting = ProbeSpec(2, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
-    reader = PROBES["trace"].start_fit(setting)
+    spec = ProbeSpec(2, 1, fit_class_map(torch.full((4,), 9), torch.full((4,), 9)), 100, torch.device("cpu"), 0)
+    probe = PROBES["trace"].start_fit(spec)
     states, labels = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)), torch.arange(100)[None] % 4
-    reader.update(states, labels)
-    reader.end_pass(Calibration(states, labels))
-    assert reader.temperatures == [0.0]
+    probe.update(states, labels)
+    probe.end_pass(Calibration(states, labels))
+    assert probe.temperatures == [0.0]

@@ -35,11 +35,11 @@ def check_sigma(sigma: float) -> None:
         raise UserError(f"`sigma` must be finite and at least 0, got {sigma}: pass the noise's standard deviation.")
 
 
-def check_code(code: Code, most_types: int) -> None:
+def check_code(code: Code, max_types: int) -> None:
     """A check that the posterior of a state of this code can be enumerated.
 
     Raises:
-        UserError: The code has fewer than two types, more than `most_types`, a number that is not finite, or weights
+        UserError: The code has fewer than two types, more than `max_types`, a number that is not finite, or weights
             that are all zero.
     """
     embedding, weights = code
@@ -47,9 +47,9 @@ def check_code(code: Code, most_types: int) -> None:
         raise UserError(
             f"`embedding` must be [vocabulary, dim] of at least 2 types, got shape {list(embedding.shape)}."
         )
-    if len(embedding) > most_types:
+    if len(embedding) > max_types:
         raise UserError(
-            f"`embedding` must have at most {most_types} types to be enumerated, got {len(embedding)}: "
+            f"`embedding` must have at most {max_types} types to be enumerated, got {len(embedding)}: "
             "pass a smaller vocabulary, or use a probe that does not enumerate."
         )
     for name, value in {"embedding": embedding, "weights": weights}.items():

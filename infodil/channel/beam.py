@@ -79,13 +79,13 @@ class BeamSearch:
 
     beams: int = 256
     """Sequences kept for each state."""
-    most_lags: int = 24
+    max_lags: int = 24
     """Lags searched beyond the window: time grows in proportion."""
-    least_share: float = 0.5
+    min_share: float = 0.5
     """Least contribution of a token, as a share of sigma: smaller ones are Gaussian noise without loss."""
     dropped: float = 1e-3
     """Probability that the true sequence left the beam: this share of every posterior is the prior."""
-    most_sequences: int = 2**22
+    max_sequences: int = 2**22
     """Sequences held in memory at once."""
 
     def lags(self, channel: Channel) -> tuple[int, ...]:
@@ -95,8 +95,8 @@ class BeamSearch:
         first = channel.window[-1] + 1
         largest = channel.vectors.norm(dim=1).max()
         sizes = channel.code.weights[:, first : channel.memory].norm(dim=0) * largest
-        noticeable = int((sizes >= self.least_share * channel.sigma).long().cumprod(0).sum())
-        return tuple(range(first, first + min(self.most_lags, noticeable)))
+        noticeable = int((sizes >= self.min_share * channel.sigma).long().cumprod(0).sum())
+        return tuple(range(first, first + min(self.max_lags, noticeable)))
 
     def log_posterior(
         self, channel: Channel, states: Float[Tensor, "samples scales dim"], seen: int
@@ -109,7 +109,7 @@ class BeamSearch:
             seen: That number.
         """
         searched = tuple(lag for lag in self.lags(channel) if lag < seen)
-        at_once = max(1, self.most_sequences // len(channel.law.prior) ** len(channel.window))
+        at_once = max(1, self.max_sequences // len(channel.law.prior) ** len(channel.window))
         parts = []
         for batch in states.split(at_once):
             beam = self.start(channel, batch, seen)

@@ -14,7 +14,7 @@ from infodil.channel.code import Code
 from infodil.channel.enumeration import log_joint, marginals, sequence_prior, superpose
 from infodil.channel.probabilities import Prior
 from infodil.channel.token_law import TokenLaw, Transition
-from infodil.channel.window import MOST_SEQUENCES, check_window
+from infodil.channel.window import MAX_SEQUENCES, check_window
 
 NUMBERS_AT_ONCE = {"cpu": 2**20, "accelerator": 2**25}
 """Log-likelihoods held in memory at once, float64."""
@@ -39,13 +39,13 @@ class Channel:
         sigma: Standard deviation of the noise of each number of a state; raised to what float64 rounds.
         prior: Weights or probabilities of the types of independent tokens; uniform by default.
         transition: `transition[i, j]` is the probability that type `j` follows `i` in a stationary Markov chain.
-        window: Number of tokens to enumerate; by default as many as `most_sequences` allow.
-        most_sequences: Largest number of enumerated sequences.
+        window: Number of tokens to enumerate; by default as many as `max_sequences` allow.
+        max_sequences: Largest number of enumerated sequences.
         device: Device of the computation; by default that of the token vectors.
 
     Raises:
         UserError: An argument is of the wrong shape, not finite or out of range; the types are more than
-            `most_sequences`; or both `prior` and `transition` are given.
+            `max_sequences`; or both `prior` and `transition` are given.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Channel:
         prior: Prior | None = None,
         transition: Transition | None = None,
         window: int | None = None,
-        most_sequences: int = MOST_SEQUENCES,
+        max_sequences: int = MAX_SEQUENCES,
         device: torch.device | str | None = None,
     ) -> None:
-        check_code(code, most_sequences)
-        longest = check_window(window, len(code.embedding), most_sequences)
+        check_code(code, max_sequences)
+        longest = check_window(window, len(code.embedding), max_sequences)
         device = torch.device(device or code.embedding.device)
         self.code = Code(*(part.detach().to(device, torch.float64) for part in code))
         embedding, weights = self.code

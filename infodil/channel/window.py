@@ -1,14 +1,14 @@
 """The window: how many of the newest tokens have few enough sequences to be enumerated."""
 
-__all__ = ["MOST_SEQUENCES", "check_window", "longest_window"]
+__all__ = ["MAX_SEQUENCES", "check_window", "longest_window"]
 
 from infodil.checks import UserError, check_whole
 
-MOST_SEQUENCES = 2**20
+MAX_SEQUENCES = 2**20
 """Sequences enumerated for one state at most: time grows in proportion."""
 
 
-def longest_window(vocabulary: int, most: int = MOST_SEQUENCES) -> int:
+def longest_window(vocabulary: int, most: int = MAX_SEQUENCES) -> int:
     r"""The largest number of tokens `n` with :math:`V^n \le` `most`.
 
     Example:

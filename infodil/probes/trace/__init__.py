@@ -1,1 +1,1 @@
-"""A fitted model of an exponential trace."""
+"""The fitted trace: expectation maximisation of an exponential trace, and Bayes' rule in the fitted model."""

@@ -1,180 +1,171 @@
-"""The fit of an exponential trace whose code nobody told, from states and the tokens at a lag that nobody told."""
+"""Expectation maximisation for an exponential trace: one round of it, and the step from one searched token to more."""
 
-__all__ = ["fit_trace", "named", "settled", "unlabelled"]
+__all__ = ["EM", "em_round", "em_rounds", "fit_decay", "fit_depth"]
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from infodil.probes.trace.initialisation import MOST_LAG, by_clusters, by_means
-from infodil.probes.trace.model import TraceModel, likelihood
-
-STAGES = ((1024, 2, 6), (2048, 4, 3), (4096, 3, 1))
-"""Rows, rounds, and how many of the models go on that are likeliest then; the true one may be slow to show itself."""
-
-UNLABELLED = ((1024, 3), (2048, 3))
-"""Rows and rounds of the fit to states alone, before more tokens are named."""
-
-CLEAR = 100.0
-"""Standard deviations of chance by which the means of the types differ where they alone are a safe beginning."""
-
-KEEP = 32
-"""Sequences kept for each state while a model is fitted."""
-
-KEEP_MORE = 8 * KEEP
-"""The same where tokens are read, so that none is all too sure."""
-
-MOST_ROUNDS = 20
-BETTER = 2e-3
-"""Nats a state by which it must be explained better for another round, or for one more named token."""
-
-ROWS, JUDGED = 2**13, 2**12
-"""States that the last rounds look at; states on which labels are held against what is read without them."""
-
-LITTLE = 1e-4
-"""Expected score (Brier's, less what shares have) of a token that is as good as not read."""
-
-SURE = 4.0
-"""Standard errors by which names must tell more of new labels than their shares do."""
+from infodil.channel import Beam
+from infodil.probes.trace.model import MIN_EIGENVALUE, TraceModel, mean_log_likelihood, positive_definite
 
 
-def fit_trace(
-    states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int, seed: int
-) -> list[TraceModel]:
-    r"""The traces that may explain states together with their tokens at a lag that nobody told; none if there is none.
+@dataclass(frozen=True)
+class EM:
+    """Options of the expectation maximisation."""
 
-    *By the means*: the mean states of the types are their vectors, faded: :math:`E[h \mid x_k] - E[h] = q^k e(x_k)`.
-    They have a share :math:`q^{2k} (1 - q^2)` of the variance of all tokens together, which leaves at most two decays
-    for each lag. Every such pair is a beginning; some rounds of expectation and maximisation, in which the label is
-    known, show which of them explains the states, and it is fitted on more rows. Where its tokens tell the labels
-    better at another lag than the one that was begun with, or by other names, a second model has these.
+    keep: int = 32
+    """Sequences kept for each state."""
+    min_posterior: float = 1e-3
+    """Posterior below which a sequence is left out of the statistics."""
+    decays: tuple[float, float] = (0.01, 0.995)
+    """Range of the decay."""
+    alternations: int = 3
+    """Least-squares steps on vectors and on decay, in turn, in one maximisation."""
+    over_relaxation: float = 1.8
+    """Length of a step in units of the EM step, below 2 for convergence: plain EM crawls where tokens are hard to
+    tell apart."""
+    max_rounds: int = 20
+    """Rounds at most while the depth grows."""
+    min_gain_nats: float = 2e-3
+    """Gain in mean log-likelihood for which another round or another searched token is worth its cost."""
+    grid_reach: float = 0.1
+    """Half-width of the first grid in the search for the decay."""
+    grid_points: int = 21
+    grids: int = 6
+    """Grids of decays, each `grid_narrowing` times narrower: the decay is found to 1e-7."""
+    grid_narrowing: float = 8.0
 
-    *By the states alone*, where the means are lost in their own error, or nearly: what is known is nothing but that
-    there are so many types, and the labels only name them and the lag.
 
-    Which of the models reads more is for held-out rows to say.
+def em_rounds(
+    model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"] | None, rounds: int, options: EM
+) -> TraceModel:
+    """The model after a number of rounds of expectation maximisation."""
+    for _ in range(rounds):
+        model = em_round(model, states, labels, model.search(states, options.keep, labels), options)
+    return model
+
+
+def fit_depth(
+    model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"] | None, options: EM
+) -> TraceModel:
+    """The model with as many searched tokens as raise the likelihood, then fitted until it no longer rises.
 
     Args:
-        states: Training rows, white: their covariance is the identity.
-        labels: Their classes.
-        classes: How many.
-        seed: Which rows are looked at.
+        model: Where the fit starts.
+        states: White training rows.
+        labels: Types of the tokens at the model's lag, or None to fit the prior as well.
+        options: Options of the expectation maximisation.
+    """
+    beam, deepening = model.search(states, options.keep, labels), True
+    for _ in range(options.max_rounds):
+        if deepening:
+            trial = em_rounds(model.with_depth(model.depth + 1), states, labels, 2, options)
+        else:
+            trial = em_round(model, states, labels, beam, options)
+        trial_beam = trial.search(states, options.keep, labels)
+        if mean_log_likelihood(trial_beam) > mean_log_likelihood(beam) + options.min_gain_nats:
+            model, beam = trial, trial_beam
+        elif not deepening:
+            break
+        else:
+            deepening = False  # deep enough: from here on only the parameters are fitted
+    return model
+
+
+def em_round(
+    model: TraceModel,
+    states: Float[Tensor, "rows dim"],
+    labels: Int[Tensor, "rows"] | None,
+    beam: Beam,
+    options: EM,
+) -> TraceModel:
+    """The model after one over-relaxed round of expectation and maximisation.
+
+    Args:
+        model: The model whose posterior is the expectation step.
+        states: White training rows.
+        labels: Types of the tokens at the model's lag, or None to fit the prior as well.
+        beam: What `model.search` found for these states and labels.
+        options: Options of the expectation maximisation.
 
     Reference:
         Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm; Salakhutdinov
-        and Roweis (2003), Adaptive overrelaxed bound optimization methods, for the longer steps.
+        and Roweis (2003), Adaptive overrelaxed bound optimization methods.
     """
-    if classes < 2 or not states.shape[1]:
-        return []
-    order = torch.randperm(len(states), generator=torch.Generator().manual_seed(seed))
-    models, differ = by_means(states.double(), labels, classes)
-    states, labels = states[order[:ROWS]], labels[order[:ROWS]]
-    found = likeliest(models, states, labels)
-    free = found[:1]
-    some = states[:JUDGED], labels[:JUDGED]
-    if differ < CLEAR:
-        free = [settled(model, some[0], None) for model in found] + unlabelled(some[0], classes, seed)
-        free.sort(key=lambda model: -likelihood(model.search(some[0], KEEP)[1]))
-    names = named(free[0], *some) if free else None
-    if names and (differ < CLEAR or names != (free[0].lag, list(range(classes)))):
-        begun = free[0].asked(names[0]).renamed(names[1], torch.bincount(labels, minlength=classes))
-        found += [begun, settled(begun, states, labels)]
-    return found
+    share = beam.log_joint.softmax(1)
+    share = torch.where(share > options.min_posterior, share, 0.0)
+    share /= share.sum(1, keepdim=True)
+    row, place = torch.nonzero(share, as_tuple=True)
+    weight, tokens = share[row, place, None], beam.sequences[row, place]
+    centred = states.double() - model.mean
+    classes, depth = len(model.embedding), model.depth
+    design = share.new_zeros(len(row), depth * classes).scatter_(1, tokens + classes * torch.arange(depth), 1.0)
+    weighted = design * weight
+    products = (weighted.T @ design).double()
+    cross = (weighted.T @ centred[row].float()).double()
+    counts = weighted.sum(0).double()
+    start = model if labels is not None else model.with_prior(counts.view(depth, classes).mean(0))
+    fitted = start
+    for _ in range(options.alternations):
+        fitted = fit_decay(fit_embedding(fitted, products, cross), products, cross, options)
+    decay = model.decay + options.over_relaxation * (fitted.decay - model.decay)
+    low, high = options.decays
+    embedding = torch.lerp(start.embedding, fitted.embedding, options.over_relaxation)
+    fitted = replace(fitted, embedding=embedding, decay=min(max(decay, low), high))
+    fades = fitted.decay ** torch.arange(depth).to(centred)
+    vectors = (fades[:, None, None] * fitted.embedding).flatten(0, 1)
+    mean = centred.mean(0) - vectors.T @ counts / len(states)
+    noise = centred.T @ centred - vectors.T @ cross - cross.T @ vectors + vectors.T @ products @ vectors
+    noise = positive_definite(noise / len(states) - torch.outer(mean, mean))
+    return replace(fitted, mean=model.mean + mean, noise=noise)
 
 
-def likeliest(
-    models: list[TraceModel], states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]
-) -> list[TraceModel]:
-    """The one of the models that explains states and labels best when it is fitted; none of none."""
-    for rows, rounds, best in STAGES:
-        some = states[:rows], labels[:rows]
-        models = [improved(model, *some, rounds) for model in models]
-        models = [model for model in models if bool(model.code.isfinite().all())]
-        if len(models) > best:
-            depth = max(model.depth for model in models)
-            alike = [model.deepened(depth if best == 1 else model.depth) for model in models]
-            likely = [likelihood(model.search(some[0], KEEP, some[1])[1]) for model in alike]
-            models = [models[place] for place in np.argsort(-np.array(likely), kind="stable")[:best]]
-    return [settled(model, states, labels) for model in models]
+def fit_embedding(model: TraceModel, products: Tensor, cross: Tensor) -> TraceModel:
+    """Token vectors by weighted least squares, the decay held.
 
-
-def unlabelled(states: Float[Tensor, "rows dim"], classes: int, seed: int) -> list[TraceModel]:
-    """A trace of so many types, fitted to states alone; none where one Gaussian explains the states as well.
-
-    Its types have no names, and it is asked for the newest token. As well means: but for what so many numbers gain by
-    being fitted (Schwarz 1978).
+    Args:
+        model: The model whose decay is held.
+        products: Expected co-occurrences of (lag, type) with (lag, type), `[depth classes, depth classes]`.
+        cross: Expected products of (lag, type) with the centred states, `[depth classes, dim]`.
     """
-    model = by_clusters(states.double(), classes, seed)
-    for rows, rounds in UNLABELLED:
-        some = states[:rows]
-        model = improved(model, some, None, rounds)
-    alone = -0.5 * float((some - some.mean(0)).square().sum(1).mean())
-    gained = 0.5 * model.code.numel() * np.log(len(some)) / len(some)
-    return [settled(model, states, None)] if likelihood(model.search(some, KEEP)[1]) > alone + gained else []
+    fade, classes = model.decay ** torch.arange(model.depth).to(model.embedding), len(model.embedding)
+    gram = torch.einsum("kvjw,k,j->vw", products.view(model.depth, classes, model.depth, classes), fade, fade)
+    gram += MIN_EIGENVALUE * gram.diagonal().mean() * torch.eye(classes).to(gram)
+    embedding = torch.linalg.solve(gram, torch.einsum("kvd,k->vd", cross.view(model.depth, classes, -1), fade))
+    return replace(model, embedding=embedding - model.prior @ embedding)
 
 
-def improved(
-    model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"] | None, rounds: int
-) -> TraceModel:
-    """The model after some rounds."""
-    for _ in range(rounds):
-        model = model.improved(states, labels, model.search(states, KEEP, labels))
-    return model
+def fit_decay(model: TraceModel, products: Tensor, cross: Tensor, options: EM) -> TraceModel:
+    """The decay, and with it the length of the vectors, by least squares in the metric of the noise.
 
-
-def settled(model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"] | None) -> TraceModel:
-    """The model with one more token named at a time, and fitted anew, for as long as states are explained better."""
-    behind, deeper = model.search(states, KEEP, labels), True
-    for _ in range(MOST_ROUNDS):
-        if deeper:
-            trial = improved(model.deepened(model.depth + 1), states, labels, 2)
-        else:
-            trial = model.improved(states, labels, behind)
-        found = trial.search(states, KEEP, labels)
-        if likelihood(found[1]) > likelihood(behind[1]) + BETTER:
-            model, behind = trial, found
-        elif not deeper:
-            break
-        else:
-            deeper = False  # deep enough: from here on it is only fitted
-    return model
-
-
-def read_at(model: TraceModel, states: Float[Tensor, "rows dim"], lags: int) -> Iterator[Float[Tensor, "rows classes"]]:
-    """Probability of each type at lag 0, 1, and so on, each time with all older tokens as noise."""
-    for found, score in model.deepened(lags).searches(states, KEEP_MORE):
-        yield model.of_types(found[..., -1], score)
-
-
-def told(read: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-    """What a probability of each type tells of the labels, by Brier's score (1950).
-
-    With some sequences dropped, what is read is too sure of itself, and that costs a bounded price there.
+    Args:
+        model: The model whose vectors are held up to their length.
+        products: As in `fit_embedding`.
+        cross: As in `fit_embedding`.
+        options: Options of the expectation maximisation.
     """
-    return 2.0 * read.gather(1, labels[:, None]).squeeze(1) - read.square().sum(1)
+    classes, depth = len(model.embedding), model.depth
+    measured = torch.linalg.solve(model.noise, model.embedding.T).T
+    linear = torch.einsum("kvd,vd->k", cross.view(depth, classes, -1), measured).numpy()
+    shape = (depth, classes, depth, classes)
+    square = torch.einsum("kvjw,vw->kj", products.view(shape), model.embedding @ measured.T).numpy()
 
+    def explained(decay: float) -> float:
+        fade = decay ** np.arange(depth)
+        size = float(fade @ square @ fade)
+        return float(fade @ linear) ** 2 / size if size > 0.0 else 0.0
 
-def named(
-    model: TraceModel, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]
-) -> tuple[int, list[int]] | None:
-    """The lag of the labels and, for each label, the type of the model it is a name of; none if none is told.
+    if not explained(model.decay) > 0.0:
+        return model  # all vectors are alike: nothing fades
 
-    Types are read without a look at the labels. The names are chosen on half of the rows (Kuhn 1955, the assignment
-    problem), the lag on the other half.
-    """
-    classes, half = len(model.code), len(labels) // 2
-    share = torch.bincount(labels, minlength=classes) / len(labels)
-    best, found = 0.0, None
-    for lag, read in enumerate(read_at(model, states, MOST_LAG + 1)):
-        if float(read.square().sum(1).mean() - share.square().sum()) < LITTLE:
-            break  # nor are older tokens read
-        table = torch.zeros(classes, classes).index_add_(0, labels[:half], read[:half] - read[:half].mean(0))
-        order = linear_sum_assignment(table.numpy(), maximize=True)[1].tolist()
-        gain = told(read[half:][:, order], labels[half:]) - told(share.expand(len(labels) - half, -1), labels[half:])
-        if float(gain.mean()) > max(best, SURE * float(gain.std()) / len(gain) ** 0.5):
-            best, found = float(gain.mean()), (lag, order)
-    return found
+    decay, reach = model.decay, options.grid_reach
+    for _ in range(options.grids):
+        grid = np.linspace(decay - reach, decay + reach, options.grid_points).clip(*options.decays)
+        decay, reach = float(max(grid, key=explained)), reach / options.grid_narrowing
+    fade = decay ** np.arange(depth)
+    length = float(fade @ linear / (fade @ square @ fade))
+    return replace(model, decay=decay, embedding=model.embedding * length)

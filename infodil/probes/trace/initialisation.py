@@ -1,9 +1,9 @@
-"""Where the fit of an exponential trace begins: the mean states of the types, or the clusters that states show."""
+"""Trace initialisation: starts of the EM fit from the class means, or from the clusters that the states form."""
 
-__all__ = ["MOST_LAG", "by_clusters", "by_means"]
+__all__ = ["Initialisation", "by_clusters", "by_means"]
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,30 +12,43 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from infodil.probes.trace.model import FEWEST_NAMED, TraceModel, positive
+from infodil.probes.trace.model import FEWEST_SEARCHED, TraceModel, positive_definite
 
-MOST_LAG = 12
-DECAYS = np.linspace(0.02, 0.98, 481)
 
-NEAR_MISS = 0.5
-"""A lag is tried, too, at the decay that fits best where none explains the share of its token, up to this error."""
+@dataclass(frozen=True)
+class Initialisation:
+    """Options of the starts of a trace fit."""
 
-SURE = 4.0
-"""Standard deviations of chance by which the means of the types must differ, all together."""
-
-FIRST_NOISE = 3e-3
-"""Share of the variance in any direction that is taken for noise at the beginning, at the least."""
-
-CLUSTERED, STARTS = 2**12, 3
-"""Rows in which clusters are looked for, and how often."""
+    max_lag: int = 12
+    """Oldest lag tried: time grows with the number of starts."""
+    decays: tuple[float, float, int] = (0.02, 0.98, 481)
+    """First and last decay tried, and their number."""
+    near_miss: float = 0.5
+    """Largest relative error in the token's share of the variance at which a lag without an exact decay is tried."""
+    min_deviations: float = 4.0
+    """Standard deviations of chance between the class means, all together, below which they are taken as equal."""
+    min_noise: float = 3e-3
+    """Least share of the variance in any direction that a start takes for noise."""
+    clustered_rows: int = 2**12
+    """Rows of the mixture fit."""
+    cluster_starts: int = 3
+    """Random starts of the mixture fit."""
 
 
 def by_means(
-    states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int
+    states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"], classes: int, options: Initialisation
 ) -> tuple[list[TraceModel], float]:
-    """A model for each lag and each decay that the share of the token's variance allows; none where means are alike.
+    """One start for each lag and decay that the token's share of the variance allows, and how far the means differ.
 
-    With them comes by how many standard deviations of chance the means of the types differ.
+    Args:
+        states: White training rows, float64.
+        labels: Class of the token of each row.
+        classes: Number of classes.
+        options: Options of the starts.
+
+    Returns:
+        The starts, none where the class means are equal, and the distance of the means in standard deviations of
+        chance.
     """
     counts = torch.bincount(labels, minlength=classes).double()
     prior, mean, (rows, dim) = counts / counts.sum(), states.mean(0), states.shape
@@ -43,47 +56,62 @@ def by_means(
     means = means / counts.clamp(min=1.0)[:, None]
     total = torch.cov(states.T).reshape(dim, dim)
     between = (means * prior[:, None]).T @ means - (classes - 1) / rows * total
-    differ = rows * float(between.trace()) / (2.0 * dim * (classes - 1)) ** 0.5
-    if differ < SURE:
-        return [], differ
-    ratio, found = 1.0 / share_of(between, classes), []
-    for lag in range(MOST_LAG + 1):
-        wanted = DECAYS ** (-2.0 * lag) / (1.0 - DECAYS**2) - ratio
-        fitting = np.flatnonzero(wanted[1:] * wanted[:-1] < 0)
-        if not len(fitting) and np.abs(wanted).min() < NEAR_MISS * ratio:
-            fitting = [np.abs(wanted).argmin()]
-        found += [beginning(mean, means, decay, lag, prior, total) for decay in DECAYS[fitting].tolist()]
-    return found, differ
+    deviations = rows * float(between.trace()) / (2.0 * dim * (classes - 1)) ** 0.5
+    if deviations < options.min_deviations:
+        return [], deviations
+    ratio, starts, decays = 1.0 / share_of(between, classes), [], np.linspace(*options.decays)
+    for lag in range(options.max_lag + 1):
+        excess = decays ** (-2.0 * lag) / (1.0 - decays**2) - ratio
+        crossings = np.flatnonzero(excess[1:] * excess[:-1] < 0)
+        if not len(crossings) and np.abs(excess).min() < options.near_miss * ratio:
+            crossings = [np.abs(excess).argmin()]
+        for decay in decays[crossings].tolist():
+            starts.append(start_from(mean, means, decay, lag, prior, total, options.min_noise))
+    return starts, deviations
 
 
-def by_clusters(states: Float[Tensor, "rows dim"], classes: int, seed: int) -> TraceModel:
-    """A model whose newest tokens are the clusters that states fall into, whatever the labels are.
+def by_clusters(states: Float[Tensor, "rows dim"], classes: int, seed: int, options: Initialisation) -> TraceModel:
+    """A start whose newest tokens are the clusters of the states, without labels.
+
+    Args:
+        states: White training rows, float64.
+        classes: Number of clusters.
+        seed: Seed of the mixture fit.
+        options: Options of the starts.
 
     Reference:
         McLachlan and Peel (2000), Finite mixture models, for clusters of one shape by maximum likelihood.
     """
-    some = states[:CLUSTERED]
-    mixture = GaussianMixture(classes, covariance_type="tied", n_init=STARTS, random_state=seed)
+    part = states[: options.clustered_rows]
+    mixture = GaussianMixture(classes, covariance_type="tied", n_init=options.cluster_starts, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a beginning need not have settled
-        mixture.fit(some.numpy())
-    prior, places = torch.from_numpy(mixture.weights_), torch.from_numpy(mixture.means_)
-    mean, total = prior @ places, torch.cov(some.T).reshape(some.shape[1], -1)
-    means = places - mean
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a start need not have converged
+        mixture.fit(part.numpy())
+    prior, centres = torch.from_numpy(mixture.weights_), torch.from_numpy(mixture.means_)
+    mean, total = prior @ centres, torch.cov(part.T).reshape(part.shape[1], -1)
+    means = centres - mean
     share = share_of((means * prior[:, None]).T @ means, classes)
-    decay = float(np.clip((1.0 - share) ** 0.5 if share < 1.0 else 0.0, DECAYS[0], DECAYS[-1]))
-    return beginning(mean, means, decay, 0, prior, total)
+    decay = float(np.clip((1.0 - share) ** 0.5 if share < 1.0 else 0.0, *options.decays[:2]))
+    return start_from(mean, means, decay, 0, prior, total, options.min_noise)
 
 
 def share_of(between: Float[Tensor, "dim dim"], classes: int) -> float:
-    """Share of the variance of white states that lies between classes, in the stronger half of its directions."""
+    """Share of the variance of white states between classes, averaged over the stronger half of its directions."""
     shares = torch.linalg.eigvalsh(between)
     return float(shares[-max(1, (min(len(shares), classes - 1) + 1) // 2) :].mean())
 
 
-def beginning(mean: Tensor, means: Tensor, decay: float, lag: int, prior: Tensor, total: Tensor) -> TraceModel:
-    """The model whose types, so many steps back, have these means; what is left of the covariance is noise."""
+def start_from(
+    mean: Float[Tensor, "dim"],
+    means: Float[Tensor, "classes dim"],
+    decay: float,
+    lag: int,
+    prior: Float[Tensor, "classes"],
+    total: Float[Tensor, "dim dim"],
+    min_noise: float,
+) -> TraceModel:
+    """The model with these class means at a lag and this total covariance: what its tokens leave of it is noise."""
     model = TraceModel(mean, means * decay**-lag, decay, total, 0, lag, prior)
-    noise = positive(total - model.older(0), FIRST_NOISE)
-    depth = max(lag + 1, FEWEST_NAMED)
-    return replace(model, noise=noise + model.older(depth), depth=depth)
+    noise = positive_definite(total - model.older_covariance(0), min_noise)
+    depth = max(lag + 1, FEWEST_SEARCHED)
+    return replace(model, noise=noise + model.older_covariance(depth), depth=depth)

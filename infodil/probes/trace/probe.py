@@ -1,8 +1,8 @@
-"""The rung for exponential traces whose code nobody told: Bayes' rule in a model of the state that is fitted to it."""
+"""The fitted-trace probe: Bayes' rule in an exponential trace whose embedding, decay and target lag are estimated."""
 
 __all__ = ["Trace", "TraceFit"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -11,41 +11,40 @@ from torch import Tensor
 from infodil.probes.probe import ProbeFit, ProbeSpec
 from infodil.probes.standardizer import whitening
 from infodil.probes.subsampled import LocalProbe, SubsampledFit
-from infodil.probes.trace.em import fit_trace
+from infodil.probes.trace.fit import TraceOptions, fit_trace
 from infodil.probes.trace.model import TraceModel
-
-FEWEST_ROWS = 256
-"""Training rows that a model is fitted to."""
-
-MORE, KEPT = (1, 2), (64, 192)
-"""Tokens that are named, counted from the one asked for, beside as many as the fit named; sequences kept."""
-
-SAME_NATS = 0.002
-"""A way that costs more must lose less by this much."""
-
-JUDGED = 2048
-"""Calibration rows on which the way is chosen."""
-
-LOST = 1e-3
-"""Probability that the right sequence is taken to have been dropped."""
 
 
 @dataclass(frozen=True)
 class Trace(LocalProbe):
-    r"""Bayes' rule in a fitted model :math:`h = \mu + \sum_k q^k\, e(x_k) + n`, whose lag, too, is found.
+    r"""Bayes' rule in a fitted model :math:`h = \mu + \sum_k q^k\, e(x_k) + n` of unknown embedding, decay and lag.
 
-    Small traces need this: to read an old token the newer ones must be taken off first, which a reader that does not
-    know how they were added must learn as one function of very many pieces. Where states are no such trace the model
-    says little, and calibration finds that out. The rung below is taken and not used: where it reads more on the
-    calibration rows, whoever holds both chooses it.
+    To decode an old token of a small trace, the newer ones must be subtracted first, which a probe without a model must
+    learn as one function of very many pieces. Where states are no such trace, the model says little and calibration
+    gives it little weight.
 
     Reference:
-        Shannon (1948) for Bayes' rule in a channel; see `infodil.probes.trace.em` for the fit.
+        Shannon (1948) for Bayes' rule in a channel; see `infodil.probes.trace.fit` for the fit.
     """
 
     name = "trace"
     summary = "a fitted model of an exponential trace, for states of at most 16 dims and 32 types"
     independent_of_base = True
+
+    estimation: TraceOptions = field(default_factory=TraceOptions)
+    """Options of the estimation of the trace."""
+    min_rows: int = 256
+    """Training rows without which no trace is fitted."""
+    depths: tuple[int, ...] = (1, 2)
+    """Numbers of searched tokens that are tried, counted from the target lag, beside that of the fit."""
+    beams: tuple[int, ...] = (64, 192)
+    """Numbers of kept sequences that are tried."""
+    min_gain_nats: float = 0.002
+    """Gain in cross-entropy for which a more expensive search is chosen."""
+    choice_rows: int = 2048
+    """Calibration rows on which the search is chosen."""
+    dropped: float = 1e-3
+    """Probability that the true sequence left the beam: this share of every posterior is the prior."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "TraceFit":
         """A fit that has seen no rows; it uses nothing of the weaker probe."""
@@ -59,35 +58,40 @@ class TraceFit(SubsampledFit):
     def learn(
         self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, TraceModel, int] | None:
-        """What makes states white, the model of these, and how many sequences are kept."""
-        (states, labels), (judged, truth) = known, held_out
-        if len(states) < FEWEST_ROWS or len(judged) == 0:
+        """The whitening map, the model of white states and the number of kept sequences; None where nothing fits."""
+        options = self.probe
+        (states, labels), (held_out_states, held_out_labels) = known, held_out
+        if len(states) < options.min_rows or len(held_out_states) == 0:
             return None
         white = whitening(states)
-        models = fit_trace((states.double() @ white).float(), labels, self.spec.classes.number, self.spec.seed)
-        best, least = None, float("inf")
-        ways = [
-            (model.deepened(depth), keep)
-            for model in models
-            for depth in sorted({*(model.lag + more for more in MORE), max(model.lag + max(MORE), model.depth)})
-            for keep in KEPT
-        ]  # what costs less first
-        for model, keep in ways:
-            found = white, model, keep
-            loss = torch.nn.functional.nll_loss(self.log_posterior(judged[:JUDGED], *found), truth[:JUDGED].cpu())
-            if float(loss) < least - SAME_NATS:
-                best, least = found, float(loss)
+        white_states = (states.double() @ white).float()
+        models = fit_trace(white_states, labels, self.spec.classes.number, self.spec.seed, options.estimation)
+        searches = [
+            (model.with_depth(depth), keep) for model in models for depth in self.depths(model) for keep in options.beams
+        ]  # cheapest first
+        best, lowest = None, float("inf")
+        for model, keep in searches:
+            log_posterior = self.log_posterior(held_out_states[:options.choice_rows], white, model, keep)
+            loss = float(torch.nn.functional.nll_loss(log_posterior, held_out_labels[:options.choice_rows].cpu()))
+            if loss < lowest - options.min_gain_nats:
+                best, lowest = (white, model, keep), loss
         return best
+
+    def depths(self, model: TraceModel) -> list[int]:
+        """Numbers of searched tokens that are tried, fewest first: some beyond the target lag, and that of the fit."""
+        beyond = self.probe.depths
+        return sorted({*(model.lag + more for more in beyond), max(model.lag + max(beyond), model.depth)})
 
     def log_posterior(
         self, states: Float[Tensor, "rows dim"], white: Tensor, model: TraceModel, keep: int
     ) -> Float[Tensor, "rows classes"]:
-        """Log-probability of each class, nats."""
-        found = model.posterior((states.cpu().double() @ white).float(), keep)
-        return torch.log((1.0 - LOST) * found + LOST * model.prior.float().clamp(min=1e-9))
+        """Log-posterior of each class, nats."""
+        posterior = model.posterior((states.cpu().double() @ white).float(), keep)
+        dropped = self.probe.dropped
+        return torch.log((1.0 - dropped) * posterior + dropped * model.prior.float().clamp(min=1e-9))
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
-        """Evidence for each class: the model's log-posterior less the log-prior, nats before the temperature."""
+        """Evidence for each class: the log-posterior minus the log-prior, nats before the temperature."""
         if self.learned[target] is None:
             return states.new_zeros(len(states), self.spec.classes.number)
         return self.log_posterior(states, *self.learned[target]).to(states) - self.spec.classes.class_log_prior
