@@ -263,7 +263,7 @@ def test_small_traces_are_measured_to_a_twentieth_of_a_bit(types, dim, alpha, no
     sigma = report.model["errors"]["ema"]
     options = {"lags": range(8), "window": longest_window(types, 2**14), "seed": 1}
     told = channel_information(embedding, weights(alpha, 60), sigma, draws=8000, **options)
-    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, samples=8000, **options)
+    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, draws=8000, **options)
     for lag, below, above in zip(range(8), told, revealed, strict=True):
         row = chosen(report)[lag]
         assert row["low_bits"] <= above.high_bits and below.low_bits <= row["upper_high_bits"]
