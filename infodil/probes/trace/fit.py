@@ -104,7 +104,9 @@ def likeliest(
     return [fit_depth(model, states, labels, options.em) for model in models]
 
 
-def fit_unlabelled(states: Float[Tensor, "rows dim"], classes: int, seed: int, options: TraceOptions) -> list[TraceModel]:
+def fit_unlabelled(
+    states: Float[Tensor, "rows dim"], classes: int, seed: int, options: TraceOptions
+) -> list[TraceModel]:
     """A trace fitted to states alone, for its newest token; empty where one Gaussian explains the states as well.
 
     The comparison charges the trace for its parameters by Schwarz's criterion (1978).

@@ -2,6 +2,7 @@
 
 __all__ = ["Trace", "TraceFit"]
 
+import itertools
 from dataclasses import dataclass, field
 
 import torch
@@ -67,12 +68,15 @@ class TraceFit(SubsampledFit):
         white_states = (states.double() @ white).float()
         models = fit_trace(white_states, labels, self.spec.classes.number, self.spec.seed, options.estimation)
         searches = [
-            (model.with_depth(depth), keep) for model in models for depth in self.depths(model) for keep in options.beams
+            (model.with_depth(depth), keep)
+            for model in models
+            for depth in self.depths(model)
+            for keep in options.beams
         ]  # cheapest first
         best, lowest = None, float("inf")
         for model, keep in searches:
-            log_posterior = self.log_posterior(held_out_states[:options.choice_rows], white, model, keep)
-            loss = float(torch.nn.functional.nll_loss(log_posterior, held_out_labels[:options.choice_rows].cpu()))
+            log_posterior = self.log_posterior(held_out_states[: options.choice_rows], white, model, keep)
+            loss = float(torch.nn.functional.nll_loss(log_posterior, held_out_labels[: options.choice_rows].cpu()))
             if loss < lowest - options.min_gain_nats:
                 best, lowest = (white, model, keep), loss
         return best
