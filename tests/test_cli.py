@@ -1,14 +1,19 @@
 """A command writes its files and nothing else, a mistake is one line and writes nothing, and help does not wait."""
 
 import json
+import os
 import random
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from synthetic_report import synthetic_report
 
 from infodil.cli import demo, main
-from infodil.cli.files import read_lags, read_options
+from infodil.cli.arguments import read_lags, read_options
+from infodil.cli.names import encoder_names, precision_names, probe_summaries
 from infodil.report import load_report
 
 FILES = {"report.json", "report.html", "recoverability.png"}
@@ -59,7 +64,7 @@ def test_compare_writes_what_two_reports_say_together(place, capsys):
     capsys.readouterr()
     assert main(["compare", "one/report.json", "two/report.json", "--out", "both"]) == 0
     written = {path.name for path in (place / "both").iterdir()}
-    assert written == {"comparison.html", "comparison.png", "comparison.csv"}
+    assert written == {*(f"comparison.{ending}" for ending in ("html", "png", "csv", "json")), "differences.csv"}
     printed = capsys.readouterr()
     assert "one (shift_register on texts.jsonl)" in printed.out
     assert "two (ema on texts.jsonl)" in printed.out
@@ -106,11 +111,11 @@ def test_roles_prints_and_writes(place, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--grammar", "C"], "`language` must be one of 'A' or 'B', got 'C'"),
-        (["--seeds", "1"], "`seeds` must be a whole number of at least 2"),
+        (["--grammar", "C"], "`--grammar` must be one of 'A' or 'B', got 'C'"),
+        (["--seeds", "1"], "`--seeds` must be a whole number of at least 2"),
         (["--train", "x.conllu"], "`--train` and `--test` must be given together"),
         (["--train", "x.conllu", "--test", "y.conllu"], "`path` must be a file, got 'x.conllu'"),
-        (["--conditions", "BiGru"], "`conditions` must be one of"),
+        (["--conditions", "BiGru"], "`--conditions` must be one of"),
     ],
 )
 def test_a_mistake_in_roles(place, capsys, arguments, message):
@@ -119,6 +124,85 @@ def test_a_mistake_in_roles(place, capsys, arguments, message):
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert names(place) == {"texts.jsonl"}
+
+
+def test_a_saved_report_becomes_a_page_and_reports_compare_by_their_folders(place, capsys):
+    one, two = synthetic_report(), synthetic_report(seed=1, model={"name": "gru", "vocabulary": 4096})
+    one.save("runs/one/report.json")
+    two.save("runs/two.json")
+    assert main(["page", "runs/one", "--out", "runs/one"]) == 0
+    assert names(place / "runs" / "one") == FILES
+    assert str(one) in capsys.readouterr().out
+    assert main(["compare", "runs/one", "runs/two.json", "--json", "--out", "-"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [report["name"] for report in printed["reports"]] == ["one", "two"]
+    assert names(place) == {"texts.jsonl", "runs", "runs/two.json", "runs/one", *(f"runs/one/{name}" for name in FILES)}
+
+
+def test_json_is_the_report_and_no_files_need_be_written(place, capsys):
+    assert measure("--json", out="-") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["config"]["lags"] == [0, 1, 2, 3]
+    assert printed.err == "" and names(place) == {"texts.jsonl"}
+
+
+def test_the_data_processing_inequality_from_a_shell(place, capsys):
+    source = np.tile(np.arange(4), 500)
+    np.save("source.npy", source)
+    np.save("whole.npy", np.eye(4)[source])
+    np.save("half.npy", (source[:, None] // 2).astype(float))
+    assert main(["dpi", "--source", "source.npy", "--stages", "whole.npy", "half.npy", "--out", "out"]) == 0
+    printed = capsys.readouterr().out
+    assert "holds" in printed and "out/dpi.csv" in printed
+    assert (place / "out" / "dpi.csv").read_text().splitlines()[1].startswith("whole,")
+    np.save("object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    for stages, message in [
+        (["whole.npy"], "`--stages` must be two files or more"),
+        (["whole.npy", "hafl.npy"], "there is no file 'hafl.npy'"),
+        (["whole.npy", "object.npy"], "'object.npy' is no array of numpy"),
+    ]:
+        assert main(["dpi", "--source", "source.npy", "--stages", *stages, "--out", "out"]) == 2
+        assert message in capsys.readouterr().err
+
+
+# What a terminal does
+
+
+def compare_in_a_shell(place, **environment):
+    synthetic_report().save("one/report.json")
+    synthetic_report(seed=1).save("two/report.json")
+    command = [sys.executable, "-m", "infodil", "compare", "one", "two", "--out", "both"]
+    return subprocess.Popen(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment}
+    )
+
+
+def test_files_are_written_although_nobody_reads_the_table(place):
+    shell = compare_in_a_shell(place, PYTHONUNBUFFERED="1")
+    shell.stdout.close()
+    assert shell.wait(60) == 0 and shell.stderr.read() == b""
+    assert len(names(place / "both")) == 5
+    shell.stderr.close()
+
+
+def test_a_terminal_of_few_letters_gets_question_marks(place):
+    shell = compare_in_a_shell(place, PYTHONIOENCODING="ascii")
+    printed, errors = shell.communicate(timeout=60)
+    assert shell.returncode == 0 and errors == b""
+    assert b"wrote both" in printed and len(names(place / "both")) == 5
+
+
+def test_a_full_disk_is_one_sentence(place, capsys, monkeypatch):
+    synthetic_report().save("one/report.json")
+
+    def fail(*args, **options):
+        raise OSError(28, "No space left on device", "page/report.html")
+
+    monkeypatch.setattr("infodil.report.RecoverabilityReport.to_html", fail)
+    assert main(["page", "one"]) == 2
+    assert capsys.readouterr().err == (
+        "infodil: the system refused 'page/report.html': No space left on device; free space or pass another place.\n"
+    )
 
 
 # Options
@@ -146,18 +230,21 @@ def test_options_from_text():
         ({"lags": "3-1"}, "`--lags` must be whole numbers and ranges, got '3-1'"),
         ({"lags": ""}, "`--lags` must be whole numbers and ranges, got ''"),
         ({"lags": "-1"}, "`--lags` must be whole numbers and ranges, got '-1'"),
-        ({"lags": "0,1000"}, "`lags` has 1000, which is never observed: the longest"),
+        ({"lags": "0,1000"}, "`--lags` has 1000, which is never observed: the longest"),
         ({"extra": ["--option", "alpha"]}, "`--option` must be NAME=VALUE, got 'alpha': pass such as alpha=0.5."),
         ({"extra": ["--option", "al pha=1"]}, "`--option` must be NAME=VALUE, got 'al pha=1'"),
         ({"extra": ["--option", "alpah=1"]}, "does not take these options: got an unexpected keyword argument 'alpah'"),
-        ({"extra": ["--precision", "float31"]}, "`precision` must be one of"),
-        ({"extra": ["--device", "nowhere"]}, "`device` 'nowhere' is not there: pass 'cpu'"),
-        ({"extra": ["--dtype", "int8"]}, "`dtype` must be a floating-point torch dtype"),
-        ({"extra": ["--sites", "shfit"]}, "`sites` has 'shfit', which the model does not have: there are 'shift_reg"),
+        ({"extra": ["--precision", "float31"]}, "`--precision` must be one of"),
+        ({"extra": ["--device", "nowhere"]}, "`--device` 'nowhere' is not there: pass 'cpu'"),
+        ({"extra": ["--dtype", "int8"]}, "`--dtype` must be a floating-point torch dtype"),
+        ({"extra": ["--sites", "shfit"]}, "`--sites` has 'shfit', which the model does not have: there are 'shift_reg"),
         ({"extra": ["--probes", "gausian"]}, "got 'gausian': did you mean 'gaussian'?"),
         ({"extra": ["--corpus", "text.jsonl"]}, "'text.jsonl' is not there: did you mean 'texts.jsonl'?"),
-        ({"extra": ["--confidence", "95"]}, "`confidence` must be at least 0.5"),
-        ({"model": "shift_registers"}, "`model` 'shift_registers' is no built-in name: did you mean 'shift_register'?"),
+        ({"extra": ["--confidence", "95"]}, "`--confidence` must be at least 0.5"),
+        (
+            {"model": "shift_registers"},
+            "`--model` 'shift_registers' is no built-in name: did you mean 'shift_reg",
+        ),
         ({"out": "texts.jsonl"}, "`--out` 'texts.jsonl' is a file: pass a folder."),
         ({"out": "texts.jsonl/in"}, "`--out` 'texts.jsonl/in' lies under 'texts.jsonl', which is a file: pass a"),
     ],
@@ -182,6 +269,11 @@ def test_a_mistake_in_what_is_compared(place, capsys):
         assert printed.err.startswith("infodil: ")
         assert message in printed.err
         assert printed.err.count("\n") == 1
+    for twice in (["one", "one"], ["one"], ["one", "./one/report.json"]):
+        synthetic_report().save("one/report.json")
+        assert main(["compare", *twice, "--out", "both"]) == 2
+        assert "`reports` must be two or more different reports, got one" in capsys.readouterr().err
+    shutil.rmtree("one")
     assert main(["compare", "nowhere.json", "--out", "texts.jsonl"]) == 2
     assert "`--out` 'texts.jsonl' is a file" in capsys.readouterr().err
     assert names(place) == {"texts.jsonl"}
@@ -197,12 +289,77 @@ def test_a_stop_is_not_a_traceback(place, capsys, monkeypatch):
     assert names(place) == {"texts.jsonl"}
 
 
-def test_an_unknown_command_is_told(capsys):
-    for arguments in ([], ["recoverablity"], ["recoverability"]):
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        assert ended.value.code == 2
-        assert "usage: infodil" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["recoverabilty"], "invalid choice: 'recoverabilty': did you mean 'recoverability'?"),
+        (["lm", "tarin"], "invalid choice: 'tarin': did you mean 'train'?"),
+        (["recoverability"], "the following arguments are required: --model, --corpus"),
+        (["compare", "a", "b", "--outt", "x"], "unrecognized arguments: --outt x: did you mean '--out'"),
+        (["recoverability", "--max-tokens", "abc"], "argument --max-tokens: invalid int value: 'abc'."),
+    ],
+)
+def test_a_command_or_flag_that_there_is_not_is_answered_by_those_that_there_are(capsys, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert "usage: infodil" in printed and message in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "emma"], "`--model` 'emma' is no built-in name: did you mean 'ema'"),
+        (["--corpus", "sampel"], "`--corpus` 'sampel' is not there: did you mean 'sample'?"),
+        (["--probes", "gausian"], "`--probes` must be one of 'prior', 'gaussian'"),
+        (["--precision", "fp16"], "got 'fp16': did you mean 'float16'?"),
+        (["--precision", "int7"], "got 'int7': did you mean 'int8'?"),
+        (["--dtype", "bf16"], "got 'bf16': did you mean 'bfloat16'?"),
+        (["--device", "gpu"], "`--device` 'gpu' is not there: pass 'cpu'"),
+        (["--confidence", "1"], "`--confidence` must be at least 0.5 and below 1, got 1.0"),
+        (["--batch-size", "0"], "`--batch-size` must be a whole number of at least 1, got 0"),
+        (["--max-tokens", "0"], "`--max-tokens` must be a whole number of at least 1, got 0"),
+        (["--max-length", "1"], "`--max-length` must be a whole number of at least 2, got 1"),
+        (["--vocabulary", "0"], "`--vocabulary` must be a whole number of at least 1, got 0"),
+        (["--seed", "-1"], "`--seed` must be a whole number of at least 0, got -1"),
+        (["--lags", "a-b"], "`--lags` must be whole numbers and ranges, got 'a-b'"),
+        (["--option", "alpha"], "`--option` must be NAME=VALUE, got 'alpha'"),
+        (["--out", "/proc/report"], "`--out` '/proc/report' cannot be written"),
+        (["--out", "x" * 300], "cannot be written (File name too long)"),
+        (["--out", "dangling/in"], "`--out` 'dangling/in' cannot be written"),
+    ],
+    ids=lambda value: value[1][:12] if isinstance(value, list) else "",
+)
+def test_a_typo_is_answered_before_torch_is_imported(place, arguments, message):
+    (place / "dangling").symlink_to(place / "nowhere")
+    code = f"""
+import sys
+from infodil.cli import main
+status = main(["recoverability", "--model", "ema", "--corpus", "sample", *{arguments!r}])
+assert status == 2 and not {{'torch', 'numpy', 'pandas', 'matplotlib'}} & set(sys.modules)
+"""
+    ended = python("-c", code, cwd=place)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.startswith("infodil: ") and ended.stderr.count("\n") == 1 and message in ended.stderr
+    assert names(place) == {"texts.jsonl", "dangling"}
+
+
+def test_names_read_from_the_source_are_those_of_the_registries():
+    code = "from infodil.cli.names import *; print(encoder_names(), precision_names(), probe_summaries())"
+    written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    from infodil.encoders import ENCODERS
+    from infodil.precision import PRECISIONS
+    from infodil.probes import PROBES
+
+    loaded = f"{encoder_names()} {precision_names()} {probe_summaries()}"
+    assert loaded == written
+    assert (encoder_names(), precision_names(), list(probe_summaries())) == (
+        list(ENCODERS),
+        list(PRECISIONS),
+        list(PROBES),
+    )
 
 
 # The shell itself

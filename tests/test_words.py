@@ -39,7 +39,6 @@ HANGING = re.compile(r"^(Of|Likewise|As in|For|From|So|Not)\b")
 PENDING = {
     "bounds",
     "channel",
-    "cli",
     "corpus",
     "encoders",
     "entropy",

@@ -1,6 +1,6 @@
-"""The first thing to run: six states side by side on the built-in text, two of them trained on the spot."""
+"""The demonstration: six states side by side on the built-in text, two of them of models trained on the spot."""
 
-__all__ = ["demo"]
+__all__ = ["demo", "training_lines"]
 
 import dataclasses
 from collections.abc import Callable
@@ -25,11 +25,18 @@ LAGS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
-    """Measure one EMA trace, a bank of three, and a GRU and causal attention before and after training.
+    """The report of one EMA trace, a bank of three, and a GRU and causal attention before and after training.
 
     The two language models have equal parameter budgets and see the same number of training tokens; they are trained
     on the training split only, so that the test split is new to them too. All six are read in the same passes on
     the same documents.
+
+    Args:
+        seed: Seed of everything random.
+        progress: Whether progress bars are drawn.
+
+    Returns:
+        The report, whose `model["trained"]` says how the two models were trained.
     """
     corpus = load_corpus("sample", max_length=MAX_LENGTH)
     tokenizer = train_bpe(islice(corpus.documents(), TOKENIZER_TEXTS), VOCABULARY)
@@ -54,11 +61,6 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
                 progress=progress,
                 words=f"training {name}",
             )
-    for name, training in trained.items():
-        print(
-            f"{name}: {training.parameters:,} parameters, {training.tokens:,} training tokens, "
-            f"{training.held_out_loss_nats * BITS_PER_NAT:.2f} bits a token held out"
-        )
     report = recoverability(
         CombinedEncoder(encoders),
         corpus,
@@ -70,6 +72,15 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
     training = {name: dataclasses.asdict(result) for name, result in trained.items()}
     model = report.model | {"name": "demo", "trained": training}
     return dataclasses.replace(report, model=model)
+
+
+def training_lines(report: RecoverabilityReport) -> str:
+    """One line for each trained model, above the table."""
+    return "".join(
+        f"{name}: {training['parameters']:,} parameters, {training['tokens']:,} training tokens, "
+        f"{training['held_out_loss_nats'] * BITS_PER_NAT:.2f} bits a token held out\n"
+        for name, training in report.model["trained"].items()
+    )
 
 
 def within_budget(make: Callable[..., LanguageModelEncoder], **options: object) -> LanguageModelEncoder:

@@ -1,86 +1,104 @@
-"""What commands read from their options and write to their folder."""
+"""The results of a command: files are written first and printed after, so that a closed terminal loses nothing."""
 
-__all__ = ["check_folder", "read_lags", "read_options", "write_comparison", "write_report"]
+__all__ = ["deliver", "read_report", "write_comparison", "write_report"]
 
+import argparse
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from infodil.checks import UserError, write_whole
+from infodil.cli.arguments import NO_FILES
 from infodil.plots import save_figure
 from infodil.report import RecoverabilityReport, compare, load_report
+from infodil.report.saved import plain_json
+
+REPORT_FILE = "report.json"
 
 
-def check_folder(folder: str) -> None:
-    """Refuse a folder that cannot be written before hours are spent."""
-    path = Path(folder).absolute()
-    there = next(part for part in (path, *path.parents) if part.exists())
-    if not there.is_dir():
-        what = "is a file" if there == path else f"lies under {there.name!r}, which is a file"
-        raise UserError(f"`--out` {folder!r} {what}: pass a folder.")
-    if not os.access(there, os.W_OK):
-        raise UserError(f"`--out` {folder!r} cannot be written: pass a folder of your own.")
+def deliver(options: argparse.Namespace, table: str, content: Any, files: Mapping[str, Callable[[Path], Path]]) -> None:
+    """Write the files of a result, then print its table or its JSON.
 
-
-def read_lags(text: str) -> list[int]:
-    """Lags from text.
-
-    Example:
-        >>> read_lags("0-3,8")
-        [0, 1, 2, 3, 8]
+    Args:
+        options: The parsed options, with `out` and `json`.
+        table: The result as text.
+        content: The result as values that JSON can hold.
+        files: A function for each file name, which writes the file.
     """
-    lags: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
-            raise UserError(f"`--lags` must be whole numbers and ranges, got {text!r}: pass such as 0-16 or 0,1,2,4.")
-        lags.extend(range(int(first), int(last) + 1) if dash else [int(first)])
-    return lags
+    folder = Path(options.out)
+    written = [] if options.out == NO_FILES else [write(folder / name) for name, write in files.items()]
+    if options.json:
+        print(json.dumps(plain_json(content), allow_nan=False))
+    else:
+        print(table)
+        if written:
+            print("\nwrote " + ", ".join(str(path) for path in written))
 
 
-def read_options(given: Sequence[str]) -> dict[str, Any]:
-    """Options of a model, each value as JSON reads it, else as text.
+def write_report(options: argparse.Namespace, report: RecoverabilityReport, lead: str = "") -> None:
+    """Write and print a report.
 
-    Example:
-        >>> read_options(["alpha=0.5", "alphas=[0.5, 0.1]"])
-        {'alpha': 0.5, 'alphas': [0.5, 0.1]}
+    Args:
+        options: The parsed options, with `out` and `json`.
+        report: The report.
+        lead: Lines above the table.
     """
-    options: dict[str, Any] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            raise UserError(f"`--option` must be NAME=VALUE, got {item!r}: pass such as alpha=0.5.")
-        try:
-            options[name] = json.loads(value)
-        except json.JSONDecodeError:
-            options[name] = value
-    return options
+    deliver(
+        options,
+        f"{lead}{report}",
+        report.to_dict(),
+        {
+            REPORT_FILE: report.save,
+            "report.html": report.to_html,
+            "recoverability.png": lambda path: save_figure(report.plot().figure, path),
+        },
+    )
 
 
-def write_report(report: RecoverabilityReport, folder: str) -> None:
-    """Print the table; write `report.json`, `report.html` and `recoverability.png`."""
-    print(report)
-    out = Path(folder)
-    written = [
-        report.save(out / "report.json"),
-        report.to_html(out / "report.html"),
-        save_figure(report.plot().figure, out / "recoverability.png"),
-    ]
-    print("\nwrote " + ", ".join(str(path) for path in written))
+def read_report(path: str) -> RecoverabilityReport:
+    """A saved report from its file or from the folder that `--out` named.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        The report.
+
+    Raises:
+        UserError: Where there is no such file, or it is not a saved report.
+    """
+    place = Path(path)
+    return load_report(place / REPORT_FILE if place.is_dir() else place)
 
 
-def write_comparison(paths: Sequence[str], folder: str) -> None:
-    """Print the table; write `comparison.html`, `comparison.png` and `comparison.csv`."""
-    names = [Path(path).stem if Path(path).stem != "report" else Path(path).resolve().parent.name for path in paths]
-    names = [name if names.count(name) == 1 else path for name, path in zip(names, paths, strict=True)]
-    compared = compare({name: load_report(path) for name, path in zip(names, paths, strict=True)})
-    print(compared)
-    out = Path(folder)
-    written = [
-        compared.to_html(out / "comparison.html"),
-        save_figure(compared.plot().figure, out / "comparison.png"),
-        write_whole(out / "comparison.csv", compared.to_frame().to_csv(index=False)),
-    ]
-    print("\nwrote " + ", ".join(str(path) for path in written))
+def report_names(paths: Sequence[str]) -> list[str]:
+    """A name for each report: its folder or file, or the whole path where two would be called alike."""
+    names = []
+    for path in map(Path, paths):
+        is_folder = path.is_dir() or path.name == REPORT_FILE
+        names.append((path if path.is_dir() else path.resolve().parent).resolve().name if is_folder else path.stem)
+    return [name if names.count(name) == 1 else path for name, path in zip(names, paths, strict=True)]
+
+
+def write_comparison(options: argparse.Namespace) -> None:
+    """Compare the reports that were typed; write and print the comparison."""
+    reports = dict(zip(report_names(options.reports), map(read_report, options.reports), strict=False))
+    if len(reports) < 2 or len(set(reports.values())) < len(options.reports):
+        raise UserError(
+            f"`reports` must be two or more different reports, got {', '.join(options.reports)}: "
+            "pass files or folders of different measurements."
+        )
+    compared = compare(reports)
+    deliver(
+        options,
+        str(compared),
+        compared.to_dict(),
+        {
+            "comparison.json": compared.save,
+            "comparison.html": compared.to_html,
+            "comparison.png": lambda path: save_figure(compared.plot().figure, path),
+            "comparison.csv": lambda path: write_whole(path, compared.to_frame().to_csv(index=False)),
+            "differences.csv": lambda path: write_whole(path, compared.differences().to_csv(index=False)),
+        },
+    )

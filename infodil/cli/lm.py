@@ -1,21 +1,24 @@
-"""`infodil lm`: train language models, exchange their predictors, and say where a gap in loss comes from."""
+"""`infodil lm`: language models trained, their predictors exchanged, and the gap between two losses decomposed."""
 
 __all__ = ["add_lm"]
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from infodil.cli.commands import add_command
+from infodil.checks import UserError, check_between, check_one_of, check_whole, write_whole
+from infodil.cli.arguments import check_folder, read_options
+from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 
 
 def add_lm(commands: argparse._SubParsersAction) -> None:
     """`infodil lm` and its own commands."""
     words = "train EMA language models and their baselines; ablate the predictor; decompose a gap in loss"
     command = add_command(commands, "lm", words)
-    own = command.add_subparsers(metavar="COMMAND", required=True)
-    add_train(own)
-    add_ablate(own)
-    add_gap(own)
+    of_lm = command.add_subparsers(metavar="COMMAND", required=True)
+    add_train(of_lm)
+    add_ablate(of_lm)
+    add_gap(of_lm)
 
 
 def add_train(commands: argparse._SubParsersAction) -> None:
@@ -25,28 +28,26 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--config", required=True, metavar="FILE.json|NAME", help="a file, or such as spen-1m, gru-10m"
     )
-    command.add_argument("--out", required=True, metavar="FOLDER", help="where text, checkpoint and result go")
+    add_output(command, "run", "text, checkpoint and result", json=False)
     command.add_argument("--corpus", help="'sample', a file, a folder or a dataset id, in place of the file's")
     command.add_argument("--tokens", type=int, help="training tokens (default 20 a parameter)")
-    command.add_argument("--seed", type=int)
-    command.add_argument("--device", help="cpu, cuda, ...")
-    command.add_argument("--precision", choices=["float32", "bfloat16"], help="of matrix products")
+    command.add_argument("--seed", type=int, help="seed of everything random, in place of the file's")
+    command.add_argument("--device", help="device of the model, such as cpu or cuda")
+    command.add_argument("--precision", choices=["float32", "bfloat16"], help="precision of matrix products")
     command.add_argument(
         "--set", action="append", default=[], metavar="PART.NAME=VALUE",
         help="such as model.predictor=mlp, training.batch_size=64, corpus.split=train",
     )  # fmt: skip
-    command.add_argument("--quiet", action="store_true", help="no progress bars")
     command.set_defaults(run=run_train)
 
 
 def run_train(options: argparse.Namespace) -> None:
     """Train, print."""
-    from infodil.cli.files import check_folder
-
-    check_folder(options.out)
+    check_folder(options.out, needed=True)
+    progress = shows_progress(options)
     from infodil.lm import train_run
 
-    result = train_run(run_config(options), options.out, progress=not options.quiet)
+    result = train_run(run_config(options), options.out, progress=progress)
     if result:  # one process of several speaks
         size = result["test_bits_per_byte"]
         print(
@@ -62,8 +63,6 @@ def run_config(options: argparse.Namespace) -> Any:
     """The run of a file or name, with what the command line changes."""
     import dataclasses
 
-    from infodil.checks import UserError
-    from infodil.cli.files import read_options
     from infodil.lm import RunConfig, read_run
 
     config = read_run(options.config)
@@ -74,7 +73,7 @@ def run_config(options: argparse.Namespace) -> Any:
         part, dot, rest = item.partition(".")
         if part not in parts or not dot:
             raise UserError(f"`--set` must be PART.NAME=VALUE, got {item!r}: the parts are model, training and corpus.")
-        parts[part] |= read_options([rest])
+        parts[part] |= read_options([rest], "--set")
     for name in ("tokens", "precision"):
         if getattr(options, name) is not None:
             parts["training"][name] = getattr(options, name)
@@ -88,30 +87,29 @@ def add_ablate(commands: argparse._SubParsersAction) -> None:
     words = "train the EMA language model with predictors of rising power, and say whether the loss is the same"
     command = add_command(commands, "ablate", words)
     command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
-    command.add_argument("--out", required=True, metavar="FOLDER", help="where results and checkpoints go")
-    command.add_argument("--size", default="1m", help="of the models (default %(default)s)")
+    add_output(command, "ablation", "checkpoints, ablation.csv, .html and .png")
+    command.add_argument("--size", default="1m", help="size of the models (default %(default)s)")
     command.add_argument("--vocabulary", type=int, help="types of the tokenizer (default: the size's)")
-    command.add_argument("--tokens", type=int, default=400_000, help="of each run (default %(default)s)")
-    command.add_argument("--max-tokens", type=int, help="read at most so many from the corpus")
-    command.add_argument("--predictors", nargs="+", help="by default all")
-    command.add_argument("--seeds", type=int, default=3, help="how many (default %(default)s)")
-    command.add_argument("--peak-rate", type=float, help="of learning, for every run (default: the size's)")
+    command.add_argument("--tokens", type=int, default=400_000, help="training tokens of a run (default %(default)s)")
+    command.add_argument("--max-tokens", type=int, help="tokens to read from the corpus at most")
+    command.add_argument("--predictors", nargs="+", help="predictors by name (default all)")
+    command.add_argument("--seeds", type=int, default=3, help="number of seeds (default %(default)s)")
+    command.add_argument("--peak-rate", type=float, help="peak learning rate of every run (default: the size's)")
     command.add_argument("--margin", type=float, default=0.02, help="nats that count as the same (default %(default)s)")
-    command.add_argument("--device", default="cpu")
+    command.add_argument("--device", default="cpu", help="device of the models (default %(default)s)")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as alphas=[0.5,0.1]")
-    command.add_argument("--quiet", action="store_true", help="no progress bars")
     command.set_defaults(run=run_ablate)
 
 
 def run_ablate(options: argparse.Namespace) -> None:
-    """Train, compare, print, write."""
-    from pathlib import Path
-
-    from infodil.checks import check_one_of, write_whole
-    from infodil.cli.files import check_folder, read_options
-
-    check_folder(options.out)
-    changes = read_options(options.set)
+    """Train, compare, write, print."""
+    check_folder(options.out, needed=True)
+    changes = read_options(options.set, "--set")
+    check_whole("seeds", options.seeds, 1, "pass the number of seeds")
+    check_whole("tokens", options.tokens, 1, "pass the number of training tokens")
+    check_between("margin", options.margin, 0.0, 100.0)
+    progress = shows_progress(options)
+    from infodil.cli.files import deliver
     from infodil.corpus import load_corpus
     from infodil.lm import PREDICTORS, SIZES, prepare_text
     from infodil.plots import difference_intervals, save_figure
@@ -121,8 +119,8 @@ def run_ablate(options: argparse.Namespace) -> None:
     out = Path(options.out)
     vocabulary = options.vocabulary or SIZES[options.size].vocabulary
     corpus = load_corpus(options.corpus, tokenizer="bpe", vocabulary=vocabulary)
-    text = prepare_text(corpus, out / "text", max_tokens=options.max_tokens, progress=not options.quiet)
-    found = ablate_predictor(
+    text = prepare_text(corpus, out / "text", max_tokens=options.max_tokens, progress=progress)
+    ablation = ablate_predictor(
         text,
         size=options.size,
         predictors=options.predictors or PREDICTORS,
@@ -132,46 +130,54 @@ def run_ablate(options: argparse.Namespace) -> None:
         margin_nats=options.margin,
         folder=out / "cells",
         device=options.device,
-        progress=not options.quiet,
+        progress=progress,
         **changes,
     )
-    print(found)
-    frame = found.to_frame()
-    write_whole(out / "ablation.csv", frame.to_csv(index=False))
-    save_figure(difference_intervals(frame).figure, out / "ablation.png")
-    found.to_html(out / "ablation.html", lead=f"{options.size} on {options.corpus}")
-    print(f"\nwrote ablation.csv, ablation.html and ablation.png into {out}")
+    frame = ablation.to_frame()
+    lead = f"{options.size} on {options.corpus}"
+    deliver(
+        options,
+        str(ablation),
+        frame.to_dict("records"),
+        {
+            "ablation.csv": lambda path: write_whole(path, frame.to_csv(index=False)),
+            "ablation.html": lambda path: ablation.to_html(path, lead=lead),
+            "ablation.png": lambda path: save_figure(difference_intervals(frame).figure, path),
+        },
+    )
 
 
 def add_gap(commands: argparse._SubParsersAction) -> None:
     """`infodil lm gap`."""
-    words = "say where a gap in loss comes from: the reader, its family, or the states"
+    words = "say where a gap in loss comes from: the predictor, its family, or the states"
     command = add_command(commands, "gap", words)
-    command.add_argument("--model", required=True, metavar="FOLDER", help="of a run of `infodil lm train`")
-    command.add_argument("--reference", required=True, metavar="FOLDER", help="likewise, of the same tokenizer")
-    command.add_argument("--out", required=True, metavar="FOLDER", help="where gap.csv, .html and .png go")
-    command.add_argument("--sites", nargs="+", help="which states to read (default all)")
-    command.add_argument("--tokens", type=int, default=200_000, help="to train each reader on (default %(default)s)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--device", default="cpu")
-    command.add_argument("--quiet", action="store_true", help="no progress bars")
+    command.add_argument("--model", required=True, metavar="FOLDER", help="a run of `infodil lm train`")
+    command.add_argument("--reference", required=True, metavar="FOLDER", help="another run, of the same tokenizer")
+    add_output(command, "gap", "gap.csv, gap.html and gap.png")
+    command.add_argument("--sites", nargs="+", help="states to read (default all)")
+    command.add_argument(
+        "--tokens", type=int, default=200_000, help="tokens to train each predictor on (default %(default)s)"
+    )
+    add_seed(command)
+    command.add_argument("--device", default="cpu", help="device of the models (default %(default)s)")
     command.set_defaults(run=run_gap)
 
 
 def run_gap(options: argparse.Namespace) -> None:
-    """Decompose, print, write."""
-    from pathlib import Path
-
-    from infodil.checks import write_whole
-    from infodil.cli.files import check_folder
-
+    """Decompose, write, print."""
     check_folder(options.out)
+    check_whole("tokens", options.tokens, 1, "pass the number of training tokens")
+    for name in ("model", "reference"):
+        if not Path(getattr(options, name)).is_dir():
+            raise UserError(f"`{name}` {getattr(options, name)!r} is no folder: pass one of `infodil lm train`.")
+    progress = shows_progress(options)
+    from infodil.cli.files import deliver
     from infodil.lm import load_language_model, load_text
     from infodil.plots import save_figure
     from infodil.processing import decompose_gap
 
     model, reference = (load_language_model(path, device=options.device) for path in (options.model, options.reference))
-    found = decompose_gap(
+    gap = decompose_gap(
         model,
         reference,
         load_text(Path(options.model) / "text"),
@@ -179,11 +185,16 @@ def run_gap(options: argparse.Namespace) -> None:
         tokens=options.tokens,
         window=min(model.config.context, reference.config.context),
         seed=options.seed,
-        progress=not options.quiet,
+        progress=progress,
     )
-    print(found)
-    out = Path(options.out)
-    write_whole(out / "gap.csv", found.to_frame().to_csv(index=False))
-    save_figure(found.plot().figure, out / "gap.png")
-    found.to_html(out / "gap.html", lead=f"{Path(options.model).name} against {Path(options.reference).name}")
-    print(f"\nwrote gap.csv, gap.html and gap.png into {out}")
+    lead = f"{Path(options.model).name} against {Path(options.reference).name}"
+    deliver(
+        options,
+        str(gap),
+        gap.to_frame().to_dict("records"),
+        {
+            "gap.csv": lambda path: write_whole(path, gap.to_frame().to_csv(index=False)),
+            "gap.html": lambda path: gap.to_html(path, lead=lead),
+            "gap.png": lambda path: save_figure(gap.plot().figure, path),
+        },
+    )

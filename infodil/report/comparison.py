@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from infodil.report.page import render_page
 from infodil.report.report import RecoverabilityReport
 from infodil.report.saved import read_result, write_result
 from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
-from infodil.report.table import fill, headline, terminal_width
+from infodil.report.table import difference_table, fill, headline, terminal_width
 
 if TYPE_CHECKING:
     import pandas
@@ -52,11 +53,14 @@ class ReportComparison:
         groups = [
             (_title(name, report), report.summary, max(report.lags, default=0)) for name, report in self.reports.items()
         ]
+        (first, reference), *others = self.reports.items()
+        changes = [(name, _differences(name, report, first, reference)) for name, report in others]
         parts = [
             f"Recoverability of past tokens: {len(self.reports)} reports",
-            headline(groups, short_names(sites, 12), width),
-            "\n".join(fill(sentence, width) for sentence in meaning_sentences(self._settings())),
             "\n".join(fill(f"Warning: {sentence}", width, indent="  ") for sentence in self.warnings),
+            headline(groups, short_names(sites, 12), width),
+            *(difference_table(name, first, rows, width) for name, rows in changes if rows),
+            "\n".join(fill(sentence, width) for sentence in meaning_sentences(self._settings())),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -91,6 +95,37 @@ class ReportComparison:
         frame = self.to_frame()
         return multi_curves(frame[frame["chosen"].eq(True)], quantity=f"{quantity}_bits")
 
+    def differences(self) -> "pandas.DataFrame":
+        r"""The bits of the selected probe in each report, less those in the first, at the sites that both have.
+
+        The interval combines those of the two values :math:`a` and :math:`b` by the method of variance estimates
+        recovery, with :math:`d = a - b`:
+
+        .. math:: \left[d - \sqrt{(a - l_a)^2 + (u_b - b)^2},\; d + \sqrt{(u_a - a)^2 + (b - l_b)^2}\right]
+
+        It treats the two as independent; where both were measured on the same documents, which raises and lowers
+        them together, it is wider than it need be.
+
+        Returns:
+            One row for each report after the first, site and lag; two reports of one site each are compared whatever
+            their sites are called.
+
+        Reference:
+            Zou and Donner (2008), Construction of confidence limits about effect measures: a general approach.
+        """
+        import pandas as pd
+
+        (first, reference), *others = self.reports.items()
+        return pd.DataFrame(
+            [row for name, report in others for row in _differences(name, report, first, reference)],
+            columns=["report", "reference", "site", "lag", "difference_bits", "low_bits", "high_bits"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain JSON values, with its format."""
+        reports = [{"name": name, **report.to_dict()} for name, report in self.reports.items()]
+        return {"format": COMPARISON_FORMAT, "reports": reports}
+
     def save(self, path: str | Path) -> Path:
         """Write the comparison as JSON, each report whole.
 
@@ -100,8 +135,7 @@ class ReportComparison:
         Returns:
             The path.
         """
-        reports = [{"name": name, **report.to_dict()} for name, report in self.reports.items()]
-        return write_result(path, {"format": COMPARISON_FORMAT, "reports": reports})
+        return write_result(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> "ReportComparison":
@@ -204,6 +238,37 @@ def _warnings(reports: Mapping[str, RecoverabilityReport]) -> list[str]:
             values = "; ".join(f"{name}: {text}" for name, (_, text) in stated.items())
             warnings.append(f"The reports {difference} ({values}): {consequence}.")
     return warnings
+
+
+def _differences(
+    name: str, report: RecoverabilityReport, reference_name: str, reference: RecoverabilityReport
+) -> list[dict[str, Any]]:
+    """The rows of `ReportComparison.differences` for one report."""
+    alone = len(report.sites) == len(reference.sites) == 1
+
+    def selected(of: RecoverabilityReport) -> dict[tuple[str, int], dict]:
+        return {("" if alone else row["site"], row["lag"]): row for row in of.rows if row["chosen"]}
+
+    rows, theirs = [], selected(reference)
+    for place, row in selected(report).items():
+        other = theirs.get(place)
+        ends = [each and each[key] for each in (row, other) for key in ("value_bits", "low_bits", "high_bits")]
+        if other is None or None in ends:
+            continue
+        value, low, high, base, base_low, base_high = ends
+        change = value - base
+        rows.append(
+            {
+                "report": name,
+                "reference": reference_name,
+                "site": row["site"],
+                "lag": row["lag"],
+                "difference_bits": change,
+                "low_bits": change - math.hypot(value - low, base_high - base),
+                "high_bits": change + math.hypot(high - value, base - base_low),
+            }
+        )
+    return rows
 
 
 # Each of the following gives what is compared, None where nothing is stated, and its text.

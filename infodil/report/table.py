@@ -10,7 +10,7 @@ from infodil.report.cells import SUMMARY_CELLS, interval, number, percent, summa
 from infodil.report.names import printable, short_names, shorten
 from infodil.report.sentences import report_sentences
 
-__all__ = ["fill", "headline", "lag_subset", "report_table", "terminal_width"]
+__all__ = ["difference_table", "fill", "headline", "lag_subset", "report_table", "terminal_width"]
 
 NARROWEST, WIDEST = 80, 100
 """Columns of the narrowest and the widest table."""
@@ -180,10 +180,33 @@ def _matrices(chosen: list[dict], names: dict[str, str], width: int) -> list[str
     ]
 
 
-def _plus_minus(row: dict) -> str:
-    ends = [row["value_bits"], row["low_bits"], row["high_bits"]]
+def difference_table(name: str, reference: str, rows: Sequence[dict], width: int) -> str:
+    """Differences between two reports, one line a site.
+
+    Args:
+        name: The name of the report.
+        reference: The name of the report that is subtracted.
+        rows: Rows of `ReportComparison.differences`.
+        width: Columns to fill.
+
+    Returns:
+        The table.
+    """
+    names = short_names(list(dict.fromkeys(row["site"] for row in rows)), NAME_WIDTH)
+    cells = {(row["site"], row["lag"]): _plus_minus(row, "difference_bits") for row in rows}
+    every = sorted({row["lag"] for row in rows})
+    room, cell = max(3, *map(len, names.values())), max(map(len, cells.values()))
+    lags = lag_subset(every, max(2, min(MOST_LAGS, (width - room) // (cell + 2))))
+    head = ["lag".ljust(room), *(str(lag).rjust(cell) for lag in lags)]
+    lines = [[short, *(cells.get((site, lag), "") for lag in lags)] for site, short in names.items()]
+    title = fill(f"Bits by lag, {name} less {reference}; ± is to the farther end of the interval", width)
+    return f"{title}\n{_grid(head, lines, width)}" + _omitted(len(every), len(lags))
+
+
+def _plus_minus(row: dict, value: str = "value_bits") -> str:
+    ends = [row[value], row["low_bits"], row["high_bits"]]
     if None in ends:
-        return number(row["value_bits"], 2)
+        return number(row[value], 2)
     return f"{number(ends[0], 2)}±{max(ends[0] - ends[1], ends[2] - ends[0]):.2f}".replace("±0.", "±.")
 
 

@@ -1,0 +1,206 @@
+"""Checks of a command line that need nothing but the words typed: a mistake is answered before torch is imported."""
+
+__all__ = ["check_folder", "check_measurement", "read_lags", "read_options"]
+
+import argparse
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from infodil.checks import (
+    UserError,
+    check_confidence,
+    check_not_empty,
+    check_one_of,
+    check_seed,
+    check_whole,
+    near_matches,
+)
+from infodil.cli.names import encoder_names, precision_names, probe_summaries
+
+NO_FILES = "-"
+"""In place of a folder: no file is written."""
+
+PRECISION_NICKNAMES = {
+    "fp64": "float64", "double": "float64", "fp32": "float32", "float": "float32", "single": "float32",
+    "fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp8": "float8_e4m3", "float8": "float8_e4m3",
+    "int": "int8",
+}  # fmt: skip
+"""Common names of precisions under other names here."""
+
+FLOATING = ("float64", "float32", "float16", "bfloat16")
+"""Types of the weights of a model."""
+
+DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "npu", "xla", "ipu", "mtia", "privateuseone")
+"""Types of devices that some build of torch knows."""
+
+
+def check_folder(folder: str, needed: bool = False) -> None:
+    """Refuse a folder that cannot be written, by writing into it, before hours are spent.
+
+    Args:
+        folder: The folder typed after `--out`; what has to be made for the test is removed again.
+        needed: Whether the command cannot do without a folder.
+
+    Raises:
+        UserError: Where the folder cannot be made or written.
+    """
+    if folder == NO_FILES and not needed:
+        return
+    if folder == NO_FILES:
+        raise UserError(f"`--out` {folder!r} keeps no files, and this command keeps its text there: pass a folder.")
+    path = Path(folder).absolute()
+    made: list[Path] = []
+    try:
+        existing = next(part for part in (path, *path.parents) if part.exists())
+        if not existing.is_dir():
+            what = "is a file" if existing == path else f"lies under {existing.name!r}, which is a file"
+            raise UserError(f"`--out` {folder!r} {what}: pass a folder.")
+        missing = [part for part in (path, *path.parents) if not part.exists()]
+        for part in reversed(missing):
+            part.mkdir()
+            made.insert(0, part)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"infodil")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"`--out` {folder!r} cannot be written ({why}): pass a folder of your own.") from None
+    finally:
+        for part in made:
+            part.rmdir()
+
+
+def read_lags(text: str) -> list[int]:
+    """Lags from text.
+
+    Args:
+        text: Whole numbers and ranges, separated by commas.
+
+    Returns:
+        The lags.
+
+    Raises:
+        UserError: Where the text is something else.
+
+    Example:
+        >>> read_lags("0-3,8")
+        [0, 1, 2, 3, 8]
+    """
+    lags: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
+            raise UserError(f"`--lags` must be whole numbers and ranges, got {text!r}: pass such as 0-16 or 0,1,2,4.")
+        lags.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+    return lags
+
+
+def read_options(given: Sequence[str], flag: str = "--option") -> dict[str, Any]:
+    """Options of a model from text, each value as JSON reads it, else as it is.
+
+    Args:
+        given: Items such as `alpha=0.5`.
+        flag: The flag that they were typed after.
+
+    Returns:
+        The values by name.
+
+    Raises:
+        UserError: Where an item is not a name and a value.
+
+    Example:
+        >>> read_options(["alpha=0.5", "alphas=[0.5, 0.1]"])
+        {'alpha': 0.5, 'alphas': [0.5, 0.1]}
+    """
+    options: dict[str, Any] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.isidentifier():
+            raise UserError(f"`{flag}` must be NAME=VALUE, got {item!r}: pass such as alpha=0.5.")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return options
+
+
+def check_measurement(options: argparse.Namespace) -> None:
+    """Refuse options of a measurement that no model and no text could make right.
+
+    Args:
+        options: The parsed options of `infodil recoverability`.
+
+    Raises:
+        UserError: For the first option that is wrong.
+    """
+    check_folder(options.out)
+    check_model(options.model)
+    check_corpus(options.corpus)
+    check_probes(options.probes)
+    check_precision_name(options.precision)
+    check_dtype_name(options.dtype)
+    check_device_name(options.device)
+    check_confidence(options.confidence)
+    check_seed(options.seed)
+    check_whole("batch_size", options.batch_size, 1, "pass 1 or more")
+    check_whole("max_tokens", options.max_tokens, 1, "pass the number of tokens to read")
+    check_whole("max_length", options.max_length, 2, "a sequence needs a past and a present: pass 2 or more")
+    if options.vocabulary is not None:
+        check_whole("vocabulary", options.vocabulary, 1, "pass the number of token ids")
+
+
+def check_model(model: str) -> None:
+    """Refuse a name that is nearly that of a built-in encoder."""
+    names = encoder_names()
+    if model not in names and "/" not in model and not Path(model).exists():
+        advice = near_matches(model, names)
+        if advice != ".":
+            raise UserError(f"`model` {model!r} is no built-in name{advice}")
+
+
+def check_corpus(corpus: str) -> None:
+    """Refuse a text that is nearly the name of the built-in one or of a file, without asking a hub for it."""
+    if corpus == "sample" or Path(corpus).exists() or "/" in corpus:
+        return
+    advice = near_matches(corpus, ["sample", *(path.name for path in Path().iterdir())])
+    if advice != ".":
+        raise UserError(f"`corpus` {corpus!r} is not there{advice}")
+
+
+def check_probes(probes: Sequence[str]) -> None:
+    """Refuse a probe that is not registered."""
+    names = list(probe_summaries())
+    check_not_empty("probes", probes, f"pass some of {', '.join(names)}, or 'auto'")
+    for probe in probes:
+        check_one_of("probes", probe, [*names, "auto"])
+
+
+def check_precision_name(precision: str) -> None:
+    """Refuse a precision that is neither a format nor a signal-to-noise ratio."""
+    names = precision_names()
+    if precision in names or re.fullmatch(r"snr=.+dB", precision):
+        return
+    nickname = PRECISION_NICKNAMES.get(precision.lower())
+    advice = f": did you mean {nickname!r}?" if nickname else near_matches(precision, names)
+    formats = ", ".join(map(repr, names))
+    advice = ": pass one of these, such as 'float32'." if advice == "." else advice
+    raise UserError(f"`precision` must be one of {formats} or 'snr=<number>dB', got {precision!r}{advice}")
+
+
+def check_dtype_name(dtype: str | None) -> None:
+    """Refuse weights of a type that is not floating-point."""
+    if dtype is not None and dtype not in FLOATING:
+        nickname = PRECISION_NICKNAMES.get(dtype.lower())
+        advice = f"did you mean {nickname!r}?" if nickname in FLOATING else "try 'bfloat16'."
+        raise UserError(f"`dtype` must be a floating-point torch dtype or its name, got {dtype!r}: {advice}")
+
+
+def check_device_name(device: str | None) -> None:
+    """Refuse a device that no torch has."""
+    if device is not None and device.partition(":")[0] not in DEVICES:
+        raise UserError(f"`device` {device!r} is not there: pass 'cpu' or one that torch can see.")
