@@ -4,7 +4,7 @@ __all__ = ["Exact", "ExactFit", "exact"]
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -126,7 +126,7 @@ class Exact(Probe):
 
     sequences: int = 2**14
     """Sequences of tokens enumerated for each of the many states of a split, at most."""
-    beam: BeamSearch = field(default_factory=BeamSearch)
+    beam: BeamSearch = BeamSearch()
     """Search for tokens older than can be enumerated."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "ExactFit":

@@ -3,7 +3,7 @@
 __all__ = ["TraceOptions", "fit_trace", "fit_unlabelled", "match_labels"]
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from infodil.probes.trace.model import TraceModel, mean_log_likelihood
 class TraceOptions:
     """Options of the fit of a trace."""
 
-    initialisation: Initialisation = field(default_factory=Initialisation)
-    em: EM = field(default_factory=EM)
+    initialisation: Initialisation = Initialisation()
+    em: EM = EM()
     stages: tuple[tuple[int, int, int], ...] = ((1024, 2, 6), (2048, 4, 3), (4096, 3, 1))
     """Rows, EM rounds, and the number of likeliest models kept, of each stage; the true one may lead only late."""
     unlabelled_stages: tuple[tuple[int, int], ...] = ((1024, 3), (2048, 3))

@@ -3,7 +3,7 @@
 __all__ = ["Trace", "TraceFit"]
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -32,7 +32,7 @@ class Trace(LocalProbe):
     summary = "a fitted model of an exponential trace, for states of at most 16 dims and 32 types"
     independent_of_base = True
 
-    estimation: TraceOptions = field(default_factory=TraceOptions)
+    estimation: TraceOptions = TraceOptions()
     """Options of the estimation of the trace."""
     min_rows: int = 256
     """Training rows without which no trace is fitted."""
