@@ -23,11 +23,9 @@ from analyses.cells import run_cells
 from analyses.provenance import write_results
 from analyses.roles_table import show
 from infodil.roles import Architecture, grammar
-from infodil.roles.bigru import Tuning, train_bigru
-from infodil.roles.ceiling import word_ceiling
-from infodil.roles.conditions import UNSUPERVISED
-from infodil.roles.order import order_ceiling, role_information, word_guess
-from infodil.roles.study import CONDITIONS, Trial, named, run_trial
+from infodil.roles.learners import Tuning, train_bigru
+from infodil.roles.study import CONDITIONS, UNSUPERVISED, Trial, named, run_trial
+from infodil.roles.texts import order_ceiling, role_information, word_ceiling, word_guess
 
 TUNINGS = (Tuning(dropped=0.0), Tuning(dropped=0.1), Tuning(hidden=96, dropped=0.1))
 HEADLINE = ("Hebbian", "BiGRU", "Hebbian, forward only", "majority per word")

@@ -25,10 +25,9 @@ from analyses.provenance import write_results
 from infodil.lm import LanguageModel, LanguageModelConfig, train_language_model
 from infodil.mi import lower_bound
 from infodil.roles import Architecture, grammar
-from infodil.roles.bigru import train_bigru
-from infodil.roles.ceiling import word_ceiling
-from infodil.roles.conditions import GRU_TOKENS, Trial, gru_states, hebbian_learner, trace_states
-from infodil.roles.order import role_information
+from infodil.roles.learners import train_bigru
+from infodil.roles.study import GRU_TOKENS, Trial, gru_states, hebbian_learner, trace_states
+from infodil.roles.texts import role_information, word_ceiling
 from infodil.sources import entropy_bits
 
 WINDOW = 32

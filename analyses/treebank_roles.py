@@ -24,10 +24,9 @@ from analyses.cells import run_cells
 from analyses.provenance import write_results
 from analyses.roles_table import show
 from infodil.roles import Architecture, RoleText
-from infodil.roles.bigru import Tuning
-from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Trial
-from infodil.roles.study import named, score
-from infodil.roles.treebank import read_propbank, read_protoroles, read_universal
+from infodil.roles.learners import Tuning
+from infodil.roles.study import SUPERVISED, UNSUPERVISED, Trial, named, score
+from infodil.roles.texts import read_propbank, read_protoroles, read_universal
 
 CONDITIONS = (
     "Hebbian",

@@ -10,10 +10,18 @@ import torch
 
 from infodil.checks import UserError
 from infodil.roles import RoleText, grammar
-from infodil.roles.ceiling import word_ceiling
-from infodil.roles.grammar import Grammar
-from infodil.roles.languages import ARGUMENTS, LANGUAGES, PREFERENCES, ROLES
-from infodil.roles.order import order_ceiling, role_information, seen_weights, word_guess
+from infodil.roles.texts import (
+    ARGUMENTS,
+    LANGUAGES,
+    PREFERENCES,
+    ROLES,
+    Grammar,
+    order_ceiling,
+    role_information,
+    seen_weights,
+    word_ceiling,
+    word_guess,
+)
 from infodil.sources import entropy_bits
 
 LETTER = {"agent": "A", "patient": "P", "recipient": "R", "instrument": "I", "oblique": "O", "predicate": "V"}

@@ -9,11 +9,8 @@ import torch
 
 from infodil.checks import UserError
 from infodil.roles import Architecture, HebbianRoles, RoleText, grammar, name_units
-from infodil.roles.competition import Competition
-from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Trial, hebbian, hebbian_learner
-from infodil.roles.context import context_traces
-from infodil.roles.study import named
-from infodil.roles.synapses import CoActivity
+from infodil.roles.learners import CoActivity, Competition, context_traces
+from infodil.roles.study import SUPERVISED, UNSUPERVISED, Trial, hebbian, hebbian_learner, named
 
 SMALL = Architecture(hidden=200, restarts=2)
 

@@ -9,11 +9,9 @@ import torch
 
 from infodil.checks import UserError
 from infodil.roles import Architecture, RoleText, grammar
-from infodil.roles.bigru import Tuning, train_bigru
-from infodil.roles.conditions import turned, turned_back
-from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise
-from infodil.roles.treebank import UD_ARGUMENTS, read_propbank, read_protoroles, read_universal
-from infodil.roles.vectors import ppmi_vectors
+from infodil.roles.learners import Tuning, ppmi_vectors, train_bigru
+from infodil.roles.study import CONDITIONS, Trial, run_trial, summarise, turned, turned_back
+from infodil.roles.texts import UD_ARGUMENTS, read_propbank, read_protoroles, read_universal
 
 SMALL = Architecture(hidden=60, restarts=1)
 LETTER = RoleText.of([["a"]], [["x"]])
@@ -74,7 +72,7 @@ def test_every_condition_scores_every_group(texts, condition):
 
 
 def test_a_trained_language_model_is_clustered(texts, monkeypatch):
-    monkeypatch.setattr("infodil.roles.conditions.GRU_TOKENS", 2000)
+    monkeypatch.setattr("infodil.roles.study.conditions.GRU_TOKENS", 2000)
     rows = run_trial("GRU language model", Trial(*texts[:2], 0, SMALL), {"A": texts[2]}, no_groups)
     assert rows[0]["units"] == SMALL.units
 
@@ -91,7 +89,7 @@ def test_the_majority_per_word_by_hand():
     }
 
 
-@pytest.mark.parametrize("condition", ["Hebbian", "BiGRU", "linear reader", "Gaussian reader", "majority per word"])
+@pytest.mark.parametrize("condition", ["Hebbian", "BiGRU", "linear probe", "Gaussian probe", "majority per word"])
 def test_words_without_a_role_teach_nothing_and_are_not_scored(texts, condition):
     some = [text[:120] for text in texts]
     asked = [dataclasses.replace(text, roles=torch.where(text.is_argument, text.roles, -1)) for text in some]

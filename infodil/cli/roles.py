@@ -56,7 +56,7 @@ def run_roles(options: argparse.Namespace) -> None:
     from infodil.plots import role_bars, save_figure
     from infodil.roles import Architecture, grammar
     from infodil.roles.study import CONDITIONS, Trial, run_trial
-    from infodil.roles.treebank import read_universal
+    from infodil.roles.texts import read_universal
 
     for condition in options.conditions:
         check_one_of("conditions", condition, CONDITIONS)

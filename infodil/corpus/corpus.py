@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from infodil.checks import UserError, check_one_of, check_seed, check_whole
-from infodil.corpus import hub, readers, sample, stream
+from infodil.corpus import files, hub, sample, stream
 from infodil.corpus.adapters import Tokenizer
 from infodil.corpus.splitting import check_fractions
 from infodil.corpus.tokenizers import as_tokenizer
@@ -51,7 +51,7 @@ class Corpus:
     independent: bool = False
     """Whether each token was drawn for itself, knowing nothing of the others: declared, never found."""
     warnings: tuple[str, ...] = ()
-    """Sentences a reader of the results should see."""
+    """Remarks for whoever uses the results."""
     origin: dict[str, Any] = field(default_factory=dict)
     """Where the documents came from, as JSON would hold it; no path of this machine."""
 
@@ -99,11 +99,11 @@ class Corpus:
         check_seed(seed)
         if max_tokens is not None:
             check_whole("max_tokens", max_tokens, 1, "pass 1 or more, or None for the whole corpus")
-        reader = self._tokenizer(tokenizer)
-        vocabulary = self.vocabulary if self.vocabulary is not None or reader is None else reader.vocabulary
+        chosen = self._tokenizer(tokenizer)
+        vocabulary = self.vocabulary if self.vocabulary is not None or chosen is None else chosen.vocabulary
         raw = stream.write_stream(
             self.documents,
-            encode=None if self.kind == "tokens" else reader.encode,
+            encode=None if self.kind == "tokens" else chosen.encode,
             vocabulary=vocabulary,
             max_tokens=max_tokens,
             folder=folder,
@@ -118,7 +118,7 @@ class Corpus:
             fractions=fractions,
             seed=seed,
             folder=folder,
-            tokenizer=reader,
+            tokenizer=chosen,
             warnings=self.warnings,
             origin=self.origin,
             independent=self.independent,
@@ -168,6 +168,9 @@ def load_corpus(
         independent: Declare that each token was drawn for itself, as no language does: some upper bounds hold for such
             tokens only. A source of `infodil.sources` declares it itself.
 
+    Returns:
+        The corpus, whose documents are read when they are first used.
+
     Raises:
         UserError: The source is not there, is of no known kind, or does not have the column asked for.
     """
@@ -193,7 +196,7 @@ def load_corpus(
         title = name or origin["dataset_name"] or "dataset"
     elif isinstance(source, Sequence | np.ndarray | torch.Tensor) and not isinstance(source, bytes):
         _check_fits("a list in memory", split, separator)
-        reading, origin = readers.read_list(source), {"source": "memory"}
+        reading, origin = files.read_list(source), {"source": "memory"}
         title = name or reading.kind
     else:
         raise UserError(
@@ -238,7 +241,7 @@ def _from_name(
     if isinstance(source, str) and (not text.strip() or "\n" in text or len(text) > 255):
         raise UserError("`source` is a text, not the name of one: pass a list of texts, such as [text].")
     path = Path(text).expanduser()
-    if isinstance(source, Path) or path.exists() or readers.looks_like_a_path(text):
+    if isinstance(source, Path) or path.exists() or files.looks_like_a_path(text):
         title = path.resolve().name
         if hub.is_table(path):
             _check_fits(repr(title), split, separator, dataset=True)
@@ -246,7 +249,7 @@ def _from_name(
         else:
             _check_fits(repr(title), split, None)
             _check_separator(separator)
-            reading = readers.read_path(path, text_column=text_column, separator=separator)
+            reading = files.read_path(path, text_column=text_column, separator=separator)
         origin = {"source": "folder" if path.is_dir() else "file", "file": title, "split": split}
         title = name or title
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from infodil.checks import UserError, spell
-from infodil.corpus.readers import TABLES, Reading, files_in, read_rows, suffix_of
+from infodil.corpus.files import TABLES, Reading, files_in, read_rows, suffix_of
 
 __all__ = ["is_dataset", "is_table", "read_dataset", "read_id", "read_table"]
 

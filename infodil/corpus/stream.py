@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from infodil.checks import UserError
-from infodil.corpus.readers import as_ids
+from infodil.corpus.files import as_ids
 from infodil.corpus.splitting import FEW, SPLITS, assign_splits, cut_stretches, open_gaps
 from infodil.corpus.tokens import Split, Tokens, cut_sequences
 

@@ -39,6 +39,9 @@ def as_tokenizer(
         vocabulary: The number of token ids: needed with a function, and the size aimed at with `"bpe"`.
         texts: Gives the corpus's texts, for `"characters"` and `"bpe"`.
 
+    Returns:
+        The tokenizer.
+
     Raises:
         UserError: `source` is none of these, or names a file that is not there.
     """
@@ -65,10 +68,16 @@ def as_tokenizer(
 
 
 def token_bytes(tokenizer: Tokenizer) -> Int64[np.ndarray, "vocabulary"] | None:
-    """How many UTF-8 bytes each id stands for, so that bits per byte do not depend on the tokenizer.
+    """Number of UTF-8 bytes that each id stands for, so that bits per byte do not depend on the tokenizer.
 
     None where a tokenizer does not spell its symbols. A symbol that is not of a byte-level table, such as an
     end-of-text mark, counts as the text it is written as; a sentence-piece `<0x0A>` is one byte.
+
+    Args:
+        tokenizer: Tokenizer whose symbols are measured.
+
+    Returns:
+        Number of bytes of each id, or None.
 
     Example:
         >>> token_bytes(CharacterTokenizer("aé")).tolist()
@@ -104,6 +113,9 @@ def train_bpe(texts: Iterable[str], vocabulary: int = 4096) -> FastTokenizer:
     Args:
         texts: The documents, read once and no further than needed.
         vocabulary: Symbols aimed at; few texts give fewer.
+
+    Returns:
+        The tokenizer.
 
     Raises:
         UserError: `vocabulary` is below 256, or there is no text.

@@ -140,7 +140,7 @@ class Tokens:
     independent: bool = False
     """Whether each token was drawn for itself: declared, never found."""
     warnings: tuple[str, ...] = ()
-    """Sentences a reader of the results should see."""
+    """Remarks for whoever uses the results."""
     origin: dict[str, Any] = field(default_factory=dict, repr=False)
     """Where the documents came from."""
 

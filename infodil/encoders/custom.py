@@ -64,6 +64,12 @@ class CustomEncoder(Encoder):
 def as_encoder(model: EncodesTokens) -> Encoder:
     """The encoder itself, or a user's object completed to one.
 
+    Args:
+        model: Encoder, or object with `vocabulary` and `encode`.
+
+    Returns:
+        An encoder with every member of `Encoder`.
+
     Example:
         >>> import torch
         >>> class Mine:

@@ -60,6 +60,9 @@ def gru(
         dim: Width of the state.
         seed: Seed of the weights.
         device: Device of the model.
+
+    Returns:
+        Encoder whose one site `gru` is the hidden state.
     """
     model = GRULanguageModel(vocabulary, dim, seed=seed, device=device)
     return LanguageModelEncoder(model, hidden_states, ("gru",), "recurrent")
@@ -93,6 +96,9 @@ def attention(
         every_block: Whether each block is a site, where there are several.
         seed: Seed of the weights.
         device: Device of the model.
+
+    Returns:
+        Encoder of the streams.
 
     Raises:
         UserError: A size that is not a whole number of at least 1, or a width that the heads cannot share.

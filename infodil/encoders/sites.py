@@ -16,6 +16,13 @@ from infodil.encoder import Encoder
 def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequence[str]) -> list[str]:
     """The offered names that match: exact names, shell patterns, or whole numbers counting from either end.
 
+    Args:
+        wanted: Names, patterns or numbers; None for all.
+        offered: Names of the sites that there are.
+
+    Returns:
+        The chosen names in the order in which they are offered.
+
     Raises:
         UserError: A name or pattern matches nothing; the message has the near matches.
 
@@ -47,9 +54,15 @@ def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequen
 
 
 def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> None:
-    """Raise `UserError` unless the states have the shape of their tokens, the usual dims, and finite values.
+    """Check that states have the shape of their tokens, the same dims at every call, and finite values.
 
-    `dims` is filled at the first call and compared with later.
+    Args:
+        states: What an encoder gave: site name to states.
+        shape: Number of documents and of tokens.
+        dims: Site name to length of the states; filled at the first call and compared with later.
+
+    Raises:
+        UserError: The states are of another kind or shape, or not finite.
     """
     if not isinstance(states, Mapping) or not states or not all(isinstance(s, Tensor) for s in states.values()):
         got = sorted({type(s).__name__ for s in states.values()}) if isinstance(states, Mapping) else None

@@ -15,12 +15,21 @@ from infodil.traces import ema_bank, weights
 
 LEAST_SHARE = 1e-12
 """Weight of all deeper lags together, as a share of the newest token's, below which a superposition leaves them out."""
-MOST_LAGS = 4096
+SUPERPOSITION_LAGS = 4096
 """Most lags of a superposition."""
 
 
 def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, "vocabulary dim"]:
-    """Independent directions of unit length, one for each type."""
+    """Independent directions of unit length, one for each type.
+
+    Args:
+        vocabulary: Number of types.
+        dim: Length of a vector.
+        seed: Seed of the directions.
+
+    Returns:
+        Unit vectors, one a row.
+    """
     generator = torch.Generator().manual_seed(seed)
     embedding = torch.randn(vocabulary, dim, generator=generator)
     return embedding / embedding.norm(dim=1, keepdim=True)
@@ -30,7 +39,7 @@ def number_of_lags(alpha: float) -> int:
     """Least n with `(1 - alpha) ** n <= LEAST_SHARE * alpha`: deeper lags are negligible beside the newest token."""
     if alpha == 1.0:
         return 1
-    return min(MOST_LAGS, math.ceil((math.log(LEAST_SHARE) + math.log(alpha)) / math.log1p(-alpha)))
+    return min(SUPERPOSITION_LAGS, math.ceil((math.log(LEAST_SHARE) + math.log(alpha)) / math.log1p(-alpha)))
 
 
 class TraceEncoder(Encoder):

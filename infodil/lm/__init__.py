@@ -13,6 +13,7 @@ __all__ = [
     "TextLoss",
     "Training",
     "count_parameters",
+    "delayed",
     "load_checkpoint",
     "load_language_model",
     "load_text",
@@ -34,6 +35,7 @@ from infodil.lm.model import LanguageModel, count_parameters, named_config
 from infodil.lm.predictors import LOOKS_AT, make_predictor
 from infodil.lm.recurrent import GRULanguageModel
 from infodil.lm.run import RunConfig, load_language_model, named_run, read_run, train_run
+from infodil.lm.scans import delayed
 from infodil.lm.scoring import TextLoss, next_token_windows, score_text
 from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import Training, train_language_model

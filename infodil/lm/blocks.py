@@ -15,7 +15,7 @@ class MixingBlock(nn.Module):
     """A mixer of tokens, then a feed-forward layer, each normalised before and added after: GPT-2's layout.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         mixer: Made from it; called with the normalised stream and the dictionary that its states are put into.
 
     Reference:

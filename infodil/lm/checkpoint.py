@@ -18,7 +18,7 @@ FORMAT = "infodil language model 1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training run needs to go on as if it had never stopped, and a reader needs to have the model."""
+    """State of a training run: weights, optimizer, step and configuration, enough to go on or to use the model."""
 
     step: int
     """Steps done."""
@@ -52,7 +52,18 @@ class Checkpoint:
 def save_checkpoint(
     path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, record: dict[str, Any]
 ) -> Path:
-    """Write everything under a temporary name, then rename it: a kill while it is written leaves the one before."""
+    """A checkpoint file, written under a temporary name and renamed: a kill in between leaves the one before.
+
+    Args:
+        path: File to write.
+        model: Model whose weights are kept.
+        optimizer: Optimizer of the model's parameters, whose moments are kept.
+        step: Number of steps done.
+        record: Configuration of model and run, as JSON can hold it.
+
+    Returns:
+        The path.
+    """
     from safetensors.torch import save
 
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -65,7 +76,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint, every byte of its tensors checked.
+    """A checkpoint, every byte of its tensors checked.
+
+    Args:
+        path: File that `save_checkpoint` wrote.
+
+    Returns:
+        The checkpoint.
 
     Raises:
         UserError: There is no such file, it is of another kind, or it is damaged.

@@ -15,7 +15,7 @@ class FeedForward(nn.Module):
     Args:
         dim: Width of the stream.
         hidden: Units.
-        active_share: Of the units that stay active at a position; all by default, as in GPT-2.
+        active_share: Share of the units that stay active at a position; all by default, as in GPT-2.
         activation: `gelu` or `relu`.
         active_by: Largest by `value` or by `magnitude`.
 

@@ -42,9 +42,10 @@ class LanguageModel(nn.Module, Encoder):
     the root of how many do, as in GPT-2, whose fixed 0.02 suits a width of about 2,000.
 
     Args:
-        config: Every choice.
-        seed: Of the weights.
-        device: Where they are made; `"meta"` makes none.
+        config: Configuration of the model.
+        seed: Seed of the weights.
+        tokenizer: Tokenizer for corpora of text.
+        device: Device of the weights; `"meta"` makes none.
 
     Example:
         >>> model = LanguageModel(LanguageModelConfig("spen", vocabulary=50, dim=8, layers=1, feed_forward=32))
@@ -180,7 +181,13 @@ def reads_history(config: LanguageModelConfig) -> bool:
 
 
 def count_parameters(config: LanguageModelConfig) -> int:
-    """Parameters of a model, counted without making them.
+    """Number of parameters of a model, counted without making them.
+
+    Args:
+        config: Configuration of the model.
+
+    Returns:
+        The number.
 
     Example:
         >>> count_parameters(LanguageModelConfig("gru", vocabulary=10, dim=4, layers=1, feed_forward=16))
@@ -193,10 +200,13 @@ def named_config(family: str, size: str = "1m", **changes: Any) -> LanguageModel
     """The configuration of a family at a named size: the hidden units are set so that all families come out equal.
 
     Args:
-        family: One of `FAMILIES`.
-        size: One of `SIZES`.
-        changes: Of other fields, such as `vocabulary`, `predictor` or `layers`. The size's parameters less the token
-            vectors are what the rest is brought to; `feed_forward` among the changes leaves it as it is given.
+        family: Family, one of `FAMILIES`.
+        size: Size, one of `SIZES`.
+        changes: Values of other fields, such as `vocabulary`, `predictor` or `layers`. The hidden units are set so that
+            the parameters without the token vectors are those of the size, unless `feed_forward` is given.
+
+    Returns:
+        The configuration.
 
     Raises:
         UserError: A name is unknown, a field is misspelt, or no number of hidden units reaches the size.

@@ -113,7 +113,14 @@ class NGram(nn.Module):
 
 
 def make_predictor(config: LanguageModelConfig) -> nn.Module:
-    """The predictor that a configuration names: from traces, and the vectors traced, to estimates a scale."""
+    """The predictor that a configuration names: from traces, and the vectors traced, to estimates a scale.
+
+    Args:
+        config: Configuration of the model.
+
+    Returns:
+        The module.
+    """
     reaches = {"scale_attention": 1, "window_attention": config.predictor_window, "history_attention": config.context}
     if config.predictor in reaches:
         return TraceAttention(config, reaches[config.predictor])

@@ -47,7 +47,7 @@ TOKENS_PER_PARAMETER = 20
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a JSON file of `infodil lm train --config` holds."""
+    """Configuration of a training run, as a JSON file of `infodil lm train --config` holds it."""
 
     model: dict[str, Any]
     """`family` and `size`, and any field of `LanguageModelConfig`."""
@@ -80,6 +80,16 @@ class RunConfig:
 def named_run(name: str, **changes: Any) -> RunConfig:
     """The run of a name such as `spen-1m`.
 
+    Args:
+        name: Family and size, joined by a hyphen.
+        changes: Values of other fields of `RunConfig`.
+
+    Returns:
+        The run's configuration.
+
+    Raises:
+        UserError: No family or size has this name.
+
     Example:
         >>> named_run("spen-1m").model
         {'family': 'spen', 'size': '1m'}
@@ -93,6 +103,12 @@ def named_run(name: str, **changes: Any) -> RunConfig:
 
 def read_run(config: str | Path | Mapping[str, Any]) -> RunConfig:
     """A run from a JSON file, a name such as `spen-1m`, or a dictionary.
+
+    Args:
+        config: Path, name or dictionary.
+
+    Returns:
+        The run's configuration.
 
     Raises:
         UserError: The file is not JSON, or a key is unknown.
@@ -120,11 +136,19 @@ def read_run(config: str | Path | Mapping[str, Any]) -> RunConfig:
 def train_run(
     config: RunConfig | Mapping[str, Any] | str | Path, out: str | Path, *, progress: bool = True
 ) -> dict[str, Any]:
-    """Train, or go on training, in a folder; the result is also written there as `result.json`.
+    """Result of a training run in a folder, which is begun, or gone on with; it is also written as `result.json`.
 
     The folder gets `text/` (token ids and tokenizer), `checkpoint.safetensors`, `losses.csv` (each step's loss) and
     `result.json` (losses, perplexity, bits per byte, seconds, all choices). Under `torchrun` every process takes its
     share of each batch.
+
+    Args:
+        config: Run, or what `read_run` takes.
+        out: Folder of the run.
+        progress: Whether bars are shown.
+
+    Returns:
+        Losses, perplexity, bits per byte, seconds and all choices.
 
     Raises:
         UserError: A choice is out of range, the corpus is too small, or a file in the folder is damaged or of another
@@ -255,6 +279,13 @@ class LossLog:
 
 def load_language_model(path: str | Path, *, device: str | torch.device | None = None) -> LanguageModel:
     """A trained model from the folder of a run or from its checkpoint: an `Encoder`, with its tokenizer.
+
+    Args:
+        path: Folder of a run, or a checkpoint.
+        device: Device of the model; the CPU by default.
+
+    Returns:
+        The model in evaluation mode.
 
     Raises:
         UserError: There is no checkpoint, it is damaged, or it is not of a language model.

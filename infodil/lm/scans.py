@@ -10,7 +10,14 @@ from infodil.traces import ema_bank
 
 
 def delayed(x: Float[Tensor, "documents tokens *dim"], steps: int = 1) -> Float[Tensor, "documents tokens *dim"]:
-    """Each position gets what stood `steps` before it, zero where nothing did.
+    """The sequence moved `steps` positions to the right, with zeros at its beginning.
+
+    Args:
+        x: Vectors of each position.
+        steps: Number of positions.
+
+    Returns:
+        The moved sequence.
 
     Example:
         >>> delayed(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
@@ -54,7 +61,7 @@ def selective_bank(
 
     Args:
         x: One vector a token.
-        logits: Of the alphas: `a = sigmoid(logits)`.
+        logits: Logits of the decay rates: `a = sigmoid(logits)`.
 
     Example:
         >>> selective_bank(torch.tensor([[[4.0], [0.0], [8.0]]]), torch.zeros(1, 3, 1)).flatten().tolist()

@@ -33,7 +33,7 @@ class TextLoss:
     """
 
     nats: Float[ndarray, "documents"]
-    """Of all predicted tokens of each document."""
+    """Loss of all predicted tokens of each document."""
     tokens: Int[ndarray, "documents"]
     """Predicted tokens."""
     bytes: Int[ndarray, "documents"] | None = None
@@ -46,12 +46,12 @@ class TextLoss:
 
     @property
     def perplexity(self) -> float:
-        """Of a token: comparable among models of one tokenizer alone."""
+        """Perplexity of a token: comparable among models of one tokenizer alone."""
         return math.exp(self.loss_nats)
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Comparable whatever the tokenizer."""
+        """Bits per UTF-8 byte: comparable whatever the tokenizer."""
         return None if self.bytes is None else float(self.nats.sum() * BITS_PER_NAT / self.bytes.sum())
 
 
@@ -60,7 +60,15 @@ def next_token_windows(
 ) -> Iterator[tuple[Int[Tensor, "rows longer"], Int[ndarray, "rows"]]]:
     """Batches of rows of at most `window + 1` ids, -1 where a row has ended, and the document of each row.
 
-    A row's last id is the next row's first, so that every token but a document's first is somebody's next.
+    A row's last id is the next row's first, so that every token but a document's first is predicted once.
+
+    Args:
+        split: Text that is cut.
+        window: Number of tokens that a row predicts.
+        batch_size: Number of rows in a batch.
+
+    Yields:
+        Ids and documents of a batch.
     """
     begins, lengths, documents = document_spans(split)
     rows = -(-(lengths - 1) // window)
@@ -99,14 +107,17 @@ def score_text(
     """Losses of each document of a split.
 
     Args:
-        model: Gives next-token logits `[documents, tokens, vocabulary]` for ids `[documents, tokens]`.
+        model: Function from ids `[documents, tokens]` to next-token logits `[documents, tokens, vocabulary]`.
         split: Held-out text.
-        window: Tokens that are read at most.
-        batch_size: Rows at once.
-        bytes_of: How many bytes each id stands for.
-        device: Of the model; by default that of its parameters.
-        progress: Show a bar.
-        words: Beside the bar.
+        window: Most tokens that the model reads at once.
+        batch_size: Number of windows read at once.
+        bytes_of: Number of bytes that each id stands for.
+        device: Device of the model; by default that of its parameters.
+        progress: Whether a bar is shown.
+        words: Text beside the bar.
+
+    Returns:
+        Losses summed by document.
 
     Raises:
         UserError: No document has two tokens, or a loss is not finite.

@@ -42,7 +42,19 @@ def prepare_text(
     seed: int = 0,
     progress: bool = True,
 ) -> RunText:
-    """Tokenise a corpus into a folder, unless that is done already."""
+    """The tokens of a corpus in a folder, made there unless that is done already.
+
+    Args:
+        corpus: Text or token ids.
+        folder: Folder of the tokens.
+        max_tokens: Most tokens read from the corpus.
+        fractions: Shares of the tokens for training, calibration and test.
+        seed: Seed of the split by document.
+        progress: Whether a bar is shown.
+
+    Returns:
+        The three splits.
+    """
     folder = Path(folder)
     if not (folder / "text.json").exists():
         tokens = corpus.tokenize(
@@ -67,6 +79,12 @@ def prepare_text(
 
 def load_text(folder: str | Path) -> RunText:
     """The text that `prepare_text` left.
+
+    Args:
+        folder: Folder of the tokens.
+
+    Returns:
+        The three splits.
 
     Raises:
         UserError: It is not there, or is damaged.

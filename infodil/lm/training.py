@@ -102,27 +102,30 @@ def train_language_model(
     Several processes (`among`) each take their share of every batch, so that their number changes rounding alone.
 
     Args:
-        model: Gives next-token logits `[documents, tokens, vocabulary]` for ids `[documents, tokens]`; changed in
-            place and left in evaluation mode.
-        train: Token ids, documents end to end.
-        held_out: Likewise, of other documents.
-        tokens: How many training tokens to see.
-        window: Tokens in a row.
+        model: Module from ids `[documents, tokens]` to next-token logits `[documents, tokens, vocabulary]`; changed
+            in place and left in evaluation mode.
+        train: Token ids for training, documents end to end.
+        held_out: Token ids of other documents, for the held-out loss.
+        tokens: Number of training tokens, repeats counted.
+        window: Number of tokens in a row.
         batch_size: Rows in a step, over all processes.
         rows_at_once: Rows in memory at once, in each process; gradients of a step's parts are added up.
-        peak_rate: Of learning.
-        weight_decay: Of matrices; biases, gains and decays are left alone.
-        clip: The longest a gradient may be.
+        peak_rate: Highest learning rate, after the warm-up.
+        weight_decay: Weight decay of matrices; biases, gains and decay rates are left alone.
+        clip: Largest norm of a gradient.
         precision: `bfloat16` runs matrix products in it (autocast); weights and sums stay float32.
-        seed: Of the windows drawn.
-        checkpoint: A file to write every `checkpoint_every` steps and at the end. Where it is there already, the run
-            goes on from it; on a CPU, with as many threads as before, to the same bits as if it had never stopped.
-        checkpoint_every: Steps.
-        record: Kept in the checkpoint beside the run's own numbers.
-        note: Called after each step with its number, from 1, and its mean loss.
+        seed: Seed of the windows drawn.
+        checkpoint: File that is written every `checkpoint_every` steps and at the end. A run goes on from a file that
+            is there already; on a CPU, with as many threads as before, to the same bits as if it had never stopped.
+        checkpoint_every: Number of steps between checkpoints.
+        record: Entries kept in the checkpoint beside the run's own numbers.
+        note: Function called after each step with its number, from 1, and its mean loss.
         among: The processes of the run.
-        progress: Show a bar with the loss, tokens a second and the time left.
-        words: Beside the bar.
+        progress: Whether a bar shows the loss, tokens a second and the time left.
+        words: Text beside the bar.
+
+    Returns:
+        Parameters, training tokens and held-out loss.
 
     Raises:
         UserError: The text is shorter than a window, a number is out of range, the checkpoint is damaged or of another

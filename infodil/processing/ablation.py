@@ -128,27 +128,30 @@ def ablate_predictor(
     """Train the EMA language model with predictors of rising power, end to end and on the frozen traces of one model.
 
     All runs see the same windows in the same order (seed by seed) and models have equal parameters; on frozen traces,
-    those of the first block of the baseline's model of each seed, the reader is the predictor, a mix and an output
+    those of the first block of the baseline's model of each seed, what is trained is the predictor, a mix and an output
     matrix. A predictor over past traces is not bounded by what one trace holds, as their history determines every
     token; `looks_at` says over what each may look.
 
     Args:
         text: `Tokens` or a `RunText`.
-        size: One of `SIZES`.
-        predictors: Some of `PREDICTORS`.
-        ways: `end to end`, `frozen traces`, or both.
-        baseline: The predictor that the others are compared with.
+        size: Size of the models, one of `SIZES`.
+        predictors: Predictors to compare, of `PREDICTORS`.
+        ways: What is trained: `end to end`, `frozen traces`, or both.
+        baseline: Predictor that the others are compared with.
         tokens: Training tokens of each run.
-        seeds: Of weights and windows.
+        seeds: Seeds of weights and windows, one for each run.
         margin_nats: The largest difference that counts as none.
-        confidence: Of intervals and tests.
+        confidence: Confidence level of intervals and tests.
         batch_size: Rows in a step.
-        peak_rate: Of learning, the same for every run; by default that of the size.
-        test: Where losses are compared; by default the test split of the text.
-        folder: Keep checkpoints and losses there; what is there already is not run again.
-        device: Where to train.
-        progress: Show bars.
-        changes: Of other fields of `LanguageModelConfig`, such as `context` or `layers`.
+        peak_rate: Highest learning rate of every run; by default that of the size.
+        test: Split on which losses are compared; by default the test split of the text.
+        folder: Folder of checkpoints and losses; what it has already is not run again.
+        device: Device of the training.
+        progress: Whether bars are shown.
+        changes: Values of other fields of `LanguageModelConfig`, such as `context` or `layers`.
+
+    Returns:
+        Losses and their differences from the baseline.
 
     Raises:
         UserError: A name is unknown, or the text is too short.

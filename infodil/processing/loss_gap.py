@@ -1,4 +1,4 @@
-"""Where a gap in loss comes from: the reader of the states, the family of readers, or the states."""
+"""Decomposition of a gap in loss: the fit of the head, the family of the head, or information missing in the states."""
 
 __all__ = ["GapDecomposition", "decompose_gap"]
 
@@ -34,9 +34,9 @@ class HasVocabulary(Protocol):
 
 TERMS = {
     "gap": "loss of the model less that of the reference",
-    "underfit": "the same family of readers, refitted on the frozen states, does better",
-    "held": "held, but not usable by this family: a stronger reader of the same states does better",
-    "lost": "at most lost in the states: no reader tried recovers it",
+    "underfit": "the same family of heads, refitted on the frozen states, does better",
+    "held": "held, but not usable by this family: a stronger probe of the same states does better",
+    "lost": "at most lost in the states: no probe tried recovers it",
 }
 
 
@@ -54,14 +54,14 @@ class GapDecomposition:
     losses: dict[str, TextLoss] = dataclasses.field(repr=False)
     """Of `model`, `refitted`, `stronger` and `reference`, by test document."""
     sites: tuple[str, ...]
-    """The states that were read, at one position each."""
+    """Names of the states that were read, at one position each."""
     documents: int
     tokens: int
     warnings: tuple[str, ...] = ()
 
     @property
     def losses_nats(self) -> dict[str, float]:
-        """Of each reader, nats a token on the test documents."""
+        """Loss of each model and probe, nats a token on the test documents."""
         return {name: loss.loss_nats for name, loss in self.losses.items()}
 
     def rows(self) -> list[dict[str, Any]]:
@@ -134,33 +134,36 @@ def decompose_gap(
     seed: int = 0,
     progress: bool = True,
 ) -> GapDecomposition:
-    r"""Split `loss(model) - loss(reference)` by who fails to use what the model's states hold.
+    r"""Three parts of `loss(model) - loss(reference)`, by what fails to use the information in the model's states.
 
     .. math:: L_m - L_r = (L_m - L_f) + (L_f - L_s) + (L_s - L_r)
 
     with :math:`L_f` the loss of the model's own logits plus a linear correction of its last state (the softmax head's
     family, refitted on frozen states) and :math:`L_s` that plus a perceptron of all states at the same position. Both
     begin as the model itself and move only as far as they do better on the calibration text. The last term bounds from
-    above what the states have lost: a reader stronger still could only lower :math:`L_s`. A reader of past states is
+    above what the states have lost: a probe stronger still could only lower :math:`L_s`. A probe of past states is
     another matter: their history can hold what one of them does not.
 
     Args:
-        model: Gives next-token logits for ids (a tensor, or an object with `.logits`).
-        reference: Likewise, of the same vocabulary.
-        text: `Tokens`, a `RunText`, or anything `load_corpus` takes, tokenised by the model's tokenizer. Readers are
+        model: Function from ids to next-token logits (a tensor, or an object with `.logits`).
+        reference: Another such function of the same vocabulary.
+        text: `Tokens`, a `RunText`, or anything `load_corpus` takes, tokenised by the model's tokenizer. Probes are
             trained on its training documents, chosen on calibration, compared on test.
-        encoder: Gives the model's states; by default the model itself, or `load_encoder(model, sites=sites)`.
+        encoder: Encoder of the model's states; by default the model itself, or `load_encoder(model, sites=sites)`.
         sites: Which states to read; by default all that there are. The last should be what the model's head reads.
-        tokens: Training tokens of each reader.
-        window: Tokens read at most by model, reference and readers.
+        tokens: Training tokens of each probe.
+        window: Most tokens read by model, reference and probes.
         batch_size: Rows in a step.
-        peak_rate: Of the readers' learning; a fifth of it is tried too.
-        hidden: Units of the stronger reader.
-        bound: An upper bound on the bits a state holds of the next token, such as `infodil.bounds` gives at a stated
+        peak_rate: Highest learning rate of the probes; a fifth of it is tried too.
+        hidden: Units of the stronger probe.
+        bound: Upper bound on the bits a state holds of the next token, such as `infodil.bounds` gives at a stated
             precision. What the reference says beyond it is certainly lost.
-        confidence: Of the intervals.
-        seed: Of readers, windows and resampling.
-        progress: Show bars.
+        confidence: Confidence level of each interval.
+        seed: Seed of probes, windows and resampling.
+        progress: Whether bars are shown.
+
+    Returns:
+        The three terms with intervals.
 
     Raises:
         UserError: Vocabularies differ, there are no states, or fewer than two test documents.
@@ -197,8 +200,8 @@ def decompose_gap(
     stronger = StateProbe(own, encoder, chosen, dims, width, hidden=hidden, seed=seed).to(device)
     stronger.linear.load_state_dict(refitted.linear.state_dict())
     keep_better(stronger, choose, train, words="reading", **options)
-    readers = {"model": own, "refitted": refitted, "stronger": stronger, "reference": other}
-    losses = {name: score(one, splits["test"], f"scoring {name}") for name, one in readers.items()}
+    speakers = {"model": own, "refitted": refitted, "stronger": stronger, "reference": other}
+    losses = {name: score(one, splits["test"], f"scoring {name}") for name, one in speakers.items()}
     return split_gap(losses, chosen, bound, entropy_nats(splits["test"]), confidence, seed)
 
 
@@ -227,7 +230,7 @@ def split_gap(
     certified = Estimate(0.0, 0.0, 0.0, confidence, "lower bound", int(counts.sum()), "no bound given")
     warnings: tuple[str, ...] = ()
     if bound is not None:
-        # No reader's loss is below the entropy less what the state holds.
+        # No probe's loss is below the entropy less what the state holds.
         floor = term(-nats["reference"], "lower bound", bound.method, entropy - bound.high_bits / BITS_PER_NAT)
         if floor.value_bits > 0:
             certified = floor

@@ -1,4 +1,4 @@
-"""Is one model's loss another's? Differences paired by document and by seed, and a verdict that can say "the same"."""
+"""Test of equal losses: differences paired by document and by seed, and a verdict that can say "identical"."""
 
 __all__ = ["LossDifference", "compare_losses"]
 
@@ -73,11 +73,14 @@ def compare_losses(
     interval excludes zero; else `cannot be told`.
 
     Args:
-        first: One loss a seed.
-        second: Likewise, the seeds in the same order.
-        margin_nats: The largest difference that counts as none.
-        confidence: Of the interval; above one half.
-        seed: Of the resampling.
+        first: Losses of one model, one for each training seed.
+        second: Losses of the other model, the seeds in the same order.
+        margin_nats: Largest difference that counts as none.
+        confidence: Confidence level of the interval; above one half.
+        seed: Seed of the resampling.
+
+    Returns:
+        The difference, its intervals and the verdict.
 
     Raises:
         UserError: The losses are of different documents or seeds, or of fewer than two documents.

@@ -2,7 +2,6 @@
 
 __all__ = ["Architecture", "Grammar", "HebbianRoles", "Naming", "RoleText", "grammar", "name_units"]
 
-from infodil.roles.grammar import Grammar, grammar
-from infodil.roles.hebbian import Architecture, HebbianRoles
-from infodil.roles.naming import Naming, name_units
-from infodil.roles.text import RoleText
+from infodil.roles.learners import Architecture, HebbianRoles
+from infodil.roles.study import Naming, name_units
+from infodil.roles.texts import Grammar, RoleText, grammar

@@ -10,8 +10,8 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from infodil.checks import check_whole
-from infodil.roles.grammar import Grammar
-from infodil.roles.languages import ARGUMENTS, ROLES
+from infodil.roles.texts.grammar import Grammar
+from infodil.roles.texts.languages import ARGUMENTS, ROLES
 from infodil.sources import entropy_bits
 
 SETTLED = 1.0 - 1e-12
@@ -68,8 +68,8 @@ def order_ceiling(grammar: Grammar, ahead: int | None = None) -> OrderCeiling:
     the class alone, not which. It knows the probability of every pattern and guesses the likeliest role.
 
     Args:
-        grammar: Whose patterns.
-        ahead: How many words it looks ahead; None for the whole sentence, 0 for a causal reader.
+        grammar: Grammar whose patterns are gone through.
+        ahead: Number of words after the token that are seen; None for the whole sentence, 0 for none.
 
     Example:
         >>> from infodil.roles import grammar

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infodil.checks import UserError, check_not_empty
-from infodil.roles.text import RoleText
+from infodil.roles.texts.text import RoleText
 
 UD_ARGUMENTS = ("nsubj", "nsubj:pass", "obj", "iobj", "obl", "obl:agent")
 PROPBANK_ARGUMENTS = ("ARG0", "ARG1", "ARG2", "ARGM")
@@ -27,7 +27,7 @@ def read_universal(path: str | Path, *, like: RoleText | None = None, least: int
     Args:
         path: A CoNLL-U file, or its gzip.
         like: Number words, classes and roles as this text does.
-        least: Of the occurrences of a word that gets a number; of no account with `like`.
+        least: Fewest occurrences of a word that gets a number; not used with `like`.
 
     Raises:
         UserError: No such file, not CoNLL-U, no sentence, or the package `conllu` is missing.

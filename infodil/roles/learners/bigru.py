@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.roles.text import RoleText
+from infodil.roles.texts import RoleText
 
 BATCH = 32
 
@@ -20,7 +20,7 @@ class Tuning:
     """One setting of the rival."""
 
     hidden: int = 64
-    """Of each direction."""
+    """Width of each direction."""
     dropped: float = 0.0
     """Share of training words that are hidden from it, so that it learns to use the others."""
     rate: float = 1e-2
@@ -41,7 +41,7 @@ class BiGRU(nn.Module):
         self.readout = nn.Linear(2 * tuning.hidden, roles)
 
     def states(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens states"]:
-        """Those of both directions at each word."""
+        """The states of both directions at each word."""
         lengths = (words >= 0).sum(1)
         ids = torch.where(words >= 0, words, self.padding)
         if self.training and self.dropped:
@@ -51,7 +51,7 @@ class BiGRU(nn.Module):
         return nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=words.shape[1])[0]
 
     def forward(self, words: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens roles"]:
-        """Evidence for each role; of padding, nothing that means anything."""
+        """Logits of each role; those of padding mean nothing."""
         return self.readout(self.states(words))
 
     @torch.no_grad()
@@ -70,15 +70,18 @@ def train_bigru(
     steps: int = 1500,
     seed: int = 0,
 ) -> tuple[BiGRU, Tuning]:
-    """Train on every role; keep the tuning, and of each run the moment, that does best on validation arguments.
+    """The supervised rival of the best tuning, at its best moment by the accuracy on validation arguments.
 
     Args:
-        train: Whose roles it is told.
-        validation: What every choice is made on.
-        tunings: Tried one after the other.
+        train: Text with the roles that are taught.
+        validation: Text on which every choice is made.
+        tunings: Settings, tried one after the other.
         inputs: Ids to read instead of the words of the two texts, padded alike.
-        steps: Of 32 sentences.
-        seed: Of the first weights, the order of sentences and the hidden words.
+        steps: Number of steps of 32 sentences each.
+        seed: Seed of the first weights, the order of sentences and the hidden words.
+
+    Returns:
+        The model and its tuning.
 
     Raises:
         UserError: No tuning, or texts with other roles.

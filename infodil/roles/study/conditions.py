@@ -14,14 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from infodil.lm import GRULanguageModel, train_language_model
-from infodil.roles.bigru import Tuning, train_bigru
-from infodil.roles.competition import Competition
-from infodil.roles.hebbian import Architecture, HebbianRoles
-from infodil.roles.text import RoleText
-from infodil.roles.vectors import ppmi_vectors
+from infodil.roles.learners import Architecture, Competition, HebbianRoles, Tuning, ppmi_vectors, train_bigru
+from infodil.roles.texts import RoleText
 
-READ_ROWS = 20_000
-"""Rows that the linear reader is fitted to."""
+PROBE_ROWS = 20_000
+"""Rows that the linear probe is fitted to."""
 
 GRU_DIM = 64
 GRU_TOKENS = 400_000
@@ -213,20 +210,20 @@ def random_gru(trial: Trial) -> Units:
     return clustered(trial, gru_states(trial, trained=False))
 
 
-def supervised_reader(trial: Trial, kind: str) -> Predictor:
-    """A reader that is told the roles, of the same traces and the word vector."""
+def supervised_probe(trial: Trial, kind: str) -> Predictor:
+    """A probe of the same traces and the word vector, trained on the roles."""
     states = trace_states(trial)
     roles = trial.train.roles[trial.train.present]
     rows, roles = states(trial.train)[roles >= 0].numpy(), roles[roles >= 0].numpy()
     if kind == "gaussian":
-        reader = LinearDiscriminantAnalysis().fit(rows, roles)
+        probe = LinearDiscriminantAnalysis().fit(rows, roles)
     else:
-        some = np.random.default_rng(trial.seed).permutation(len(rows))[:READ_ROWS]
-        reader = LogisticRegression(max_iter=400, tol=1e-3).fit(rows[some], roles[some])
+        some = np.random.default_rng(trial.seed).permutation(len(rows))[:PROBE_ROWS]
+        probe = LogisticRegression(max_iter=400, tol=1e-3).fit(rows[some], roles[some])
 
     def predict(text: RoleText) -> Tensor:
         answer = torch.full_like(text.words, -1)
-        answer[text.present] = torch.from_numpy(reader.predict(states(text).numpy()))
+        answer[text.present] = torch.from_numpy(probe.predict(states(text).numpy()))
         return answer
 
     return predict
@@ -271,8 +268,8 @@ UNSUPERVISED: dict[str, Callable[[Trial], Units]] = {
 """Name to what makes units of a trial, of whose roles it sees none."""
 
 SUPERVISED: dict[str, Callable[[Trial], Predictor]] = {
-    "linear reader": partial(supervised_reader, kind="linear"),
-    "Gaussian reader": partial(supervised_reader, kind="gaussian"),
+    "linear probe": partial(supervised_probe, kind="linear"),
+    "Gaussian probe": partial(supervised_probe, kind="gaussian"),
     "BiGRU": bigru,
     "majority per word": majority,
 }

@@ -14,8 +14,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
-from infodil.roles.languages import ARGUMENTS, LANGUAGES, NOUN_CLASSES, PREFERENCES, ROLES, UNIVERSAL, Language
-from infodil.roles.text import PADDING, RoleText
+from infodil.roles.texts.languages import ARGUMENTS, LANGUAGES, NOUN_CLASSES, PREFERENCES, ROLES, UNIVERSAL, Language
+from infodil.roles.texts.text import PADDING, RoleText
 
 RICH = 0.5
 """How often a clause has a richer noun phrase than the plain ones."""
@@ -113,7 +113,7 @@ class Grammar:
         return homes
 
     def is_held_out(self, text: RoleText) -> torch.Tensor:
-        """Where a noun of a text has a role in which training text never shows it."""
+        """Mask of the nouns that have a role in which training text never shows them."""
         never = torch.zeros(len(self.vocabulary) + 1, len(ROLES) + 1, dtype=torch.bool)
         for noun, home in self.held_out_nouns.items():
             never[self.vocabulary.index(noun), [ROLES.index(role) for role in ARGUMENTS if role != home]] = True
@@ -177,10 +177,13 @@ def grammar(language: str = "A", *, depth: int = 1, exactly: bool = False, held_
     no word in common with A. The paper's own grammar is not published; this one is ours.
 
     Args:
-        language: Which.
-        depth: Relative clauses nest so deep at most: 0 is none.
-        exactly: Only sentences that do nest so deep.
+        language: Name of the grammar, `A` or `B`.
+        depth: Deepest nesting of relative clauses; 0 for none.
+        exactly: Whether sentences that nest less are left out.
         held_out: Share of the nouns that training text shows in one role only.
+
+    Returns:
+        The grammar, with every sentence pattern and its probability.
 
     Raises:
         UserError: No such language, or a depth whose sentence patterns are too many to list.

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_not_empty, check_whole
-from infodil.roles.competition import Competition
-from infodil.roles.context import context_traces, sentence_batches
-from infodil.roles.synapses import CoActivity, leading_directions
+from infodil.roles.learners.competition import Competition
+from infodil.roles.learners.context import context_traces, sentence_batches
+from infodil.roles.learners.synapses import CoActivity, leading_directions
 
 MOST_KNOWN = 500
 """So many of the most frequent words are known one by one: as company of others, and as what is expected."""
@@ -36,7 +36,7 @@ class Architecture:
     alphas: tuple[float, ...] = (0.8, 0.5, 0.2)
     """Decay rates of the traces of word vectors."""
     backward: bool = True
-    """Whether traces also run from the end of the sentence to its beginning: a reader of whole sentences."""
+    """Whether traces also run from the end of the sentence to its beginning, so that whole sentences are read."""
     hidden: int = 1500
     """Units of the fixed random layer above the traces; none where it is 0."""
     units: int = 32
@@ -44,7 +44,7 @@ class Architecture:
     restraint: float = 1e-3
     """Inhibition of a hidden unit by itself, as a share of the mean squared activity."""
     passes: int = 8
-    """Of each competition over the text."""
+    """Number of passes of each competition over the text."""
     restarts: int = 16
     """Competitions from different first units; the one that represents its inputs best stays."""
 
@@ -57,7 +57,7 @@ class Architecture:
 
 
 class HebbianRoles:
-    r"""Learn role units from words alone, layer by layer, each layer by local Hebbian learning.
+    r"""Role units learned from words alone, layer by layer, each layer by local Hebbian learning.
 
     1. *Word vectors*. Each word is associated with the fast traces of the words around it (the sum of traces at its
        occurrences is what a Hebbian synapse between word and trace accumulates); the associations, relative to
@@ -77,12 +77,12 @@ class HebbianRoles:
     hold them to the iterated local rules.
 
     Args:
-        vocabulary: How many word ids.
-        architecture: Every choice; the headline's by default.
+        vocabulary: Number of word ids.
+        architecture: Sizes, decay rates and passes; those of the headline by default.
         vectors: Word vectors to take instead of learning them, one row for each id of `inputs` in `learn`.
         own: Vectors of the words themselves. With them a word has a say in its own unit: units compete for these beside
             the direction of what was expected, whose length is one.
-        seed: Of the random layer and the first units.
+        seed: Seed of the random layer and the first units.
 
     Reference:
         Singh (2026), arXiv 2604.08556, for Hebbian roles from multi-timescale traces (its architecture for roles is
@@ -200,7 +200,7 @@ class HebbianRoles:
         return vectors[ids] * (ids >= 0)[..., None]
 
     def traces_around(self, ids: Int64[Tensor, "documents tokens"]) -> Float[Tensor, "documents tokens traces"]:
-        """Of what is read, as it is."""
+        """Traces before and after each word, as they are."""
         return context_traces(self.inputs_of(ids), self.architecture.alphas, self.architecture.backward)
 
     def traces(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from infodil.lm.scans import delayed
+from infodil.lm import delayed
 from infodil.traces import ema_bank
 
 TOGETHER = 128

@@ -32,14 +32,17 @@ class Naming:
 def name_units(
     units: Int64[Tensor, "*shape"], roles: Int64[Tensor, "*shape"], *, number: int, role_number: int, seed: int = 0
 ) -> Naming:
-    """Match units to roles on training text.
+    """Names of units by the roles of training text.
 
     Args:
-        units: Of each token; negative for no token.
-        roles: Of each token; negative for one that has none and gives no name.
-        number: How many units there are.
-        role_number: How many roles there are.
-        seed: Of the chance control.
+        units: Unit of each token; negative for no token.
+        roles: Role of each token; negative for one that has none and gives no name.
+        number: Number of units.
+        role_number: Number of roles.
+        seed: Seed of the chance control.
+
+    Returns:
+        The names and their scores.
 
     Raises:
         UserError: No token with a unit and a role.

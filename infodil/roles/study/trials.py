@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from infodil.checks import UserError, check_one_of, check_whole
-from infodil.roles.conditions import SUPERVISED, UNSUPERVISED, Predictor, Trial, Units
-from infodil.roles.naming import name_units
-from infodil.roles.text import RoleText
+from infodil.roles.study.conditions import SUPERVISED, UNSUPERVISED, Predictor, Trial, Units
+from infodil.roles.study.naming import name_units
+from infodil.roles.texts import RoleText
 from infodil.statistics import mean_interval
 
 CONDITIONS = (*UNSUPERVISED, *SUPERVISED)

@@ -1,4 +1,4 @@
-"""The best that anyone can do who reads the words and knows the grammar: what is left open, nobody can settle."""
+"""The Bayes-optimal guess of roles from the words of a sentence whose grammar is known."""
 
 __all__ = ["WordCeiling", "word_ceiling"]
 
@@ -12,16 +12,16 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from infodil.checks import check_whole
-from infodil.roles.grammar import Grammar
-from infodil.roles.languages import ARGUMENTS, NOUN_CLASSES, PREFERENCES, ROLES
-from infodil.roles.order import conditional_bits, word_guess
+from infodil.roles.texts.grammar import Grammar
+from infodil.roles.texts.languages import ARGUMENTS, NOUN_CLASSES, PREFERENCES, ROLES
+from infodil.roles.texts.order import conditional_bits, word_guess
 
 FILLERS = np.array([PREFERENCES[role] for role in ARGUMENTS])
 """How often each class of nouns fills each role. Which noun of its class it is tells no more of the role."""
 
 
 class Case(NamedTuple):
-    """Argument tokens of which a reader sees the same, but for the nouns."""
+    """Argument tokens whose visible words are the same, but for the nouns."""
 
     weights: Float64[ndarray, "2 roles seen"]
     """Expected tokens a sentence, outside and inside relative clauses, of each role and for each choice of nouns."""
@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class WordCeiling:
-    """Exact scores of the Bayes-optimal reader of words; `None` where a grammar has no such token."""
+    """Exact scores of the Bayes-optimal guess of a role from words; `None` where a grammar has no such token."""
 
     accuracy: float
     """Of all tokens."""
@@ -40,7 +40,7 @@ class WordCeiling:
     structure_dependent_accuracy: float
     """Of argument tokens whose role is not the likeliest of their word."""
     held_out_accuracy: float | None
-    """Of nouns in roles in which training text never shows them; the reader knows how often test text does."""
+    """Of nouns in roles in which training text never shows them; how often test text does is known."""
     embedded_accuracy: float | None
     """Of argument tokens within relative clauses."""
     remaining_bits: float
@@ -55,12 +55,12 @@ def word_ceiling(grammar: Grammar, ahead: int | None = None) -> WordCeiling:
     The sum over sentences s is exact: sentences alike in the classes of their words and of their nouns are one term.
 
     Args:
-        grammar: Whose sentences.
-        ahead: How many words the reader looks ahead; None for the whole sentence, 0 for a causal reader.
+        grammar: Grammar whose sentences are gone through.
+        ahead: Number of words after the token that are seen; None for the whole sentence, 0 for none.
 
     Example:
         >>> from infodil.roles import grammar
-        >>> from infodil.roles.order import order_ceiling
+        >>> from infodil.roles.texts.order import order_ceiling
         >>> of = grammar("A", depth=0)
         >>> order_ceiling(of).argument_accuracy < word_ceiling(of).argument_accuracy < 1.0
         True
@@ -131,7 +131,7 @@ def cases(grammar: Grammar, ahead: int | None) -> Iterator[Case]:
 def seen_readings(grammar: Grammar, ahead: int | None) -> dict[tuple, dict[tuple, float]]:
     """For each thing seen, but for the nouns, its readings: roles, and which words are inside relative clauses.
 
-    What is seen is asked of one place, or of every place where the reader sees the whole sentence.
+    One place is asked for at a time, or every place at once where the whole sentence is seen.
     """
     if ahead is not None:
         check_whole("ahead", ahead, 0, "pass how many words to look ahead, or None for the whole sentence")

@@ -28,7 +28,7 @@ CHUNK = 1 << 20
 
 
 class Reading:
-    """What a reader found: the kind of the documents, a way to go through them again and again, and remarks."""
+    """Documents of a source: their kind, a function that goes through them anew at each call, and remarks."""
 
     def __init__(self, kind: str, documents: Callable[[], Iterator[Any]], warnings: tuple[str, ...] = ()) -> None:
         self.kind = kind
