@@ -12,7 +12,7 @@ from infodil.cli.commands import add_command, add_output, shows_progress
 if TYPE_CHECKING:
     import pandas
 
-CONDITIONS = ("Hebbian", "BiGRU", "majority per word")
+DEFAULT_CONDITIONS = ("Hebbian", "BiGRU", "majority per word")
 
 
 def add_roles(commands: argparse._SubParsersAction) -> None:
@@ -29,7 +29,8 @@ def add_roles(commands: argparse._SubParsersAction) -> None:
     text.add_argument("--train", metavar="FILE.conllu", help="a treebank in place of a grammar (.gz too)")
     text.add_argument("--test", metavar="FILE.conllu", help="with --train: the text that is scored")
     study = command.add_argument_group("study")
-    study.add_argument("--conditions", nargs="+", default=CONDITIONS, help=f"learners: {', '.join(CONDITIONS)}, ...")
+    learners = f"learners: {', '.join(DEFAULT_CONDITIONS)}, ..."
+    study.add_argument("--conditions", nargs="+", default=DEFAULT_CONDITIONS, help=learners)
     study.add_argument("--hidden", type=int, default=1000, help="units of the random layer (default %(default)s)")
     study.add_argument("--units", type=int, default=32, help="role units (default %(default)s)")
     study.add_argument(
