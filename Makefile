@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test tidy figures docs clean
+DATA ?= ../shared/data
+JOBS ?= 1
+
+.PHONY: demo test tidy results results-status figures docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/infodil demo --out demo
@@ -17,6 +20,14 @@ test: $(VENV)/.installed
 tidy: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Every study with a stale table, the quickest first; a run that was killed takes up where it stopped.
+results: $(VENV)/.installed
+	$(BIN)/python -m analyses.results --data $(DATA) --n-jobs $(JOBS)
+
+# Which tables are stale; with WRITE=1 also into the file from which the figures mark them.
+results-status: $(VENV)/.installed
+	$(BIN)/python -m analyses.status $(if $(WRITE),--write)
 
 figures: $(VENV)/.installed
 	for script in paper_figures/fig*.py; do $(BIN)/python $$script || exit 1; done

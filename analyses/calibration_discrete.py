@@ -9,17 +9,12 @@ its lower bound is never above the truth by more than its interval. Four minutes
     python -m analyses.calibration_discrete
 """
 
-import argparse
 import math
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.entropy import METHODS
 from infodil.mi import discrete_information
 from infodil.sources import (
@@ -40,6 +35,14 @@ class Config:
     confidence: float = 0.95
     small: tuple[int, ...] = (100, 1000, 10_000, 100_000)
     large: tuple[int, ...] = (1000, 10_000)
+    sources: tuple[str, ...] = ()
+    """All if none is named."""
+
+
+SMOKE = Config(
+    seeds=2, small=(100,), large=(1000,),
+    sources=("binary symmetric, 0.1", "slow binary chain", "copies of Zipf(1000)"),
+)  # fmt: skip
 
 
 def noisy(alphabet):
@@ -103,7 +106,6 @@ def draw(source, samples, seed):
 
 def calibrate(cell, config):
     """One row a method: one source at one sample size, over all seeds."""
-    torch.set_num_threads(1)
     source, samples = cell
     methods = ("auto",) if source in LARGE else ("auto", *METHODS)
     # A series is also measured as if its samples were independent: what that costs is part of the answer.
@@ -148,18 +150,23 @@ def score(estimates):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/calibration_discrete"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=Config.seeds)
-    options = parser.parse_args()
-    config = Config(seeds=options.seeds)
+def main(arguments=None):
+    parser = options_parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="seeds of each cell")
+    options = parser.parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    config = replace(config, seeds=options.seeds or config.seeds)
     cells = [(source, samples) for source in SMALL for samples in config.small]
     cells += [(source, samples) for source in (*SERIES, *LARGE) for samples in config.large]
-    names = [f"{source}-{samples}-{config.seeds}" for source, samples in cells]
-    rows = run_cells(cells, partial(calibrate, config=config), names, options.out, options.workers)
-    write_results("calibration_discrete", rows, asdict(config))
+    cells = [cell for cell in cells if not config.sources or cell[0] in config.sources]
+    with Study(__file__, options) as study:
+        finished = study.run(calibrate, cells, config)
+        study.write("calibration_discrete", finished.rows, config, finished)
+    summarise(finished.rows, config)
+
+
+def summarise(rows, config):
+    """Print the coverage of `auto`, and the cells that are short by more than chance."""
     auto = [row for row in rows if row["method"] == "auto" and row["groups"] != "ignored"]
     misses = config.seeds * (1 - config.confidence)
     bound = (misses + 3 * math.sqrt(misses)) / config.seeds

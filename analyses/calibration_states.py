@@ -11,18 +11,14 @@ ignoring documents costs nothing. Some ninety minutes on one core, five of them 
     python -m analyses.calibration_states --tables calibration_vectors
 """
 
-import argparse
 import math
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from analyses.calibration_discrete import score
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil import mi, sources
 
 
@@ -33,6 +29,11 @@ class Config:
     seeds: int = 30
     confidence: float = 0.95
     samples: tuple[int, ...] = (500, 2000)
+    every: int = 1
+    """Of the sources, one in so many is run."""
+
+
+SMOKE = Config(seeds=2, samples=(250,), every=5)
 
 
 def codebook(types, dim, sigma):
@@ -83,7 +84,6 @@ DOCUMENTS = ("unrelated slow series", "trace, lag 0", "trace, lag 2", "drifting 
 
 def calibrate(cell, config):
     """One row a way of grouping: one source at one sample size, over all seeds."""
-    torch.set_num_threads(1)
     source, samples = cell
     ask = mi.lower_bound if source in TOKENS else mi.estimate
     ways = ("documents", "ignored") if source in DOCUMENTS else ("none",)
@@ -100,25 +100,30 @@ def calibrate(cell, config):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/calibration_states"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=Config.seeds)
+def main(arguments=None):
+    parser = options_parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="seeds of each cell")
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
-    options = parser.parse_args()
-    config = Config(seeds=options.seeds)
+    options = parser.parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    config = replace(config, seeds=options.seeds or config.seeds)
+    with Study(__file__, options) as study:
+        for table in options.tables:
+            chosen = list(TABLES[table])[:: config.every]
+            cells = [(source, samples) for source in chosen for samples in config.samples]
+            finished = study.run(calibrate, cells, config)
+            study.write(table, finished.rows, config, finished)
+            summarise(finished.rows, config)
+
+
+def summarise(rows, config):
+    """Print the cells whose intervals miss the truth more often than chance allows."""
     misses = config.seeds * (1 - config.confidence)
     most = (misses + 3 * math.sqrt(misses)) / config.seeds
-    for table in options.tables:
-        cells = [(source, samples) for source in TABLES[table] for samples in config.samples]
-        names = [f"{source}-{samples}-{config.seeds}".replace(" ", "_") for source, samples in cells]
-        rows = run_cells(cells, partial(calibrate, config=config), names, options.out, options.workers)
-        write_results(table, rows, asdict(config))
-        for row in rows:
-            wrong = row["below_interval"] if row["call"] == "mi.lower_bound" else 1 - row["coverage"]
-            if wrong > most:
-                print("too often wrong:", row)
+    for row in rows:
+        wrong = row["below_interval"] if row["call"] == "mi.lower_bound" else 1 - row["coverage"]
+        if wrong > most:
+            print("too often wrong:", row)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,13 @@ rescaled, measured once for this comparison and quoted here as they were read. A
     python -m analyses.continuous_benchmark
 """
 
-import argparse
 import time
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.estimate import BITS_PER_NAT
 from infodil.mi import estimate
 from infodil.sources import BEYOND_NORMAL, beyond_normal, normal_pair, paired_correlation, student_pair
@@ -72,6 +68,11 @@ class Config:
     samples: int = 10_000
     seeds: tuple[int, ...] = (0, 1, 2)
     method: str = "auto"
+    every: int = 1
+    """Of the tasks, one in so many is run."""
+
+
+SMOKE = Config(samples=500, seeds=(0,), every=12)
 
 
 def apart(dim, samples, seed):
@@ -111,28 +112,26 @@ def read(cell, config):
     return [row | {f"quoted_{name}_nats": value for name, value in zip(names, QUOTED.get(task, ()), strict=False)}]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/continuous_benchmark"))
-    parser.add_argument("--seeds", type=int, default=len(Config.seeds), help="how many seeds, from 0 on")
+def main(arguments=None):
+    parser = options_parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="how many seeds, from 0 on")
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
-    parser.add_argument("--smoke", action="store_true", help="four tasks of 500 samples, one seed, nothing written")
-    options = parser.parse_args()
-    config = Config(samples=500, seeds=(0,)) if options.smoke else Config(seeds=tuple(range(options.seeds)))
-    for table in options.tables:
-        cells = [(task, seed) for seed in config.seeds for task in TABLES[table][:: 12 if options.smoke else 1]]
-        if options.smoke:
-            rows = [row for cell in cells for row in read(cell, config)]
-        else:
-            names = [f"{task.replace(' ', '_')}-{seed}" for task, seed in cells]
-            rows = run_cells(cells, partial(read, config=config), names, options.out, 1)
-            write_results(table, rows, asdict(config) | {"threads": torch.get_num_threads()})
-        for row in rows:
-            print(f"{row['task']:32s} {row['seed']} {row['truth_nats']:.3f} {row['value_nats']:.3f} {row['method']}")
-        error = max(abs(row["error_nats"]) for row in rows) * BITS_PER_NAT
-        print(f"{table}: at most {error:.3f} bits off, at most {max(row['seconds'] for row in rows)} s")
-        if table == "continuous_benchmark":
-            summarise(rows)
+    options = parser.parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    config = replace(config, seeds=tuple(range(options.seeds or len(config.seeds))))
+    with Study(__file__, options) as study:
+        for table in options.tables:
+            cells = [(task, seed) for seed in config.seeds for task in TABLES[table][:: config.every]]
+            finished = study.run(read, cells, config, threads=torch.get_num_threads())
+            study.write(table, finished.rows, config, finished)
+            for row in finished.rows:
+                words = f"{row['truth_nats']:.3f} {row['value_nats']:.3f} {row['method']}"
+                print(f"{row['task']:32s} {row['seed']} {words}")
+            error = max(abs(row["error_nats"]) for row in finished.rows) * BITS_PER_NAT
+            slowest = max(row["seconds"] for row in finished.rows)
+            print(f"{table}: at most {error:.3f} bits off, at most {slowest} s")
+            if table == "continuous_benchmark":
+                summarise(finished.rows)
 
 
 def summarise(rows):

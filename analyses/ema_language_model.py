@@ -7,25 +7,21 @@ another seed than those reported); losses are kept for each held-out document of
 130M parameters on 8 billion tokens of FineWeb: these runs are at 0.3M and 1M parameters and at most 262,144 tokens of
 Wikipedia, 30,000 times fewer, and say nothing of its scale beyond the trend they show.
 
-About 40 core-minutes: 10 for the rates, 22 for the models, 6 for the ablation, 3 for the decomposition. What has been
-run is not run again.
+About 40 core-minutes: 10 for the rates, 22 for the models, 6 for the ablation, 3 for the decomposition.
 
-    python -m analyses.ema_language_model --data ../shared/data --out out/lm
+    python -m analyses.ema_language_model --data ../shared/data
 """
 
-import argparse
 import functools
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import torch
 
-from analyses.cells import run_cells
+from analyses.cells import Study, options_parser
 from analyses.ema_language_tables import as_lists, compare, gap_rows, loss_rows, ratio_rows, trend_rows
-from analyses.provenance import write_results
+from analyses.provenance import files_in
 from infodil.corpus import Split, load_corpus
 from infodil.lm import (
     FAMILIES,
@@ -115,24 +111,24 @@ def models(config, seed):
 # Text
 
 
-def prepare_texts(data, out, config):
+def prepare_texts(data, folder, config):
     """Tokenise the training text, and each held-out text with the same tokenizer."""
     source = "sample" if data is None else data / config.text
     corpus = load_corpus(source, tokenizer="bpe", vocabulary=config.vocabulary, max_length=4096)
-    text = prepare_text(corpus, out / "text", max_tokens=config.text_tokens, seed=0)
+    text = prepare_text(corpus, folder / "text", max_tokens=config.text_tokens, seed=0)
     for name, file in HELD_OUT.items() if data is not None else ():
         options = {"separator": TITLES} if file.endswith(".txt.gz") else {}
         corpus = load_corpus(data / name / file, tokenizer=text.tokenizer, max_length=4096, **options)
         # Of text that nothing is trained on, all but a sliver is for scoring.
-        prepare_text(corpus, out / f"text-{name}", fractions=(0.01, 0.01, 0.98))
+        prepare_text(corpus, folder / f"text-{name}", fractions=(0.01, 0.01, 0.98))
 
 
 @functools.cache
-def read_texts(out, config):
+def read_texts(folder, config):
     """The text of the training, and openings of the documents of each held-out text."""
-    text = load_text(out / "text")
-    folders = {name: out / f"text-{name}" for name in HELD_OUT}
-    splits = {name: load_text(folder).splits["test"] for name, folder in folders.items() if folder.exists()}
+    text = load_text(folder / "text")
+    others = {name: folder / f"text-{name}" for name in HELD_OUT}
+    splits = {name: load_text(other).splits["test"] for name, other in others.items() if other.exists()}
     splits = splits or {"sample": text.splits["test"]}
     return text, {name: openings(split, config.held_out_tokens, config.opening) for name, split in splits.items()}
 
@@ -148,23 +144,13 @@ def openings(split, tokens, longest):
 # Cells
 
 
-def call(job):
-    """Run one cell on one core."""
-    torch.set_num_threads(1)
-    return job()
-
-
-def run(jobs, options):
-    """Rows of cells by name, each run once."""
-    return run_cells(list(jobs.values()), call, list(jobs), options.out / "cells", options.workers)
-
-
-def train(cell, rate, out, config, scored=True):
-    """Train, and keep the losses by document of every held-out text."""
-    text, held_out = read_texts(out, config)
+def train(cell, config, folder):
+    """Train one model at one rate; where it is to be scored, keep the losses by document of every held-out text."""
+    text, held_out = read_texts(folder, config)
+    cell, rate, scored = Model(**cell["model"]), cell["rate"], cell["scored"]
     built = named_config(cell.family, cell.size, vocabulary=text.vocabulary, context=config.window)
     model, begun = LanguageModel(built, seed=cell.seed), time.process_time()
-    checkpoint = out / "models" / cell.name / "checkpoint.safetensors"
+    checkpoint = folder / "models" / cell.name / "checkpoint.safetensors"
     checkpoint.unlink(missing_ok=True)  # of a cell that was killed: begun anew, it tells all its seconds
     training = train_language_model(
         model,
@@ -195,9 +181,9 @@ def train(cell, rate, out, config, scored=True):
     return [row]
 
 
-def ablate(seeds, rate, out, config):
+def ablate(seeds, rate, folder, config):
     """The predictors on the same traces, both ways; what has been run is read back."""
-    text, held_out = read_texts(out, config)
+    text, held_out = read_texts(folder, config)
     steps = round(config.ablation_share * config.steps)
     return ablate_predictor(
         text,
@@ -208,25 +194,26 @@ def ablate(seeds, rate, out, config):
         seeds=seeds,
         margin_nats=config.margin_nats,
         test=next(iter(held_out.values())),
-        folder=out / f"ablation-{steps}",
+        folder=folder / f"ablation-{steps}",
         context=config.window,
         progress=False,
     )
 
 
-def ablate_seed(seed, rate, out, config):
+def ablate_seed(cell, config, folder):
     """One seed's rows; its losses stay in the folder of the ablation."""
-    return ablate([seed], rate, out, config).rows()
+    return ablate([cell["seed"]], cell["rate"], folder, config).rows()
 
 
-def decompose(reference, seed, out, config):
+def decompose(cell, config, folder):
     """Where the loss of traces beyond that of the reference comes from, at the largest size and budget."""
-    text, held_out = read_texts(out, config)
+    text, held_out = read_texts(folder, config)
+    seed, reference = cell["seed"], cell["reference"]
     trained = [Model(family, config.sizes[-1], config.steps, seed) for family in ("spen", reference)]
     calibration = openings(text.splits["calibration"], config.calibration_tokens, config.opening)
     splits = text.splits | {"calibration": calibration, "test": next(iter(held_out.values()))}
-    found = decompose_gap(
-        *(load_language_model(out / "models" / model.name) for model in trained),
+    terms = decompose_gap(
+        *(load_language_model(folder / "models" / model.name) for model in trained),
         replace(text, splits=splits),
         tokens=config.gap_tokens,
         window=config.window,
@@ -235,39 +222,38 @@ def decompose(reference, seed, out, config):
         seed=seed,
         progress=False,
     )
-    losses = {name: as_lists(loss) for name, loss in found.losses.items()}
-    return [{"seed": seed, "reference": reference, "rows": found.rows(), "losses": losses}]
+    losses = {name: as_lists(loss) for name, loss in terms.losses.items()}
+    return [{"seed": seed, "reference": reference, "rows": terms.rows(), "losses": losses}]
 
 
 # The study
 
 
-def choose_rates(options, config):
-    """Every family's best peak rate, and a row for each that was tried."""
+def choose_rates(run, config):
+    """Every family's best peak rate, a row for each that was tried, and the cells that were run."""
     steps = round(config.rate_share * config.steps)
     grids = {family: list(config.rates) for family in FAMILIES}
     while True:
-        jobs = {
-            f"rate-{family}-{rate:g}": partial(
-                train, Model(family, config.sizes[-1], steps, config.rate_seed), rate, options.out, config, scored=False
-            )
+        cells = [
+            {"model": asdict(Model(family, config.sizes[-1], steps, config.rate_seed)), "rate": rate, "scored": False}
             for family, rates in grids.items()
             for rate in rates
-        }
-        rows = run(jobs, options)
+        ]
+        tried = run(train, cells)
         best = {
-            family: min((row for row in rows if row["family"] == family), key=lambda row: row["calibration_loss_nats"])
+            family: min(
+                (row for row in tried.rows if row["family"] == family), key=lambda row: row["calibration_loss_nats"]
+            )["peak_rate"]
             for family in FAMILIES
         }
-        best = {family: row["peak_rate"] for family, row in best.items()}
         beyond = {family: step_beyond(rates, best[family]) for family, rates in grids.items()}
         wider = [family for family, rate in beyond.items() if rate and len(grids[family]) < config.most_rates]
         if not wider:
-            told = [
+            rows = [
                 row | {"chosen": row["peak_rate"] == best[row["family"]], "at_edge": bool(beyond[row["family"]])}
-                for row in rows
+                for row in tried.rows
             ]
-            return best, told
+            return best, rows, tried
         for family in wider:
             grids[family].append(beyond[family])
 
@@ -292,51 +278,52 @@ def gap_reference(rows, config):
     return "attention" if means["attention"] < means["spen"] else min(means, key=means.get)
 
 
-def study(options, config):
-    """The rows of every table by its name."""
-    prepare_texts(options.data, options.out, config)
-    text, held_out = read_texts(options.out, config)
-    rates, tried = choose_rates(options, config)
-    jobs = {}
-    for seed in config.seeds:
-        jobs[f"ablation-{config.steps}-{seed}"] = partial(ablate_seed, seed, rates["spen"], options.out, config)
-        for cell in models(config, seed):
-            jobs[cell.name] = partial(train, cell, rates[cell.family], options.out, config)
-    trained = [row for row in run(jobs, options) if "losses" in row]
-    reference = gap_reference(trained, config)
-    jobs = {
-        f"gap-{reference}-{config.steps}-{seed}": partial(decompose, reference, seed, options.out, config)
-        for seed in config.seeds
-    }
-    gaps = run(jobs, options)
-    differences = compare(trained, config.margin_nats)
-    ablation = ablate(config.seeds, rates["spen"], options.out, config)
+def tables_of(run, folder, config):
+    """The rows of every table by its name, and the cells that they are made from."""
+    text, held_out = read_texts(folder, config)
+    rates, tried, rate_cells = choose_rates(run, config)
+    chosen = [{"model": asdict(model), "rate": rates[model.family], "scored": True}
+              for seed in config.seeds for model in models(config, seed)]  # fmt: skip
+    trained = run(train, chosen)
+    seeds = [{"seed": seed, "rate": rates["spen"]} for seed in config.seeds]
+    exchanged = run(ablate_seed, seeds)
+    reference = gap_reference(trained.rows, config)
+    gaps = run(decompose, [{"seed": seed, "reference": reference} for seed in config.seeds])
+    differences = compare(trained.rows, config.margin_nats)
+    ablation = ablate(config.seeds, rates["spen"], folder, config)
     print(ablation)
-    return {
+    rows = {
         "ema_language_model_rates": tried,
-        "ema_language_model": loss_rows(trained, text.vocabulary, config.window),
+        "ema_language_model": loss_rows(trained.rows, text.vocabulary, config.window),
         "ema_language_model_ratio": ratio_rows(differences),
         "ema_language_model_trend": trend_rows(differences),
         "ema_predictor_ablation": [row | {"text": next(iter(held_out))} for row in ablation.rows()],
-        "ema_gap_decomposition": [row | {"text": next(iter(held_out))} for row in gap_rows(gaps, config.margin_nats)],
+        "ema_gap_decomposition": [
+            row | {"text": next(iter(held_out))} for row in gap_rows(gaps.rows, config.margin_nats)
+        ],
     }
+    return rows, rate_cells + trained + exchanged + gaps
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with the corpora; the built-in sample without it")
-    parser.add_argument("--out", type=Path, default=Path("out/lm"))
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="the whole path in a minute; no tables are written")
+    parser = options_parser(__doc__, data=True)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     config = SMOKE if options.smoke else Config()
-    tables = study(options, config)
-    told = asdict(config) | {"text_sha256": load_text(options.out / "text").provenance["sha256"]}
-    for name, rows in tables.items():
-        print(f"{name}: {len(rows)} rows")
-        if not options.smoke:
-            write_results(name, rows, told)
+    inputs = {}
+    if options.data is not None:
+        corpora = sorted(path.relative_to(options.data).as_posix() for path in (options.data / config.text).iterdir())
+        inputs = files_in(options.data, *corpora, *(f"{name}/{file}" for name, file in HELD_OUT.items()))
+    with Study(__file__, options) as study:
+        folder = study.folder(config, inputs)
+        prepare_texts(options.data, folder, config)
+
+        def run(work, cells):
+            return study.run(partial(work, folder=folder), cells, config, inputs=inputs)
+
+        tables, finished = tables_of(run, folder, config)
+        record = asdict(config) | {"text_sha256": load_text(folder / "text").provenance["sha256"]}
+        for name, rows in tables.items():
+            study.write(name, rows, record, finished)
     for row in (*tables["ema_language_model_ratio"], *tables["ema_language_model_trend"]):
         print(row)
 

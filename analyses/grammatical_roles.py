@@ -11,16 +11,13 @@ tokens and way of naming the units. A cell that was run is not run again.
     python -m analyses.grammatical_roles headline sizes transfer verb-final rivals ceilings picture
 """
 
-import argparse
 import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from analyses.roles_table import show
 from infodil.roles import Architecture, grammar
 from infodil.roles.learners import Tuning, train_bigru
@@ -48,11 +45,13 @@ class Config:
     """Of all but the headline."""
     steps: int = 800
     architecture: Architecture = dataclasses.field(default_factory=Architecture)
+    conditions: tuple[str, ...] = ()
+    """All that a part has if none is named."""
 
 
 SMOKE = Config(
-    sentences=300, validation=50, test=100, deep=50, sizes=(100,), seeds=(0, 1), few_seeds=(0, 1), steps=20,
-    architecture=Architecture(hidden=60, restarts=1),
+    sentences=200, validation=40, test=100, deep=20, sizes=(100,), seeds=(0, 1), few_seeds=(0, 1), steps=2,
+    architecture=Architecture(hidden=60, restarts=1), conditions=("Hebbian", "BiGRU", "majority per word"),
 )  # fmt: skip
 
 
@@ -64,7 +63,6 @@ def texts_of(of, seed, sentences, config):
 
 def tune(seed, config):
     """The rival's tuning, chosen on validation text once for all."""
-    torch.set_num_threads(1)
     train, validation = texts_of(grammar("A"), seed, config.sentences, config)
     return [asdict(train_bigru(train, validation, TUNINGS, steps=config.steps, seed=seed)[1])]
 
@@ -82,7 +80,6 @@ def groups(name, text):
 
 def within(cell, config, tuning):
     """One condition within one grammar."""
-    torch.set_num_threads(1)
     condition, seed, sentences, language = (*cell, "A")[:4]
     of = grammar(language)
     train, validation = texts_of(of, seed, sentences, config)
@@ -95,7 +92,6 @@ def within(cell, config, tuning):
 
 def transferred(cell, config, tuning):
     """Learned on A through universal parts of speech, scored on B; units named on A, or anew on B."""
-    torch.set_num_threads(1)
     condition, seed, named_on = cell
     a, b = grammar("A"), grammar("B")
     train, validation = texts_of(a, seed, config.sentences, config)
@@ -114,7 +110,6 @@ def transferred(cell, config, tuning):
 
 def picture(seed, config):
     """Which roles the units take for which on test text, and one sentence of it."""
-    torch.set_num_threads(1)
     of = grammar("A")
     train, validation = texts_of(of, seed, config.sentences, config)
     test = of.sample(config.test, seed=10 * seed + 3)
@@ -144,7 +139,7 @@ def picture(seed, config):
     return [[confusion, sentence]]
 
 
-def ceilings(language):
+def ceilings(language, config):
     """The exact accuracy of the best guess by what is seen: the floor of whoever uses order, and the ceiling of all."""
     rows = []
     texts = {"A": (1, False), "A deep": (2, True)} if language == "A" else {"B": (1, False)}
@@ -182,38 +177,38 @@ def cells_of(part, config):
         "verb-final": [(condition, seed, whole, "B") for seed in few for condition in (*PAIR, "majority per word")],
         "rivals": [(condition, seed, whole) for seed in few for condition in CONDITIONS if condition not in HEADLINE],
     }
-    return within, cells[part]
+    return within, [cell for cell in cells[part] if not config.conditions or cell[0] in config.conditions]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=PARTS)
-    parser.add_argument("--out", type=Path, default=Path("out/roles"))
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true")
-    options = parser.parse_args()
-    config = SMOKE if options.smoke else Config()
-    out = options.out / ("smoke" if options.smoke else "whole")
-    tuned = run_cells([config.seeds[0]], partial(tune, config=config), ["tuning"], out, 1)[0]
-    for part in options.parts:
-        if part == "ceilings":
-            rows = run_cells(["A", "B"], ceilings, ["ceilings-A", "ceilings-B"], out, options.workers)
-            print(*(f"{row['text']}\t{row['sees']}\t{row['group']}\t{row['accuracy']:.4f}" for row in rows), sep="\n")
-            if not options.smoke:
-                write_results("roles_ceilings", rows, asdict(config))
-            continue
-        if part == "picture":
-            ((confusion, sentence),) = run_cells([config.seeds[0]], partial(picture, config=config), [part], out, 1)
-            if not options.smoke:
-                write_results("roles_confusion", confusion, asdict(config))
-                write_results("roles_sentence", sentence, asdict(config))
-            continue
+def run_part(study, part, config):
+    """Run one part and write its tables."""
+    if part == "ceilings":
+        finished = study.run(ceilings, ("A", "B"), config)
+        study.write("roles_ceilings", finished.rows, config, finished)
+        for row in finished.rows:
+            print(row["text"], row["sees"], row["group"], f"{row['accuracy']:.4f}", sep="\t")
+    elif part == "picture":
+        finished = study.run(picture, config.seeds[:1], config)
+        ((confusion, sentence),) = finished.rows
+        study.write("roles_confusion", confusion, config, finished)
+        study.write("roles_sentence", sentence, config, finished)
+    else:
         work, cells = cells_of(part, config)
-        names = ["-".join(map(str, (part, *cell))).replace(" ", "_") for cell in cells]
-        rows = run_cells(cells, partial(work, config=config, tuning=Tuning(**tuned)), names, out, options.workers)
-        show(rows)
-        if not options.smoke:
-            write_results(f"roles_{part.replace('-', '_')}", rows, {**asdict(config), "tuning": tuned})
+        tuned = study.run(tune, config.seeds[:1], config)
+        finished = study.run(partial(work, tuning=Tuning(**tuned.rows[0])), cells, config)
+        record = {**asdict(config), "tuning": tuned.rows[0]}
+        study.write(f"roles_{part.replace('-', '_')}", finished.rows, record, tuned + finished)
+        show(finished.rows)
+
+
+def main(arguments=None):
+    parser = options_parser(__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    options = parser.parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    with Study(__file__, options) as study:
+        for part in options.parts:
+            run_part(study, part, config)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ the check tells the two apart. Three seeds; five minutes on one core.
     python -m analyses.processing_chain --data ../shared/data
 """
 
-import argparse
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
+from analyses.provenance import files_in
 from infodil.corpus import load_corpus
 from infodil.encoders import load_encoder
 from infodil.precision import Quantizer
@@ -42,6 +42,11 @@ class Config:
     story_tokens: int = 35_000
     seeds: tuple[int, ...] = (0, 1, 2)
     probe: str = "linear"
+    model: str = "model-stories260k"
+    corpus: str = "tinystories-sample/tinystories-2mib.txt.gz"
+
+
+SMOKE = Config(lags=(1,), types=8, dim=4, dims=(2,), documents=30, tokens=20, before=10, story_tokens=1500, seeds=(0,))
 
 
 def trace_chains(config, seed):
@@ -68,8 +73,8 @@ def trace_chains(config, seed):
 
 def model_chain(data, config, seed):
     """The same of a model: every site, the embedding first; a third of the documents for each seed."""
-    encoder = load_encoder(data / "model-stories260k", sites="*")
-    corpus = load_corpus(data / "tinystories-sample" / "tinystories-2mib.txt.gz")
+    encoder = load_encoder(data / config.model, sites="*")
+    corpus = load_corpus(data / config.corpus)
     with corpus.tokenize(encoder.tokenizer, max_tokens=4 * config.story_tokens, seed=0) as read:
         split = read.splits["train"]
         found, tokens, documents = [], [], []
@@ -91,28 +96,38 @@ def model_chain(data, config, seed):
     return dict(zip(config.lags, tokens, strict=True)), {"layers": stages}, torch.cat(documents)
 
 
-def check(name, tokens, stages, documents, lag, seed, probe):
+def check(tokens, stages, documents, lag, seed, probe, name):
     """One row a stage."""
-    found = check_chain(tokens, stages, groups=documents, seed=seed, probe=probe)
-    print(f"{name}, lag {lag}, seed {seed}\n{found}\n", flush=True)
-    rows = found.to_frame().astype(object)
+    checked = check_chain(tokens, stages, groups=documents, seed=seed, probe=probe)
+    print(f"{name}, lag {lag}, seed {seed}\n{checked}\n", flush=True)
+    rows = checked.to_frame().astype(object)
     rows = rows.where(rows.notna(), None).to_dict("records")
     where = {"chain": name, "lag": lag, "seed": seed, "samples": len(tokens)}
     return [where | {"place": place} | row for place, row in enumerate(rows)]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    config, rows = Config(), []
-    for seed in config.seeds:
-        for tokens, chains, documents in (trace_chains(config, seed), model_chain(options.data, config, seed)):
-            for name, stages in chains.items():
-                for lag in config.lags:
-                    rows += check(name, tokens[lag], stages, documents, lag, seed, config.probe)
-    write_results("processing_chain", rows, asdict(config))
+def measure(cell, config, data):
+    """Rows of all chains of one family and seed."""
+    family, seed = cell
+    make = {"trace": trace_chains, "model": partial(model_chain, data)}[family]
+    tokens, chains, documents = make(config, seed)
+    return [
+        row
+        for name, stages in chains.items()
+        for lag in config.lags
+        for row in check(tokens[lag], stages, documents, lag, seed, config.probe, name)
+    ]
+
+
+def main(arguments=None):
+    options = options_parser(__doc__, data=True).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    model = [f"{config.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json")]
+    inputs = files_in(options.data, config.corpus, *model)
+    cells = [(family, seed) for seed in config.seeds for family in ("trace", "model")]
+    with Study(__file__, options) as study:
+        finished = study.run(partial(measure, data=options.data), cells, config, inputs=inputs)
+        study.write("processing_chain", finished.rows, config, finished)
 
 
 if __name__ == "__main__":

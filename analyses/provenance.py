@@ -1,4 +1,4 @@
-"""Write the rows of a study as tidy CSV, and beside it where they came from: the one door into `paper_figures/data`."""
+"""Where a number comes from: commit, engine, versions, machine and date, as they are when it is measured."""
 
 import csv
 import io
@@ -6,45 +6,31 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from infodil.checks import check_not_empty, write_whole
+from analyses.engine import ROOT, Engine, digest
+from infodil.checks import UserError, check_not_empty, write_whole
 
-__all__ = ["provenance", "write_results"]
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT / "paper_figures" / "data"
+__all__ = ["check_clean", "files_in", "read_table", "stamp", "table_files", "write_table"]
 
 
-def write_results(name: str, rows: list[dict], config: dict, device: str = "cpu") -> Path:
-    """Write `rows` to `<name>.csv` and their provenance to `<name>.json`, each whole or not at all.
+def stamp(engine: Engine, device: str = "cpu", root: Path = ROOT) -> dict:
+    """Origin of whatever this process measures from now on; nothing in it names a folder or a person.
 
-    `config` holds every choice that made the rows, the seed among them, as plain JSON values. The path of the CSV comes
-    back.
+    Args:
+        engine: Source that the process runs.
+        device: Device whose name is recorded.
+        root: Root of the repository.
     """
-    check_not_empty("rows", rows, "pass one dictionary for each measurement")
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    # Made before either file is touched: a config that is not JSON leaves the old pair as it was.
-    origin = json.dumps({"name": name, "rows": len(rows), "config": config, **provenance(device)}, indent=2) + "\n"
-    path = write_whole(DATA / f"{name}.csv", table.getvalue())
-    write_whole(DATA / f"{name}.json", origin)
-    return path
-
-
-def provenance(device: str = "cpu") -> dict:
-    """Commit, versions, machine and date; nothing that names a folder or a person."""
     return {
-        "commit": _git("rev-parse", "HEAD") or None,
-        # Results written a moment ago do not make the code that wrote them dirty.
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!paper_figures/data")),
+        "commit": _git(root, "rev-parse", "HEAD") or None,
+        "dirty": is_dirty(root),
+        "engine": {"code": engine.code, "source": engine.source},
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in ("torch", "numpy", "infodil")},
         "device": _device_name(device),
@@ -53,9 +39,72 @@ def provenance(device: str = "cpu") -> dict:
     }
 
 
-def _git(*words: str) -> str:
+def is_dirty(root: Path = ROOT) -> bool:
+    """Whether any file but the figures and their tables differs from the commit.
+
+    A table or figure made a moment ago does not change the code; a table that is read is recorded by its hash.
+    """
+    return bool(_git(root, "status", "--porcelain", "--", ".", ":!paper_figures"))
+
+
+def check_clean(root: Path = ROOT) -> None:
+    """Refuse a tree that is not a commit, as nobody could find again what a study ran.
+
+    Raises:
+        UserError: If there is no commit, or the tree differs from it.
+    """
+    if not _git(root, "rev-parse", "HEAD"):
+        raise UserError("a study needs a Git checkout, to record its commit: clone the repository, or pass --smoke.")
+    if is_dirty(root):
+        raise UserError("a study runs committed code only, and this tree has changes: commit them, or pass --smoke.")
+
+
+def write_table(folder: Path, name: str, rows: Sequence[dict], record: dict) -> Path:
+    """Write `<name>.csv` and its record `<name>.json`, each whole or not at all.
+
+    Args:
+        folder: Folder of both files.
+        name: Name of the table.
+        rows: One dictionary a row; columns are in order of appearance.
+        record: Where the rows come from, as plain JSON values.
+
+    Returns:
+        Path of the CSV.
+    """
+    check_not_empty("rows", rows, "pass one dictionary for each measurement")
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    content = table.getvalue()
+    # Made before either file is touched: a record that is not JSON leaves the old pair as it was.
+    record = {"name": name, "rows": len(rows), "sha256": digest(content.encode()), **record}
+    text = json.dumps(record, indent=2) + "\n"
+    path = write_whole(folder / f"{name}.csv", content)
+    write_whole(folder / f"{name}.json", text)
+    return path
+
+
+def table_files(*names: str, root: Path = ROOT) -> dict[str, Path]:
+    """Committed tables that a study reads, by the name under which their hash is recorded."""
+    return {f"paper_figures/data/{name}.csv": root / "paper_figures" / "data" / f"{name}.csv" for name in names}
+
+
+def files_in(data: Path, *names: str) -> dict[str, Path]:
+    """Corpora and models that a study reads from a folder, by the name under which their hash is recorded."""
+    return {f"data/{name}": data / name for name in names}
+
+
+def read_table(path: Path) -> list[dict]:
+    """Rows of a table, every value as it is spelled."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _git(root: Path, *words: str) -> str:
     try:
-        answer = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
+        answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""  # no git, or no repository: an unpacked archive
     return answer.stdout.strip()

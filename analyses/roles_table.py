@@ -7,15 +7,22 @@ what the studies wrote and runs none of them.
     python -m analyses.roles_table
 """
 
-import csv
-import json
+from dataclasses import dataclass
 
-from analyses.provenance import DATA, write_results
+from analyses.cells import Study, options_parser
+from analyses.provenance import read_table, table_files
 from infodil.roles.study import summarise
 
-STUDIES = ("headline", "sizes", "transfer", "verb_final", "rivals", "treebank")
 KEYS = ("text", "group", "sentences", "condition", "naming", "named_on")
 SHOWN = ("all", "arguments", "structure-dependent", "held-out", "embedded")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice that matters."""
+
+    studies: tuple[str, ...] = ("headline", "sizes", "transfer", "verb_final", "rivals", "treebank")
+    bounds: str = "ceilings"
 
 
 def over_seeds(rows):
@@ -58,21 +65,27 @@ def show(rows):
 
 def rows_of(name):
     """The rows of a study as they were written."""
-    with (DATA / f"roles_{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    (table,) = table_files(f"roles_{name}").values()
+    return read_table(table)
 
 
-def main():
-    bounds = {(row["text"], row["group"], row["sees"]): row["accuracy"] for row in rows_of("ceilings")}
-    table = []
-    for study in STUDIES:
-        for row in over_seeds(rows_of(study)):
-            floor, ceiling = (bounds.get((row["text"], row["group"], sees), "") for sees in ("word", "words, sentence"))
-            table.append({"study": study, **row, "floor": floor, "ceiling": ceiling})
-    commits = {
-        study: json.loads((DATA / f"roles_{study}.json").read_text(encoding="utf-8"))["commit"] for study in STUDIES
-    }
-    write_results("roles_table", table, {"studies": commits})
+def summary(study, config):
+    """Rows of one study, each with the exact floor and ceiling where they are known."""
+    bounds = {(row["text"], row["group"], row["sees"]): row["accuracy"] for row in rows_of(config.bounds)}
+    rows = []
+    for row in over_seeds(rows_of(study)):
+        floor, ceiling = (bounds.get((row["text"], row["group"], sees), "") for sees in ("word", "words, sentence"))
+        rows.append({"study": study, **row, "floor": floor, "ceiling": ceiling})
+    return rows
+
+
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = Config()
+    tables = table_files(*(f"roles_{name}" for name in (*config.studies, config.bounds)))
+    with Study(__file__, options) as study:
+        finished = study.run(summary, config.studies, config, inputs=tables)
+        study.write("roles_table", finished.rows, config, finished)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,15 @@ Gaussian noise of the mean error, which is no bound: it says how much such a mod
 About five minutes on one core.
 """
 
-import argparse
-import csv
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import torch
 
 import infodil
-from analyses.cells import run_cells
-from analyses.provenance import DATA, write_results
+from analyses.cells import Study, options_parser
+from analyses.provenance import read_table, table_files
 from analyses.superposition_decoder import Config as Decoder
 from infodil.bounds import exact_posterior, genie_by_lag
 from infodil.channel import channel_information, longest_window
@@ -36,6 +33,9 @@ from infodil.measure.upper_bounds import noise_of
 from infodil.precision import Quantizer
 from infodil.sources import iid
 from infodil.traces import weights
+
+DECODED = "superposition_decoder"
+"""Table of the decoder's bits."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,25 @@ class Config:
     probes: tuple[str, ...] = ("prior", "gaussian", "exact")
     seeds: tuple[int, ...] = (0,)
     sequences: int = 2**16
-    truth_samples: int = 4000
+    truth_draws: int = 4000
     precisions: tuple[str, ...] = ("float32", "bfloat16", "snr=20dB")
     large_seed: int = 0
     large_every: int = 4
     """Of the lags that the decoder was measured at."""
-    genie_samples: int = 512
+    genie_draws: int = 512
     dithers: int = 48
+    decoder: Decoder = field(default_factory=Decoder)
+    """Of the decoder whose table has the lower side of the large trace."""
+
+
+SMOKE = Config(
+    cells=((2, 2, 0.5, 0.05),), lags=(0, 1), documents=40, tokens=50, sequences=2**6, truth_draws=50,
+    precisions=("snr=20dB",), large_every=32, genie_draws=32, dithers=2,
+)  # fmt: skip
 
 
 def small(cell, config):
     """Both sides and the truth of one small trace and seed."""
-    torch.set_num_threads(1)
     (types, dim, alpha, wanted), seed = cell
     source = iid(types, documents=config.documents, tokens=config.tokens, seed=seed)
     embedding = torch.randn(types, dim, generator=torch.Generator().manual_seed(seed))
@@ -75,10 +82,10 @@ def small(cell, config):
         controls=False,
     )  # fmt: skip
     sigma = report.model["errors"]["ema"]
-    options = {"lags": config.lags, "window": longest_window(types, config.sequences), "seed": seed + 100}
-    draws = config.truth_samples
-    told = channel_information(embedding, weights(alpha, 60), sigma, draws=draws, **options)
-    revealed = exact_posterior(embedding, weights(alpha, 60), sigma, samples=draws, **options)
+    window, weight = longest_window(types, config.sequences), weights(alpha, 60)
+    options = {"lags": config.lags, "window": window, "draws": config.truth_draws, "seed": seed + 100}
+    told = channel_information(embedding, weight, sigma, **options)
+    revealed = exact_posterior(embedding, weight, sigma, **options)
     return [
         {
             "part": "small",
@@ -100,64 +107,68 @@ def small(cell, config):
     ]
 
 
-def large(config):
-    """Both sides of the decoder's traces; the lower one was measured before."""
-    decoder, rows = Decoder(), []
-    with (DATA / "superposition_decoder.csv").open(encoding="utf-8") as file:
-        measured = [row for row in csv.DictReader(file) if row["precision"] in config.precisions]
-    seed = config.large_seed
+def large(precision, config):
+    """Both sides of the decoder's traces at one precision; the lower one was measured before."""
+    decoder, seed = config.decoder, config.large_seed
+    (table,) = table_files(DECODED).values()
+    measured = [
+        row for row in read_table(table) if row["precision"] == precision and row["seed"] == str(config.large_seed)
+    ][:: config.large_every]
     source = iid(decoder.types, documents=decoder.documents, tokens=decoder.tokens, distribution="zipf", seed=seed)
     encoder = TraceEncoder(decoder.types, (decoder.alpha,), dim=decoder.dim, seed=seed)
     states = encoder.encode(source.tokens)["ema"][:, decoder.before :].flatten(0, 1)[::7]
     weight = weights(decoder.alpha, 400)
-    for precision in config.precisions:
-        observer = Quantizer.of(precision, states)
-        sigma, noise = noise_of(observer, states[:256])
-        mean_error = float(observer.sigma(states[:256]).square().mean().sqrt())
-        mine = [row for row in measured if row["precision"] == precision and row["seed"] == str(seed)]
-        mine = mine[:: config.large_every]
-        lags = [int(row["lag"]) for row in mine]
-        ask = partial(genie_by_lag, encoder.embedding, weight[lags], prior=source.probabilities, seed=seed)
-        gaussian = ask(sigma=mean_error, draws=config.genie_samples)
-        upper = gaussian if noise == "gaussian" else ask(sigma=sigma, noise=noise, samples=config.dithers)
-        for row, lag, bound, model in zip(mine, lags, upper, gaussian, strict=True):
-            lower, error = float(row["bits"]), 1.96 * float(row["bits_error"])
-            rows.append(
-                {"part": "large", "types": decoder.types, "dim": decoder.dim, "alpha": decoder.alpha, "seed": seed}
-                | {"precision": precision, "sigma": mean_error, "lag": lag, "probe": "pursuit"}
-                | {"entropy_bits": source.entropy_bits, "lower_bits": lower, "lower_low_bits": lower - error}
-                | {"lower_high_bits": lower + error, "upper_bits": bound.value_bits, "upper_by": "genie"}
-                | {"upper_high_bits": bound.high_bits, "genie_bits": bound.value_bits}
-                | {"width_bits": bound.value_bits - lower, "gaussian_model_bits": model.value_bits}
-            )
+    quantizer = Quantizer.of(precision, states)
+    sigma, noise = noise_of(quantizer, states[:256])
+    mean_error = float(quantizer.sigma(states[:256]).square().mean().sqrt())
+    lags = [int(row["lag"]) for row in measured]
+    ask = partial(genie_by_lag, encoder.embedding, weight[lags], prior=source.probabilities, seed=seed)
+    gaussian = ask(sigma=mean_error, draws=config.genie_draws)
+    upper = gaussian if noise == "gaussian" else ask(sigma=sigma, noise=noise, draws=config.dithers)
+    rows = []
+    for row, lag, bound, model in zip(measured, lags, upper, gaussian, strict=True):
+        lower, error = float(row["bits"]), 1.96 * float(row["bits_error"])
+        rows.append(
+            {"part": "large", "types": decoder.types, "dim": decoder.dim, "alpha": decoder.alpha, "seed": seed}
+            | {"precision": precision, "sigma": mean_error, "lag": lag, "probe": "pursuit"}
+            | {"entropy_bits": source.entropy_bits, "lower_bits": lower, "lower_low_bits": lower - error}
+            | {"lower_high_bits": lower + error, "upper_bits": bound.value_bits, "upper_by": "genie"}
+            | {"upper_high_bits": bound.high_bits, "genie_bits": bound.value_bits}
+            | {"width_bits": bound.value_bits - lower, "gaussian_model_bits": model.value_bits}
+        )
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/sandwich"))
-    parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
-    config = Config()
-    cells = [(cell, seed) for seed in config.seeds for cell in config.cells]
-    names = ["-".join(map(str, (*cell, seed))) for cell, seed in cells]
-    rows = run_cells(cells, partial(small, config=config), names, options.out, options.workers)
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    with Study(__file__, options) as study:
+        finished = study.run(small, [(cell, seed) for seed in config.seeds for cell in config.cells], config)
+        print_small(finished.rows)
+        finished += study.run(large, config.precisions, config, inputs=table_files(DECODED))
+        study.write("sandwich", finished.rows, config, finished)
+    for precision in config.precisions:
+        print_large([row for row in finished.rows if row["precision"] == precision], precision)
+
+
+def print_small(rows):
+    """Print at how many lags both sides hold, and the farthest that the lower one is from the truth."""
     held = [
         row["lower_low_bits"] <= row["truth_high_bits"] and row["truth_low_bits"] <= row["upper_high_bits"]
         for row in rows
     ]
     gap = max(rows, key=lambda row: row["truth_bits"] - row["lower_bits"])
-    rows += large(config)
-    write_results("sandwich", rows, asdict(config))
     print(f"small traces: both sides hold at {sum(held)} of {len(held)} lags; the lower side is low by")
     print(f"{gap['truth_bits'] - gap['lower_bits']:.4f} bits at most ({gap['types']} types, lag {gap['lag']})")
-    for precision in config.precisions:
-        mine = [row for row in rows if row["precision"] == precision]
-        over = sum(row["lower_low_bits"] > row["upper_high_bits"] for row in mine)
-        modelled = sum(row["lower_low_bits"] > row["gaussian_model_bits"] for row in mine)
-        open_lags = [row["lag"] for row in mine if row["width_bits"] > 1.0]
-        print(f"{precision}: {over} of {len(mine)} rows overstepped ({modelled} of the Gaussian model);", end=" ")
-        print(f"more than a bit is open from lag {min(open_lags, default=None)} to {max(open_lags, default=None)}")
+
+
+def print_large(rows, precision):
+    """Print how many lower sides are above an upper one, and the lags between which more than a bit is open."""
+    over = sum(row["lower_low_bits"] > row["upper_high_bits"] for row in rows)
+    modelled = sum(row["lower_low_bits"] > row["gaussian_model_bits"] for row in rows)
+    open_lags = [row["lag"] for row in rows if row["width_bits"] > 1.0]
+    print(f"{precision}: {over} of {len(rows)} rows overstepped ({modelled} of the Gaussian model);", end=" ")
+    print(f"more than a bit is open from lag {min(open_lags, default=None)} to {max(open_lags, default=None)}")
 
 
 if __name__ == "__main__":

@@ -7,21 +7,17 @@ larger where there are more types, for all tokens that matter must be enumerated
 is within .05 bits of the truth at each lag, that its low end is never above the truth, that the genie's bound and the
 tokens' entropy are never below it, and that an answer takes a minute.
 
-    python -m analyses.small_traces --workers 2
+    python -m analyses.small_traces --n-jobs 2
 
 About 90 minutes of one core.
 """
 
-import argparse
 import time
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil import bounds, mi, sources
 from infodil.traces import weights
 
@@ -42,9 +38,11 @@ class Config:
     within_bits: float = 0.05
 
 
+SMOKE = Config(codes=((2, 0.4),), noises=((1, 0.02),), lags=(0, 2), documents=40, truth_samples=512)
+
+
 def read(cell, config):
     """A row for each lag of one trace."""
-    torch.set_num_threads(1)
     (types, alpha), (dim, sigma), seed = cell
     places = torch.randn(types, dim, generator=torch.Generator().manual_seed(100 * seed + 10 * types + dim))
     source = sources.ema_channel(
@@ -66,21 +64,14 @@ def read(cell, config):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/small_traces"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--smoke", action="store_true", help="the first trace from 2,000 states, nothing written")
-    options = parser.parse_args()
-    config = Config(documents=80, truth_samples=512) if options.smoke else Config()
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
     cells = [(code, noise, seed) for seed in config.seeds for noise in reversed(config.noises) for code in config.codes]
-    if options.smoke:
-        rows = read(cells[0], config)
-    else:
-        names = [f"{types}-{alpha}-{dim}-{sigma}-{seed}" for (types, alpha), (dim, sigma), seed in cells]
-        rows = run_cells(cells, partial(read, config=config), names, options.out, options.workers)
-        write_results("small_traces", rows, asdict(config))
-    summarise(rows, config.within_bits)
+    with Study(__file__, options) as study:
+        finished = study.run(read, cells, config)
+        study.write("small_traces", finished.rows, config, finished)
+    summarise(finished.rows, config.within_bits)
 
 
 def summarise(rows, within):

@@ -11,17 +11,14 @@ could refute that traces trade content for structure (Singh 2026). Fifteen minut
     python -m analyses.structure_and_content
 """
 
-import argparse
 import dataclasses
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 
 import infodil
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.lm import LanguageModel, LanguageModelConfig, train_language_model
 from infodil.mi import lower_bound
 from infodil.roles import Architecture, grammar
@@ -50,6 +47,14 @@ class Config:
     """Of the BiGRU."""
     tokens: int = GRU_TOKENS
     """Of the attention language model, as of the others."""
+    encoders: tuple[str, ...] = ()
+    """All if none is named."""
+
+
+SMOKE = Config(
+    training=60, sentences=60, lags=(1,), seeds=(0,), probe="gaussian", probes=("gaussian",), steps=2, tokens=1000,
+    encoders=("word alone", "supervised BiGRU"),
+)  # fmt: skip
 
 
 def word_alone(trial, config):
@@ -124,7 +129,6 @@ class StatesEncoder:
 
 def measure(cell, config):
     """Rows of one encoder and seed."""
-    torch.set_num_threads(1)
     encoder, seed = cell
     of = grammar("A")
     train = of.sample(config.training, seed=3 * seed)
@@ -183,23 +187,17 @@ def recovered(encoder, text, seed, config):
             yield {"about": "word", "by": "recoverability", **{field: row[field] for field in fields}}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/structure_and_content"))
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true")
-    options = parser.parse_args()
-    smoke = Config(training=100, sentences=80, lags=(1, 2), seeds=(0,), probe="gaussian", steps=5, tokens=2000)
-    config = smoke if options.smoke else Config()
-    cells = [(encoder, seed) for seed in config.seeds for encoder in ENCODERS]
-    names = [f"{encoder}-{seed}-{config.sentences}".replace(" ", "_") for encoder, seed in cells]
-    rows = run_cells(cells, partial(measure, config=config), names, options.out, options.workers)
-    for row in rows:
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    cells = [(encoder, seed) for seed in config.seeds for encoder in config.encoders or ENCODERS]
+    with Study(__file__, options) as study:
+        finished = study.run(measure, cells, config)
+        study.write("structure_and_content", finished.rows, config, finished)
+    for row in finished.rows:
         value = f"{row['value_bits']:.3f} [{row['low_bits']:.3f}, {row['high_bits']:.3f}]"
         ceiling = f"of {row['ceiling_bits']:.3f}"
         print(row["encoder"], row["seed"], row["about"], row["lag"], row["by"], value, ceiling, sep="\t")
-    if not options.smoke:
-        write_results("structure_and_content", rows, asdict(config))
 
 
 if __name__ == "__main__":

@@ -13,17 +13,13 @@ exactly: 50 minutes more.
     python -m analyses.superposition_decoder --tables superposition_float32
 """
 
-import argparse
 import math
 import time
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.encoders import TraceEncoder
 from infodil.precision import Quantizer, horizon, noise_generator
 from infodil.probes import pursuit
@@ -49,11 +45,14 @@ class Config:
 
 MANY = Config(precisions=("float32",), samples=(768,), documents=64, seeds=(10, 11, 12))
 TABLES = {"superposition_decoder": Config(), "superposition_float32": MANY}
+SMOKE = Config(
+    types=64, dim=32, precisions=("float32", "int8"), samples=(6, 6), lags=(*range(4), 32), before=40, documents=2,
+    tokens=60, seeds=(0,),
+)  # fmt: skip
 
 
 def decode(cell, config):
     """Rows of one precision and seed."""
-    torch.set_num_threads(1)
     (precision, samples), seed = cell
     source = iid(config.types, documents=config.documents, tokens=config.tokens, distribution="zipf", seed=seed)
     encoder = TraceEncoder(config.types, (config.alpha,), dim=config.dim, seed=seed)
@@ -99,31 +98,29 @@ def by_lag(decoded, truth):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/superposition"))
-    parser.add_argument("--workers", type=int, default=2)
+def main(arguments=None):
+    parser = options_parser(__doc__)
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
-    options = parser.parse_args()
-    for table in options.tables:
-        measure(table, TABLES[table], options.out, options.workers)
+    options = parser.parse_args(arguments)
+    with Study(__file__, options) as study:
+        for table in options.tables:
+            config = SMOKE if options.smoke else TABLES[table]
+            pairs = list(zip(config.precisions, config.samples, strict=True))
+            finished = study.run(decode, [(pair, seed) for seed in config.seeds for pair in pairs], config)
+            study.write(table, finished.rows, config, finished)
+            summarise(finished.rows, config)
 
 
-def measure(table, config, out, workers):
-    """Run and write one table, and print the horizons."""
-    cells = [(pair, seed) for seed in config.seeds for pair in zip(config.precisions, config.samples, strict=True)]
-    names = [f"{precision}-{seed}" for (precision, _), seed in cells]
-    rows = run_cells(cells, partial(decode, config=config), names, out, workers)
-    write_results(table, rows, asdict(config))
+def summarise(rows, config):
+    """Print for each precision the least top-1 of the newest lags, and the horizon beside the predicted one."""
     for precision in config.precisions:
         mine = [row for row in rows if row["precision"] == precision]
         read = {lag: [row["top1"] for row in mine if row["lag"] == lag] for lag in config.lags}
         top1 = {lag: sum(values) / len(values) for lag, values in read.items()}
+        least = min(share for lag, share in top1.items() if lag <= 32)
         measured = max((lag for lag, share in top1.items() if share >= 0.5), default=-1)
-        print(
-            f"{precision}: least top-1 up to lag 32 {min(top1[lag] for lag in range(33)):.3f}, "
-            f"horizon measured {measured}, predicted {mine[0]['predicted_horizon']}"
-        )
+        predicted = mine[0]["predicted_horizon"]
+        print(f"{precision}: least top-1 up to lag 32 {least:.3f}, horizon measured {measured}, predicted {predicted}")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,9 @@ rather than the age of a token, that costs the decoder its last few per cent. Ab
     python -m analyses.superposition_length
 """
 
-import argparse
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
-import torch
-
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from analyses.superposition_decoder import by_lag
 from infodil.encoders import TraceEncoder
 from infodil.probes import pursuit
@@ -37,9 +31,11 @@ class Config:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
+SMOKE = Config(types=64, dim=32, lengths=(12, 20), lags=6, documents=4, seeds=(0,))
+
+
 def decode(cell, config):
     """One row a lag: the share read exactly at the end of documents of one length."""
-    torch.set_num_threads(1)
     length, seed = cell
     source = iid(config.types, documents=config.documents, tokens=length, distribution="zipf", seed=seed)
     encoder = TraceEncoder(config.types, (config.alpha,), dim=config.dim, seed=seed)
@@ -55,21 +51,15 @@ def decode(cell, config):
     return [shared | row for row in by_lag(decoded, source.tokens.flip(1)[:, : config.lags])]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/superposition_length"))
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    config = Config()
-    cells = [(length, seed) for length in config.lengths for seed in config.seeds]
-    names = [f"{length}-{seed}" for length, seed in cells]
-    rows = run_cells(cells, partial(decode, config=config), names, options.out, options.workers)
-    write_results("superposition_length", rows, asdict(config))
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    with Study(__file__, options) as study:
+        finished = study.run(decode, [(length, seed) for length in config.lengths for seed in config.seeds], config)
+        study.write("superposition_length", finished.rows, config, finished)
     for length in config.lengths:
-        mine = [row for row in rows if row["length"] == length]
-        by_lag = [
-            sum(row["top1"] for row in mine if row["lag"] == lag) / len(config.seeds) for lag in range(config.lags)
-        ]
+        shares = [row["top1"] for row in finished.rows if row["length"] == length]
+        by_lag = [sum(shares[lag :: config.lags]) / len(config.seeds) for lag in range(config.lags)]
         print(f"{length} tokens: top-1 {sum(by_lag) / len(by_lag):.3f}, least {min(by_lag):.3f}")
 
 

@@ -14,16 +14,12 @@ cores.
     python -m analyses.superposition_phase
 """
 
-import argparse
 import math
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from analyses.superposition_decoder import by_lag
 from infodil.encoders import TraceEncoder
 from infodil.precision import Quantizer, horizon
@@ -47,6 +43,11 @@ class Config:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
+SMOKE = Config(
+    types=64, dims=(16, 32), alphas=(0.5, 0.2), samples=3, documents=2, tokens=120, before=80, longest=12, seeds=(0,)
+)
+
+
 def edge(weight, types, dim, probabilities):
     """Lags that compressed sensing promises: each stands above what is behind it, and they are few for the dims."""
     behind = weight.flip(0).pow(2).cumsum(0).flip(0) - weight.pow(2)
@@ -60,7 +61,6 @@ def edge(weight, types, dim, probabilities):
 
 def decode(cell, config):
     """One row: one dims, alpha and seed."""
-    torch.set_num_threads(1)
     dim, alpha, seed = cell
     source = iid(config.types, documents=config.documents, tokens=config.tokens, distribution="zipf", seed=seed)
     encoder = TraceEncoder(config.types, (alpha,), dim=dim, seed=seed)
@@ -89,20 +89,17 @@ def decode(cell, config):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/phase"))
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    config = Config()
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
     cells = [(dim, alpha, seed) for seed in config.seeds for dim in config.dims for alpha in config.alphas]
-    names = [f"{dim}-{alpha}-{seed}" for dim, alpha, seed in cells]
-    rows = run_cells(cells, partial(decode, config=config), names, options.out, options.workers)
-    write_results("superposition_phase", rows, asdict(config))
+    with Study(__file__, options) as study:
+        finished = study.run(decode, cells, config)
+        study.write("superposition_phase", finished.rows, config, finished)
     for dim in config.dims:
         line = []
         for alpha in config.alphas:
-            mine = [row for row in rows if row["dim"] == dim and row["alpha"] == alpha]
+            mine = [row for row in finished.rows if row["dim"] == dim and row["alpha"] == alpha]
             mean = sum(row["recovered_lags"] for row in mine) / len(mine)
             line.append(f"{mean:.0f} ({mine[0]['predicted_by_sensing']}, {mine[0]['predicted_by_precision']})")
         print(dim, *line, sep="\t")

@@ -11,32 +11,25 @@ units. It could refute that what works on a grammar works on English. Twenty min
     python -m analyses.treebank_roles --data ../shared/data
 """
 
-import argparse
 import dataclasses
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from analyses.cells import run_cells
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
+from analyses.provenance import files_in
 from analyses.roles_table import show
 from infodil.roles import Architecture, RoleText
 from infodil.roles.learners import Tuning
 from infodil.roles.study import SUPERVISED, UNSUPERVISED, Trial, named, score
 from infodil.roles.texts import read_propbank, read_protoroles, read_universal
 
-CONDITIONS = (
-    "Hebbian",
-    "Hebbian, random vectors",
-    "Hebbian, PPMI vectors",
-    "Hebbian, word classes",
-    "Hebbian, induced classes",
-    "Hebbian, induced classes, 512 units",
-    "majority per word",
-    "BiGRU",
+FILES = (
+    *(f"ud-english-ewt/en_ewt-ud-{part}.conllu.gz" for part in ("train", "dev", "test")),
+    *(f"english-roles/en_ewt-up-{part}.conllu.gz" for part in ("dev", "test")),
+    "english-roles/uds-protoroles.jsonl.gz",
 )
 
 
@@ -44,6 +37,16 @@ CONDITIONS = (
 class Config:
     """Every number that matters."""
 
+    conditions: tuple[str, ...] = (
+        "Hebbian",
+        "Hebbian, random vectors",
+        "Hebbian, PPMI vectors",
+        "Hebbian, word classes",
+        "Hebbian, induced classes",
+        "Hebbian, induced classes, 512 units",
+        "majority per word",
+        "BiGRU",
+    )
     sentences: int = 5000
     longest: int = 40
     """Words of a training sentence; the test text is whole."""
@@ -54,6 +57,12 @@ class Config:
     steps: int = 400
     tuning: Tuning = dataclasses.field(default_factory=lambda: Tuning(dropped=0.1))
     architecture: Architecture = dataclasses.field(default_factory=lambda: Architecture(dim=32, hidden=600, restarts=3))
+
+
+SMOKE = Config(
+    conditions=("Hebbian", "BiGRU"), sentences=60, propbank=60, properties=("volition",), seeds=(0, 1), steps=2,
+    architecture=Architecture(dim=4, hidden=20, restarts=1),
+)  # fmt: skip
 
 
 class Task(NamedTuple):
@@ -89,7 +98,6 @@ def among_arguments(text):
 
 def run_cell(cell, config, data):
     """One condition and seed: units are learned once and named for each task; the supervised learn each task."""
-    torch.set_num_threads(1)
     condition, seed = cell
     train, tasks = tasks_of(data, config)
     trial = Trial(train, tasks["EWT"].validation, seed, config.architecture, config.tuning, config.steps)
@@ -106,18 +114,15 @@ def run_cell(cell, config, data):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("out/treebank_roles"))
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    config = Config()
-    cells = [(condition, seed) for condition in CONDITIONS for seed in config.seeds]
-    names = [f"{condition}-{seed}".replace(" ", "_") for condition, seed in cells]
-    rows = run_cells(cells, partial(run_cell, config=config, data=options.data), names, options.out, options.workers)
-    write_results("roles_treebank", rows, asdict(config))
-    show(rows)
+def main(arguments=None):
+    options = options_parser(__doc__, data=True).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    cells = [(condition, seed) for condition in config.conditions for seed in config.seeds]
+    inputs = files_in(options.data, *FILES)
+    with Study(__file__, options) as study:
+        finished = study.run(partial(run_cell, data=options.data), cells, config, inputs=inputs)
+        study.write("roles_treebank", finished.rows, config, finished)
+    show(finished.rows)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,6 @@
-"""The study of the EMA language model: trends of known slope, terms that add up, openings, and the whole path."""
+"""The study of the EMA language model: trends of known slope, terms that add up, openings."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +10,6 @@ from analyses.ema_language_model import Config, Model, gap_reference, openings, 
 from analyses.ema_language_tables import as_lists, compare, flops_per_token, gap_rows, trend_rows
 from infodil.corpus import Split
 from infodil.lm import LanguageModel, TextLoss, named_config
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def lists(nats):
@@ -107,16 +101,3 @@ def test_operations_are_six_for_each_weight_and_those_between_positions():
     # A multiplication and an addition for each, forward and, at least, twice backward; scores may be made again.
     least = 6 * (matrices + between)
     assert least <= flops_per_token("attention", size, 512, tokens) <= least + 2 * between
-
-
-@pytest.mark.slow
-def test_the_whole_path_ends_and_writes_no_table(tmp_path):
-    folder = ROOT / "paper_figures"
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    command = [sys.executable, "-m", "analyses.ema_language_model", "--smoke", "--out", str(tmp_path)]
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=one_thread, capture_output=True, text=True, timeout=600)
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    for name in ("rates", "ratio", "trend"):
-        assert f"ema_language_model_{name}: " in ended.stdout
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

@@ -5,19 +5,31 @@ is 2 per scale. The runs are interleaved, and each is divided by the copy just b
 while slows both. `python -m analyses.benchmarks.ema_scan [--device cuda]`
 """
 
-import argparse
 import os
 import statistics
 import time
+from dataclasses import dataclass, replace
 
 import torch
 
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.traces import ema_bank
 
-ALPHAS = (0.5, 0.1, 0.02, 0.005, 0.3, 0.05, 0.01, 0.002)
-BUDGET_SHAPE = (4, 4096, 768)
-CASES = [(BUDGET_SHAPE, 1), (BUDGET_SHAPE, 3), (BUDGET_SHAPE, 8), ((256, 64, 768), 3), ((1, 65_536, 128), 3)]
+
+@dataclass(frozen=True)
+class Config:
+    """Every number that matters."""
+
+    cases: tuple[tuple[tuple[int, int, int], int], ...] = (
+        ((4, 4096, 768), 1), ((4, 4096, 768), 3), ((4, 4096, 768), 8), ((256, 64, 768), 3), ((1, 65_536, 128), 3),
+    )  # fmt: skip
+    """Shapes of the input and numbers of scales; the budget is of the first shape."""
+    alphas: tuple[float, ...] = (0.5, 0.1, 0.02, 0.005, 0.3, 0.05, 0.01, 0.002)
+    rounds: int = 40
+    device: str = "cpu"
+
+
+SMOKE = Config(cases=(((2, 16, 8), 2),), rounds=4)
 
 
 def loop_over_tokens(x, alphas):
@@ -42,18 +54,23 @@ def seconds(function, device):
     return elapsed
 
 
-def measure(shape, scales, *, rounds, device):
+def measure(cell, config):
     """One row for the scan and one for the loop, each in copies per scale."""
-    x = torch.randn(shape, device=device)
-    alphas = ALPHAS[:scales]
+    shape, scales = cell
+    torch.manual_seed(0)
+    x = torch.randn(*shape, device=config.device)
+    alphas = config.alphas[:scales]
     runs = {"copy": x.clone, "ema_bank": lambda: ema_bank(x, alphas), "loop": lambda: loop_over_tokens(x, alphas)}
+    # Threads that wait for a core which someone else holds wait for milliseconds: on a busy machine this measures the
+    # neighbours. So the load goes on record: the threads of this script alone make it about `torch.get_num_threads()`.
+    load = os.getloadavg()[0]
     for function in (runs["copy"], runs["ema_bank"]):
         for _ in range(3):
-            seconds(function, device)
+            seconds(function, config.device)
     rows = []
     # The loop is slow and steady: a few rounds are enough for its quartiles.
-    for method, times in [("ema_bank", rounds), ("loop", max(3, rounds // 10))]:
-        pairs = [(seconds(runs["copy"], device), seconds(runs[method], device)) for _ in range(times)]
+    for method, times in [("ema_bank", config.rounds), ("loop", max(3, config.rounds // 10))]:
+        pairs = [(seconds(runs["copy"], config.device), seconds(runs[method], config.device)) for _ in range(times)]
         low, middle, high = statistics.quantiles([run / copy / scales for copy, run in pairs])
         rows.append(
             {
@@ -66,6 +83,8 @@ def measure(shape, scales, *, rounds, device):
                 "run_milliseconds": round(1e3 * statistics.median(run for _, run in pairs), 3),
                 "copy_milliseconds": round(1e3 * statistics.median(copy for copy, _ in pairs), 3),
                 "rounds": times,
+                "load_average_before": round(load, 2),
+                "load_average_after": round(os.getloadavg()[0], 2),
             }
         )
     for row in rows:
@@ -73,33 +92,25 @@ def measure(shape, scales, *, rounds, device):
     return rows
 
 
-def main():
-    """Measure every case, print it and write it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments=None):
+    parser = options_parser(__doc__)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=40)
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    load = [os.getloadavg()[0]]
-    rows = []
-    for shape, scales in CASES:
-        for row in measure(shape, scales, rounds=options.rounds, device=options.device):
-            rows.append(row)
-            low, high = row["copies_per_scale_low_quartile"], row["copies_per_scale_high_quartile"]
-            print(
-                f"{row['method']:>8} {shape!s:>16} x {scales} scales: {row['copies_per_scale']:.2f} "
-                f"[{low:.2f}, {high:.2f}] copies a scale, {row['run_milliseconds']:.1f} ms; "
-                f"the loop takes {row['loop_over_method']:.1f} times as long"
-            )
-    config = {"alphas": ALPHAS, "rounds": options.rounds, "seed": 0, "dtype": "float32", "budget_copies_per_scale": 2}
-    # Threads that wait for a core which someone else holds wait for milliseconds: on a busy machine this measures the
-    # neighbours. So the load goes on record: the threads of this script alone make it about `torch.get_num_threads()`.
-    load.append(os.getloadavg()[0])
-    config["load_average_before_and_after"] = [round(value, 2) for value in load]
-    print(f"load average: {load[0]:.2f} before, {load[1]:.2f} after, on {os.cpu_count()} cores")
-    kind = torch.device(options.device).type
-    name = "benchmark_ema_scan" if kind == "cpu" else f"benchmark_ema_scan_{kind}"
-    print(f"written: {write_results(name, rows, config, options.device).name}")
+    options = parser.parse_args(arguments)
+    config = replace(SMOKE if options.smoke else Config(), device=options.device)
+    kind = torch.device(config.device).type
+    with Study(__file__, options) as study:
+        threads = torch.get_num_threads()
+        finished = study.run(measure, config.cases, config, threads=threads, device=config.device)
+        name = "benchmark_ema_scan" if kind == "cpu" else f"benchmark_ema_scan_{kind}"
+        study.write(name, finished.rows, config, finished)
+    for row in finished.rows:
+        shape = (row["documents"], row["tokens"], row["dim"])
+        low, high = row["copies_per_scale_low_quartile"], row["copies_per_scale_high_quartile"]
+        print(
+            f"{row['method']:>8} {shape!s:>16} x {row['scales']} scales: {row['copies_per_scale']:.2f} "
+            f"[{low:.2f}, {high:.2f}] copies a scale, {row['run_milliseconds']:.1f} ms; "
+            f"the loop takes {row['loop_over_method']:.1f} times as long"
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ synthetic token documents read from a file. It could refute "constant memory in 
     python -m analyses.benchmarks.peak_memory
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -15,7 +14,19 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from analyses.provenance import write_results
+import infodil
+from analyses.cells import Study, options_parser
+from analyses.engine import ROOT
+from infodil.sources import iid
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from analyses.benchmarks.peak_memory import Config, peak_of
+
+path, tokens, config = sys.argv[1:]
+print(peak_of(Path(path), int(tokens), Config(**json.loads(config))))
+"""
 
 
 @dataclass(frozen=True)
@@ -30,20 +41,19 @@ class Config:
     seed: int = 0
 
 
-def write_corpus(path, config):
-    """As many documents as the longest run reads, in JSON lines."""
-    from infodil.sources import iid
+SMOKE = Config(tokens=(4000, 8000), document=40, vocabulary=16, dim=4, lags=(0, 1))
 
+
+def write_corpus(path, tokens, config):
+    """Documents of so many tokens in all, in JSON lines."""
     with path.open("w", encoding="utf-8") as file:
-        for part in range(max(config.tokens) // config.document // 100):
+        for part in range(tokens // config.document // 100):
             source = iid(config.vocabulary, documents=100, tokens=config.document, distribution="zipf", seed=part)
             file.writelines(json.dumps({"text": row.tolist()}) + "\n" for row in source.tokens)
 
 
-def measure(path, tokens, config):
-    """One run, in this process."""
-    import infodil
-
+def peak_of(path, tokens, config):
+    """Peak resident memory in MiB of one measurement, in this process."""
     corpus = infodil.load_corpus(path, vocabulary=config.vocabulary)
     infodil.recoverability(
         "ema", corpus, lags=config.lags, max_tokens=tokens, dim=config.dim, seed=config.seed, progress=False
@@ -51,25 +61,25 @@ def measure(path, tokens, config):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    config = Config()
-    if options.run:
-        print(measure(Path(options.run[0]), int(options.run[1]), config))
-        return
-    rows = []
+def measure(tokens, config):
+    """One row: a measurement of so many tokens, in a process that starts with nothing of this one."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "corpus.jsonl"
-        write_corpus(path, config)
-        for tokens in config.tokens:
-            command = [sys.executable, "-m", "analyses.benchmarks.peak_memory", "--run", str(path), str(tokens)]
-            answer = subprocess.run(command, capture_output=True, text=True, check=True)
-            rows.append({"tokens": tokens, "peak_mebibytes": float(answer.stdout.split()[-1])})
-            rows[-1]["ratio"] = rows[-1]["peak_mebibytes"] / rows[0]["peak_mebibytes"]
-            print(rows[-1], flush=True)
-    write_results("benchmark_peak_memory", rows, asdict(config))
+        write_corpus(path, tokens, config)
+        command = [sys.executable, "-c", ALONE, str(path), str(tokens), json.dumps(asdict(config))]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [{"tokens": tokens, "peak_mebibytes": float(answer.stdout.split()[-1])}]
+
+
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    with Study(__file__, options) as study:
+        finished = study.run(measure, config.tokens, config)
+        least = finished.rows[0]["peak_mebibytes"]
+        rows = [row | {"ratio": row["peak_mebibytes"] / least} for row in finished.rows]
+        print(*rows, sep="\n")
+        study.write("benchmark_peak_memory", rows, config, finished)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 __all__ = ["demo", "training_lines"]
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from infodil.corpus import load_corpus, train_bpe
@@ -24,7 +24,14 @@ TRAINING_TOKENS = 400_000
 LAGS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
-def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
+def demo(
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    corpus_tokens: int = CORPUS_TOKENS,
+    training_tokens: int = TRAINING_TOKENS,
+    lags: Sequence[int] = LAGS,
+) -> RecoverabilityReport:
     """The report of one EMA trace, a bank of three, and a GRU and causal attention before and after training.
 
     The two language models have equal parameter budgets and see the same number of training tokens; they are trained
@@ -34,6 +41,9 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
     Args:
         seed: Seed of everything random.
         progress: Whether progress bars are drawn.
+        corpus_tokens: Number of tokens measured, over all splits.
+        training_tokens: Number of tokens that each of the two language models is trained on.
+        lags: Lags measured.
 
     Returns:
         The report, whose `model["trained"]` says how the two models were trained.
@@ -50,13 +60,13 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
         "attention random": within_budget(attention, layers=2, every_block=False, seed=seed),
     }
     trained: dict[str, Training] = {}
-    with corpus.tokenize(max_tokens=CORPUS_TOKENS, seed=seed, progress=progress) as tokens:
+    with corpus.tokenize(max_tokens=corpus_tokens, seed=seed, progress=progress) as tokens:
         for name in ("GRU", "attention"):
             trained[name] = train_language_model(
                 encoders[name].module,
                 tokens.splits["train"].tokens,
                 tokens.splits["calibration"].tokens,
-                tokens=TRAINING_TOKENS,
+                tokens=training_tokens,
                 seed=seed,
                 progress=progress,
                 words=f"training {name}",
@@ -64,8 +74,8 @@ def demo(*, seed: int = 0, progress: bool = True) -> RecoverabilityReport:
     report = recoverability(
         CombinedEncoder(encoders),
         corpus,
-        lags=LAGS,
-        max_tokens=CORPUS_TOKENS,
+        lags=lags,
+        max_tokens=corpus_tokens,
         seed=seed,
         progress=progress,
     )

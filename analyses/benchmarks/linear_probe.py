@@ -1,10 +1,10 @@
-"""Does the linear reader run at the rate of the matrix products it makes, and how far ahead of scikit-learn is that?
+"""Does the linear probe run at the rate of the matrix products it makes, and how far ahead of scikit-learn is that?
 
 The target job is 16 lags x 8 sites of 768 dims, 8,192 types, 200,000 positions: 128 logistic regressions. It could
 refute that all lags trained together are bound by matrix products, and that this costs accuracy.
 
 * `peak`: the best rate of square matrix products in this run (float32 on a CPU, bfloat16 on a GPU), in three places.
-* `loop`: one site of the target job, all its lags, sixteen optimiser steps of the reader itself, whitening and
+* `loop`: one site of the target job, all its lags, sixteen optimiser steps of the probe itself, whitening and
   shuffling included. The flops are those of the matrix products that are made, 4 x dim x classes for each row and lag
   (logits and gradient of the weights); the share is of `peak`.
 * `job`: the target job. Ours is the measured closed-form start, the loop and the choice on the calibration rows, scaled
@@ -16,20 +16,19 @@ refute that all lags trained together are bound by matrix products, and that thi
 
 About eight minutes on two cores.
 
-    python -m analyses.benchmarks.linear_reader
-    python -m analyses.benchmarks.linear_reader --device cuda --types 50000 --positions 1000000
+    python -m analyses.benchmarks.linear_probe
+    python -m analyses.benchmarks.linear_probe --device cuda --types 50000 --positions 1000000
 """
 
-import argparse
 import time
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.encoders import TraceEncoder
 from infodil.probes import PROBES, Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
 from infodil.probes.neural.softmax import product_dtype
@@ -67,6 +66,13 @@ class Config:
     strengths: tuple[float, ...] = (0.01, 0.03, 0.1)
 
 
+SMOKE = Config(
+    types=64, dim=16, sites=2, lags=2, positions=4000, calibration=256, steps=2, warm_steps=1, peak_sizes=(64,),
+    peak_repeats=1, peer_logits=60_000, peer_iterations=2, small_types=16, small_dim=8, small_positions=1000,
+    seeds=(0,), strengths=(0.03,),
+)  # fmt: skip
+
+
 def now(device):
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -102,7 +108,11 @@ def on(device, classes):
 
 def target_job(config, device):
     """One site of the target job on a few of its rows; seconds of each part, scaled to all rows."""
-    step_rows = PROBES["linear"].start_fit(plan(config, fit_class_map(*[torch.ones(9)] * 2), device), None).step_rows
+    step_rows = (
+        PROBES["linear"]
+        .start_fit(plan(config, fit_class_map(*[torch.ones(9, dtype=torch.long)] * 2), device), None)
+        .step_rows
+    )
     rows = (config.steps + config.warm_steps) * step_rows
     states, labels = make_rows(
         config.types, config.dim, config.lags, config.alpha, rows + config.calibration, 0, device
@@ -222,50 +232,53 @@ def peer_loss(model, states, labels):
 
 
 @torch.no_grad()
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--types", type=int, default=Config.types)
-    parser.add_argument("--positions", type=int, default=Config.positions)
-    parser.add_argument("--dry", action="store_true", help="a minute's version that shows that it works, not written")
-    arguments = parser.parse_args()
-    config = Config(device=arguments.device, types=arguments.types, positions=arguments.positions)
-    if arguments.device != "cpu":
-        config = replace(config, peak_sizes=(4096, 8192, 16384))
-    if arguments.dry:
-        config = replace(
-            config, types=1024, lags=4, steps=4, peer_logits=2_000_000, peer_iterations=2, small_types=64, small_dim=64,
-            small_positions=4000, seeds=(0,),
-        )  # fmt: skip
-    device = torch.device(config.device)
-    peaks = [gemm_peak(config, device)]
-    achieved, steps, seconds = target_job(config, device)
-    peaks.append(gemm_peak(config, device))
-    one_fit, measured = peer_job(config)
-    peaks.append(gemm_peak(config, device))
-    fits = config.sites * config.lags
-    ours = config.sites * sum(seconds.values())
-    rows = [{"part": "peak", "gflops": peak / 1e9} for peak in peaks]
-    rows.append({"part": "loop", "gflops": achieved / 1e9, "share_of_peak": achieved / max(peaks), **steps})
-    rows.append(
-        {
-            "part": "job",
-            "fits": fits,
-            **{f"{name}_seconds": value for name, value in seconds.items()},
-            "linear_seconds": ours,
-            "peer_seconds": fits * one_fit,
-            "ratio": fits * one_fit / ours,
-            **measured,
-        }
-    )
+def measure(part, config):
+    """Rows of the target job, or of the small job with one seed."""
+    if part != "target":
+        rows = [small_job(config, part)]
+    else:
+        device = torch.device(config.device)
+        peaks = [gemm_peak(config, device)]
+        achieved, steps, seconds = target_job(config, device)
+        peaks.append(gemm_peak(config, device))
+        one_fit, measured = peer_job(config)
+        peaks.append(gemm_peak(config, device))
+        fits = config.sites * config.lags
+        ours = config.sites * sum(seconds.values())
+        rows = [{"part": "peak", "gflops": peak / 1e9} for peak in peaks]
+        rows.append({"part": "loop", "gflops": achieved / 1e9, "share_of_peak": achieved / max(peaks), **steps})
+        rows.append(
+            {
+                "part": "job",
+                "fits": fits,
+                **{f"{name}_seconds": value for name, value in seconds.items()},
+                "linear_seconds": ours,
+                "peer_seconds": fits * one_fit,
+                "ratio": fits * one_fit / ours,
+                **measured,
+            }
+        )
     for row in rows:
         print(row, flush=True)
-    for seed in config.seeds:
-        rows.append(small_job(config, seed))
-        print(rows[-1], flush=True)
-    if not arguments.dry:
-        name = "benchmark_linear_reader" + ("" if config.device == "cpu" else "_cuda")
-        write_results(name, rows, asdict(config), config.device)
+    return rows
+
+
+def main(arguments=None):
+    parser = options_parser(__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--types", type=int, help="types of the target job")
+    parser.add_argument("--positions", type=int, help="positions of the target job")
+    options = parser.parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    given = {"types": options.types, "positions": options.positions}
+    config = replace(config, device=options.device, **{name: value for name, value in given.items() if value})
+    if config.device != "cpu":
+        config = replace(config, peak_sizes=(4096, 8192, 16384))
+    with Study(__file__, options) as study:
+        threads = torch.get_num_threads()
+        finished = study.run(measure, ("target", *config.seeds), config, threads=threads, device=config.device)
+        name = "benchmark_linear_probe" + ("" if config.device == "cpu" else "_cuda")
+        study.write(name, finished.rows, config, finished)
 
 
 if __name__ == "__main__":

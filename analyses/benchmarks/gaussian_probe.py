@@ -1,26 +1,25 @@
-"""Is the closed-form reader a hundred times faster than logistic regression, and no worse?
+"""Is the closed-form Gaussian probe a hundred times faster than logistic regression, and no worse?
 
 Both read the token at one lag from the same states with the same splits (300 classes, 384 dims, 16,000 positions), end
 to end: fitting, every choice on the calibration rows, and log-probabilities of the test rows. The peer is
 scikit-learn's LogisticRegression with its defaults (lbfgs, C=1, 100 iterations) on standardised states, and once more
-with its C chosen on the same calibration rows. It could refute that a reader worth reporting needs iterations. About
+with its C chosen on the same calibration rows. It could refute that a probe worth reporting needs iterations. About
 five minutes.
 
-    python -m analyses.benchmarks.gaussian_reader
+    python -m analyses.benchmarks.gaussian_probe
 """
 
-import argparse
 import statistics
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from analyses.provenance import write_results
+from analyses.cells import Study, options_parser
 from infodil.encoders import TraceEncoder
 from infodil.probes import PROBES, Calibration, ProbeSpec, cross_entropy_nats, fit_class_map
 from infodil.probes.standardizer import Standardizer
@@ -43,6 +42,9 @@ class Config:
     strengths: tuple[float, ...] = (0.001, 0.01)
 
 
+SMOKE = Config(types=20, dim=8, positions=1200, calibration=200, test=200, seeds=(0,), repeats=1, strengths=(0.01,))
+
+
 def make_cell(config, alpha, seed):
     """States and labels in three splits, documents apart."""
     source = iid(config.types, documents=config.positions // 200, tokens=201, distribution="zipf", seed=seed)
@@ -56,7 +58,7 @@ def make_cell(config, alpha, seed):
 
 
 def ours(splits, config):
-    """Seconds and held-out cross-entropy in nats of the closed-form reader, over all types."""
+    """Seconds and held-out cross-entropy in nats of the closed-form probe, over all types."""
     begin = time.perf_counter()
     (x, y), (xc, yc), (xt, yt) = splits["train"], splits["cal"], splits["test"]
     frame = Standardizer.of(x[:2048])
@@ -89,34 +91,37 @@ def logistic(splits, config, strength=1.0):
     return time.perf_counter() - begin, loss
 
 
-def main():
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    config = Config()
-    rows = []
-    for seed in config.seeds:
-        splits = make_cell(config, config.alpha, seed)
-        ours(splits, config)  # warm: the first call loads libraries
-        # Before and after the peer: a busy minute then falls on both.
-        mine = [ours(splits, config) for _ in range(config.repeats)]
-        peer, peer_loss = logistic(splits, config)
-        mine += [ours(splits, config) for _ in range(config.repeats)]
-        seconds, loss = statistics.median(second for second, _ in mine), mine[0][1]
-        tuned = [logistic(splits, config, strength) for strength in config.strengths]
-        best = min(tuned, key=lambda trial: trial[1]["cal"])
-        rows.append(
-            {
-                "seed": seed,
-                "gaussian_seconds": seconds,
-                "logistic_seconds": peer,
-                "ratio": peer / seconds,
-                "gaussian_loss_nats": loss,
-                "logistic_loss_nats": float(peer_loss["test"]),
-                "tuned_logistic_seconds": sum(trial[0] for trial in tuned),
-                "tuned_logistic_loss_nats": float(best[1]["test"]),
-            }
-        )
-        print(rows[-1], flush=True)
-    write_results("benchmark_gaussian_reader", rows, asdict(config))
+def measure(seed, config):
+    """One row: seconds and losses of both, and of the peer with its C tuned."""
+    splits = make_cell(config, config.alpha, seed)
+    ours(splits, config)  # warm: the first call loads libraries
+    # Before and after the peer: a busy minute then falls on both.
+    mine = [ours(splits, config) for _ in range(config.repeats)]
+    peer, peer_loss = logistic(splits, config)
+    mine += [ours(splits, config) for _ in range(config.repeats)]
+    seconds, loss = statistics.median(second for second, _ in mine), mine[0][1]
+    tuned = [logistic(splits, config, strength) for strength in config.strengths]
+    best = min(tuned, key=lambda trial: trial[1]["cal"])
+    row = {
+        "seed": seed,
+        "gaussian_seconds": seconds,
+        "logistic_seconds": peer,
+        "ratio": peer / seconds,
+        "gaussian_loss_nats": loss,
+        "logistic_loss_nats": float(peer_loss["test"]),
+        "tuned_logistic_seconds": sum(trial[0] for trial in tuned),
+        "tuned_logistic_loss_nats": float(best[1]["test"]),
+    }
+    print(row, flush=True)
+    return [row]
+
+
+def main(arguments=None):
+    options = options_parser(__doc__).parse_args(arguments)
+    config = SMOKE if options.smoke else Config()
+    with Study(__file__, options) as study:
+        finished = study.run(measure, config.seeds, config, threads=torch.get_num_threads())
+        study.write("benchmark_gaussian_probe", finished.rows, config, finished)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,189 @@
+"""The engine of a study: the source of its script and of every module of this repository that the script imports.
+
+Imports are read from the syntax trees, those inside functions too, so that the engine is known before anything runs:
+it is part of the name under which a result is kept (`analyses.cells`), and a table whose engine has changed is stale
+(`analyses.status`).
+"""
+
+import ast
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ROOT", "Engine", "digest"]
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("infodil", "analyses")
+MACHINERY = frozenset(f"analyses/{name}.py" for name in ("cells", "engine", "provenance", "results", "status"))
+"""These run and record studies and compute none of their numbers."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The files that a script runs, and two hashes of them.
+
+    Args:
+        script: Path of the script below the root of the repository.
+        files: Paths of all files, the script among them, sorted.
+        source: Hash of the bytes of all files.
+        code: Hash of their syntax trees without docstrings; comments and layout leave it as it is.
+    """
+
+    script: str
+    files: tuple[str, ...]
+    source: str
+    code: str
+
+    @classmethod
+    def of(cls, script: str | Path, root: Path = ROOT) -> "Engine":
+        """Engine of a script, from the files as they are now.
+
+        Args:
+            script: Path of the script, absolute or below `root`.
+            root: Root of the repository.
+
+        Raises:
+            FileNotFoundError: If the script is no longer there.
+        """
+        start = (root / script).resolve()
+        found, waiting = set(), [start, *_packages_of(start, root)]
+        while waiting:
+            path = waiting.pop()
+            if path in found:
+                continue
+            found.add(path)
+            waiting += _imported(path.read_bytes(), root)
+        names = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+        kept = {name: names[name] for name in sorted(names) if name not in MACHINERY}
+        return cls(
+            start.relative_to(root).as_posix(),
+            tuple(kept),
+            _joint_hash((name, digest(source)) for name, source in kept.items()),
+            _joint_hash((name, _code_hash(source)) for name, source in kept.items()),
+        )
+
+    def check_loaded(self, known: frozenset[str] = frozenset(), root: Path = ROOT) -> None:
+        """Refuse modules that were loaded but are no part of the engine.
+
+        Args:
+            known: Names of modules that were loaded before the study began, for reasons of their own.
+            root: Root of the repository.
+
+        Raises:
+            RuntimeError: If a module of the repository outside the engine was loaded, or one of another checkout.
+        """
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name in known or name.partition(".")[0] not in PACKAGES or file is None:
+                continue
+            path = Path(file).resolve()
+            if not path.is_relative_to(root):
+                raise RuntimeError(f"{name} was loaded from outside this checkout: set PYTHONPATH to its root")
+            relative = path.relative_to(root).as_posix()
+            if relative not in self.files and relative not in MACHINERY:
+                raise RuntimeError(f"{self.script} loaded {relative}, which none of its import statements names")
+
+
+def digest(content: bytes | Path) -> str:
+    """SHA-256 of bytes, or of a file's."""
+    return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
+
+
+def _joint_hash(pairs: Iterator[tuple[str, str]]) -> str:
+    return digest(json.dumps(list(pairs)).encode())
+
+
+@functools.cache
+def _code_hash(source: bytes) -> str:
+    return digest(json.dumps(_shape(ast.parse(source))).encode())
+
+
+def _shape(node: Any) -> Any:
+    """A syntax tree as lists, without docstrings, places and empty fields (which differ between Python's versions)."""
+    if isinstance(node, ast.AST):
+        fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            # A string that stands alone documents what is above it; it computes nothing.
+            fields["body"] = [statement for statement in node.body if not _is_documentation(statement)]
+        return [type(node).__name__, *([name, _shape(value)] for name, value in fields.items())]
+    if isinstance(node, list):
+        return [_shape(element) for element in node]
+    return repr(node)
+
+
+def _is_documentation(statement: ast.stmt) -> bool:
+    alone = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return alone and isinstance(statement.value.value, str)
+
+
+def _imported(source: bytes, root: Path) -> set[Path]:
+    """Files of the modules that a source imports, and of the packages that these lie in."""
+    files = set()
+    for module in _modules_named(source):
+        package, _, name = module.rpartition(".")
+        parts = module.split(".")
+        for end in range(1, len(parts) + 1):
+            file = _file_of(".".join(parts[:end]), root)
+            if file is not None:
+                files.add(file)
+        face = _file_of(package, root)
+        home = _loaded_when_used(face.read_bytes()).get(name) if face else None
+        files |= _imported(f"import {home}".encode(), root) if home else set()
+    return files
+
+
+@functools.cache
+def _modules_named(source: bytes) -> frozenset[str]:
+    """Modules that a source imports; of `from a import b` both `a` and `a.b`, whether or not `b` is a module."""
+    names = set()
+    for node in _executed(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in PACKAGES:
+            names.add(f"{node.value.id}.{node.attr}")  # `infodil.mi`, which the package loads when it is first used
+    return frozenset(name for name in names if name.partition(".")[0] in PACKAGES)
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if not _is_for_type_checkers(node):
+            yield node
+            yield from _executed(node)
+
+
+@functools.cache
+def _loaded_when_used(face: bytes) -> dict[str, str]:
+    """Home of each name that a package loads when it is first used: its imports for type checkers say so."""
+    blocks = [block for block in ast.parse(face).body if _is_for_type_checkers(block)]
+    return {
+        alias.asname or alias.name: node.module
+        for block in blocks
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _packages_of(path: Path, root: Path) -> list[Path]:
+    """The `__init__` files above a file."""
+    folders = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
+    return [folder / "__init__.py" for folder in folders if (folder / "__init__.py").exists()]
+
+
+def _file_of(module: str, root: Path) -> Path | None:
+    if module.partition(".")[0] not in PACKAGES:
+        return None
+    place = root.joinpath(*module.split("."))
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.exists()), None)

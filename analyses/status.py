@@ -1,0 +1,129 @@
+"""Which tables of the paper are current, and which are stale, and why.
+
+A table is *current* if it was made from a commit, nobody edited it since, the tables that it was made from are as they
+were and current themselves, and its engine (the script and every module of this repository that the script imports)
+has the code that it had. Docstrings and comments may differ. What is not known is stale.
+
+    python -m analyses.status            # the list
+    python -m analyses.status --write    # and paper_figures/data/status.json, from which figures mark what is stale
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from analyses.engine import ROOT, Engine, digest
+from infodil.checks import write_whole
+
+__all__ = ["Status", "read_status", "status_of"]
+
+STATUS = "status.json"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One table.
+
+    Args:
+        name: Name of the table.
+        script: Path of its script below the root, or nothing if it was not recorded.
+        commit: Commit of its newest cell.
+        reasons: Why it is stale; none if it is current.
+        engine: "unchanged", "comments changed", "changed" or "unknown".
+    """
+
+    name: str
+    script: str
+    commit: str
+    reasons: tuple[str, ...]
+    engine: str
+
+    @property
+    def verdict(self) -> str:
+        """One line: `current`, or `stale` and why."""
+        return f"stale: {'; '.join(self.reasons)}" if self.reasons else "current"
+
+
+def status_of(root: Path = ROOT) -> dict[str, Status]:
+    """Status of every table in `paper_figures/data`, by name.
+
+    Args:
+        root: Root of the repository.
+    """
+    tables = _Tables(root)
+    return {name: tables.status(name) for name in tables.names}
+
+
+def read_status(root: Path = ROOT) -> dict[str, str]:
+    """Verdict of each table as it was last written."""
+    return json.loads((root / "paper_figures" / "data" / STATUS).read_text(encoding="utf-8"))
+
+
+class _Tables:
+    """The committed tables and their records, each looked at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.data = root, root / "paper_figures" / "data"
+        self.known: dict[str, Status] = {}
+
+    @cached_property
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.data.glob("*.csv"))
+
+    def status(self, name: str) -> Status:
+        if name not in self.known:
+            record = json.loads((self.data / f"{name}.json").read_text(encoding="utf-8"))
+            engine = self._engine(record)
+            words = {"changed": "its code has changed", "unknown": "the code that made it was not recorded"}
+            reasons = ["it was made from a tree with changes"] if record.get("dirty", True) else []
+            if record.get("sha256") not in (None, digest(self.data / f"{name}.csv")):
+                reasons.append("it was edited after it was made")
+            reasons += [words[engine]] if engine in words else []
+            reasons += [f"{source} has changed" for source in self._changed(record)]
+            self.known[name] = Status(
+                name, record.get("script", ""), str(record.get("commit"))[:7], tuple(reasons), engine
+            )
+        return self.known[name]
+
+    def _engine(self, record: dict) -> str:
+        if "engine" not in record:
+            return "unknown"
+        if not (self.root / record["script"]).exists():
+            return "changed"
+        now = Engine.of(record["script"], self.root)
+        if now.source == record["engine"]["source"]:
+            return "unchanged"
+        return "comments changed" if now.code == record["engine"]["code"] else "changed"
+
+    def _changed(self, record: dict) -> list[str]:
+        """Tables among the inputs that are not what they were, or are stale themselves; other inputs lie elsewhere."""
+        hashes = record.get("inputs", {})
+        return [
+            path.stem
+            for path in (self.root / name for name in hashes)
+            if path.parent == self.data and (path.stem not in self.names or self._is_changed(path, hashes))
+        ]
+
+    def _is_changed(self, path: Path, hashes: dict[str, str]) -> bool:
+        was = hashes[path.relative_to(self.root).as_posix()]
+        return digest(path) != was or bool(self.status(path.stem).reasons)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the status of every table, and write it if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"write paper_figures/data/{STATUS}")
+    options = parser.parse_args(arguments)
+    tables = status_of()
+    for status in tables.values():
+        print(f"{status.name:32s} {status.commit:8s} {status.engine:17s} {status.verdict}")
+    print(f"{sum(not status.reasons for status in tables.values())} of {len(tables)} tables are current")
+    if options.write:
+        verdicts = {name: status.verdict for name, status in tables.items()}
+        write_whole(ROOT / "paper_figures" / "data" / STATUS, json.dumps(verdicts, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
