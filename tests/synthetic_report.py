@@ -41,6 +41,8 @@ def row(site, place, lag, probe, rng):
         "ceiling_bits": CEILING, "ceiling_low_bits": CEILING - 0.1, "ceiling_high_bits": CEILING + 0.1,
         "beyond_context_bits": 0.4 * value, "beyond_context_low_bits": 0.4 * value - width,
         "beyond_context_high_bits": 0.4 * value + width, "usable_bits": value + 0.05,
+        "random_weights_bits": 0.3 * value, "random_weights_low_bits": 0.3 * value - width,
+        "random_weights_high_bits": 0.3 * value + width,
         "shuffled_bits": rng.gauss(0, 0.004), "shuffled_low_bits": -0.011, "shuffled_high_bits": 0.011,
         "samples": 20000 - 40 * lag, "train_samples": 80000 - 160 * lag, "chosen": probe == "linear",
     }  # fmt: skip

@@ -2,13 +2,13 @@
 
 import html
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
+from infodil.report.differences import DIFFERENCE_COLUMNS, difference_findings, report_differences
 from infodil.report.names import short_names
 from infodil.report.page import render_page
 from infodil.report.report import RecoverabilityReport
@@ -54,7 +54,7 @@ class ReportComparison:
             (_title(name, report), report.summary, max(report.lags, default=0)) for name, report in self.reports.items()
         ]
         (first, reference), *others = self.reports.items()
-        changes = [(name, _differences(name, report, first, reference)) for name, report in others]
+        changes = [(name, report_differences(name, report, first, reference)) for name, report in others]
         parts = [
             f"Recoverability of past tokens: {len(self.reports)} reports",
             "\n".join(fill(f"Warning: {sentence}", width, indent="  ") for sentence in self.warnings),
@@ -117,8 +117,8 @@ class ReportComparison:
 
         (first, reference), *others = self.reports.items()
         return pd.DataFrame(
-            [row for name, report in others for row in _differences(name, report, first, reference)],
-            columns=["report", "reference", "site", "lag", "difference_bits", "low_bits", "high_bits"],
+            [row for name, report in others for row in report_differences(name, report, first, reference)],
+            columns=DIFFERENCE_COLUMNS,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,6 +172,7 @@ class ReportComparison:
             "warnings": [*self.warnings, *(f"{name}: {text}" for name, report in every for text in report.warnings)],
             "text_view": None,
         }
+        differences = self.differences().to_dict("records")
         page = render_page(
             heading=f"Recoverability of past tokens: {len(every)} reports",
             lead=" · ".join(_title(name, report) for name, report in every),
@@ -182,10 +183,12 @@ class ReportComparison:
                 for part in ("model", "corpus", "config", "provenance")
             },
             report=together,
+            findings=difference_findings(differences),
+            differences=differences,
             sentences=[
                 *meaning_sentences(self._settings()),
                 *upper_sentences(together["rows"]),
-                *control_sentences(together["rows"], None),
+                *control_sentences(together),
             ],
             figure=figure_svg(self.plot().figure) if any(row["chosen"] for row in together["rows"]) else b"",
         )
@@ -238,37 +241,6 @@ def _warnings(reports: Mapping[str, RecoverabilityReport]) -> list[str]:
             values = "; ".join(f"{name}: {text}" for name, (_, text) in stated.items())
             warnings.append(f"The reports {difference} ({values}): {consequence}.")
     return warnings
-
-
-def _differences(
-    name: str, report: RecoverabilityReport, reference_name: str, reference: RecoverabilityReport
-) -> list[dict[str, Any]]:
-    """The rows of `ReportComparison.differences` for one report."""
-    alone = len(report.sites) == len(reference.sites) == 1
-
-    def selected(of: RecoverabilityReport) -> dict[tuple[str, int], dict]:
-        return {("" if alone else row["site"], row["lag"]): row for row in of.rows if row["chosen"]}
-
-    rows, theirs = [], selected(reference)
-    for place, row in selected(report).items():
-        other = theirs.get(place)
-        ends = [each and each[key] for each in (row, other) for key in ("value_bits", "low_bits", "high_bits")]
-        if other is None or None in ends:
-            continue
-        value, low, high, base, base_low, base_high = ends
-        change = value - base
-        rows.append(
-            {
-                "report": name,
-                "reference": reference_name,
-                "site": row["site"],
-                "lag": row["lag"],
-                "difference_bits": change,
-                "low_bits": change - math.hypot(value - low, base_high - base),
-                "high_bits": change + math.hypot(high - value, base - base_low),
-            }
-        )
-    return rows
 
 
 # Each of the following gives what is compared, None where nothing is stated, and its text.

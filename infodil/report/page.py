@@ -9,13 +9,19 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from infodil.report.cells import SUMMARY_CELLS, number, summary_cells
+from infodil.report.findings import findings, telling_lag
+from infodil.report.glossary import COLUMN_TERMS, GLOSSARY, definition
 from infodil.report.names import printable, short_names
-from infodil.report.sentences import report_sentences
+from infodil.report.saved import SCHEMA_VERSION
+from infodil.report.sentences import control_probe, report_sentences
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["render_page", "report_page", "table_page"]
+__all__ = ["render_page", "report_page", "summary_html", "table_page"]
+
+SCRIPTS = ("elements", "chart", "heat_map", "text_view", "rows", "downloads", "page")
+"""Parts of the page's script, in order."""
 
 
 def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
@@ -40,12 +46,14 @@ def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
     }
     return render_page(
         heading="Recoverability of past tokens",
-        lead=f"{model.get('name', 'a model')} on {corpus.get('name', 'a corpus')}",
+        lead=_lead(report),
         facts=facts,
         provenance={name: report[name] for name in ("model", "corpus", "config", "provenance")},
         report=report,
+        findings=findings(report),
         sentences=report_sentences(report),
         figure=figure,
+        saved=report,
     )
 
 
@@ -56,8 +64,11 @@ def render_page(
     facts: Mapping[str, Any],
     provenance: Mapping[str, Mapping[str, Any]],
     report: Mapping[str, Any],
+    findings: Sequence[str],
     sentences: Sequence[str],
     figure: bytes = b"",
+    saved: Mapping[str, Any] | None = None,
+    differences: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page of a report or of a comparison of reports.
 
@@ -67,22 +78,28 @@ def render_page(
         facts: Settings shown by name below the lead; those that are None are left out.
         provenance: Groups of names and values that a fold shows.
         report: Rows, summary, warnings, text view and controls.
+        findings: Sentences on top of the page.
         sentences: Sentences about the numbers.
         figure: The curves as SVG.
+        saved: The content of the saved report, which the page offers for download; None offers none.
+        differences: Rows of differences between reports.
 
     Returns:
         The page as HTML.
     """
     return _render(
         "report.html", heading, lead, facts,
-        script=_source("page.js"),
-        data=_data(report),
+        script=_script(),
+        data=_data(report, saved, differences),
         provenance=[
             (name, [(key, _spell(value)) for key, value in values.items()])
             for name, values in provenance.items()
             if values
         ],
         summary=_summary(report["summary"], report["rows"]),
+        findings=findings,
+        differences=bool(differences),
+        glossary=GLOSSARY,
         sentences=sentences,
         warnings=report["warnings"],
         learning=_learning(report.get("controls")),
@@ -122,6 +139,31 @@ def table_page(
     )  # fmt: skip
 
 
+def summary_html(report: Mapping[str, Any]) -> str:
+    """The summary of a report as a table for a notebook, with its findings and a fold of notes.
+
+    Args:
+        report: The report as `RecoverabilityReport.to_dict()` gives it.
+
+    Returns:
+        HTML without a script.
+    """
+    return (
+        _environment()
+        .get_template("notebook.html")
+        .render(
+            lead=_lead(report),
+            summary=_summary(report["summary"], report["rows"]),
+            findings=findings(report),
+            sentences=[*report_sentences(report), *(f"Warning: {text}" for text in report["warnings"])],
+        )
+    )
+
+
+def _lead(report: Mapping[str, Any]) -> str:
+    return f"{report['model'].get('name', 'a model')} on {report['corpus'].get('name', 'a corpus')}"
+
+
 def _render(
     template: str, heading: str, lead: str, facts: Mapping[str, Any], script: str = "", data: str = "", **content: Any
 ) -> str:
@@ -155,7 +197,7 @@ def _environment() -> "jinja2.Environment":
     import jinja2
     from markupsafe import Markup
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("infodil.report"),
         autoescape=True,
         finalize=lambda value: value if isinstance(value, Markup) else printable(value),
@@ -163,14 +205,22 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["definition"] = definition
+    return environment
 
 
 def _source(name: str) -> str:
     return files("infodil.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _data(report: Mapping[str, Any]) -> str:
-    """Rows by column and the text view, as JSON in which no `<` can end the script element."""
+def _script() -> str:
+    """The script of the page: its parts share one scope."""
+    parts = "".join(_source(f"{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _data(report: Mapping[str, Any], saved: Mapping[str, Any] | None, differences: Sequence[Mapping[str, Any]]) -> str:
+    """All that the script shows, as JSON in which no `<` can end the script element."""
     columns = list(dict.fromkeys(name for row in report["rows"] for name in row))
     content = json.dumps(
         {
@@ -178,6 +228,14 @@ def _data(report: Mapping[str, Any]) -> str:
             "rows": [[row.get(name) for name in columns] for row in report["rows"]],
             "names": short_names(list(dict.fromkeys(row["site"] for row in report["rows"])), 16),
             "text_view": report["text_view"],
+            "control_probe": control_probe(report),
+            "telling_lag": telling_lag(report["rows"]),
+            "terms": {column: [term, GLOSSARY[term]] for column, term in COLUMN_TERMS.items()},
+            "glossary": GLOSSARY,
+            "differences": differences,
+            # Without its rows, which stand above.
+            "saved": saved and {name: value for name, value in saved.items() if name not in ("rows", "text_view")},
+            "schema_version": SCHEMA_VERSION,
         },
         allow_nan=False,
         separators=(",", ":"),
@@ -195,7 +253,7 @@ def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, A
     longest = dict(sorted((row["site"], row["lag"]) for row in rows))  # the last of a site is its longest lag
     cells = [(row["site"], summary_cells(dict(row), longest.get(row["site"], 0))) for row in summary]
     return {
-        "columns": ["site", *(SUMMARY_CELLS[name] for name in columns)],
+        "columns": ["site", *(SUMMARY_CELLS[name].replace("\n", " ") for name in columns)],
         "rows": [[site, *(of_site[name] for name in columns)] for site, of_site in cells],
     }
 

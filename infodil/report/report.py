@@ -1,6 +1,5 @@
 """The result of a recoverability measurement, in bits: rows, a summary, and their origin."""
 
-import html
 import json
 import math
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_one_of, write_whole
 from infodil.estimate import Estimate
-from infodil.report.page import report_page
+from infodil.report.page import report_page, summary_html
 from infodil.report.saved import plain_json, read_result, write_result
 from infodil.report.table import report_table
 
@@ -116,7 +115,7 @@ class RecoverabilityReport:
         return report_table(self.to_dict())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return summary_html(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values, with its format."""

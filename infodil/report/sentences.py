@@ -7,7 +7,16 @@ from typing import Any
 
 from infodil.report.names import printable
 
-__all__ = ["control_sentence", "control_sentences", "meaning_sentences", "report_sentences", "upper_sentences"]
+__all__ = [
+    "context_sentences",
+    "control_probe",
+    "control_sentence",
+    "control_sentences",
+    "meaning_sentences",
+    "random_weights_sentence",
+    "report_sentences",
+    "upper_sentences",
+]
 
 UPPER_NAMES = {
     "entropy": "the entropy of a token",
@@ -31,7 +40,8 @@ def report_sentences(report: Mapping[str, Any]) -> list[str]:
     return [
         *meaning_sentences(report["config"]),
         *upper_sentences(rows),
-        *control_sentences(rows, report.get("controls")),
+        *control_sentences(report),
+        *context_sentences(rows),
     ]
 
 
@@ -99,22 +109,52 @@ def control_sentence(rows: Sequence[dict]) -> str:
     )
 
 
-def control_sentences(rows: Sequence[dict], controls: Mapping[str, Any] | None) -> list[str]:
+def control_sentences(report: Mapping[str, Any]) -> list[str]:
     """What the measured controls show: shuffled documents, random weights, fewer training rows."""
-    sentences = [control_sentence(rows), random_weights_sentence(rows), learning_sentence(controls)]
+    sentences = [
+        control_sentence(report["rows"]),
+        random_weights_sentence(report),
+        learning_sentence(report.get("controls")),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
-def random_weights_sentence(rows: Sequence[dict]) -> str:
-    """How often a trained state gives more bits than one of random weights; empty where none was measured."""
-    measured = [row for row in rows if row["chosen"] and row.get("random_weights_high_bits") is not None]
+def control_probe(report: Mapping[str, Any]) -> str:
+    """The name of the probe that reads random weights and has a learning curve: cheap, and the same for all sites."""
+    curves = (report.get("controls") or {}).get("learning") or [{}]
+    return curves[0].get("probe") or "gaussian"
+
+
+def random_weights_sentence(report: Mapping[str, Any]) -> str:
+    """How often the control probe reads more from the model than from random weights; empty where it read none."""
+    probe = control_probe(report)
+    measured = [row for row in report["rows"] if row.get("random_weights_high_bits") is not None]
     if not measured:
         return ""
-    above = sum(row["low_bits"] is not None and row["low_bits"] > row["random_weights_high_bits"] for row in measured)
+    alike = [row for row in measured if row["probe"] == probe and row["low_bits"] is not None]
+    if not alike:
+        return f"Random weights were read by the {probe} probe, which has no rows here to compare them with."
+    above = sum(row["low_bits"] > row["random_weights_high_bits"] for row in alike)
     return (
-        f"Random weights: at {above} of {len(measured)} sites and lags the selected probe reads more than the gaussian "
-        "one does from the same encoder with its weights drawn anew, beyond both intervals."
+        f"Random weights: at {above} of {len(alike)} sites and lags the {probe} probe reads more from the model than "
+        "from the same model with its weights drawn anew, beyond both intervals."
     )
+
+
+def context_sentences(rows: Sequence[dict]) -> list[str]:
+    """The reason where bits beyond context exceed the bits; nothing where they do not."""
+    both = [
+        row for row in rows
+        if row["chosen"] and row["value_bits"] is not None and row["beyond_context_bits"] is not None
+    ]  # fmt: skip
+    above = [row for row in both if row["beyond_context_bits"] > row["value_bits"]]
+    if not above:
+        return []
+    return [
+        f"Bits beyond context exceed the bits at {len(above)} of {len(both)} sites and lags: there the state and the "
+        "later tokens tell more together than each for itself, so that the information given the context is larger "
+        "than the information without it."
+    ]
 
 
 def learning_sentence(controls: Mapping[str, Any] | None) -> str:
