@@ -55,7 +55,7 @@ class BackwardNgram:
 
     Interpolated absolute discounting (Ney, Essen and Kneser 1994), from the unigram prior upward; how many of the
     available following tokens are used is chosen on calibration rows, so that where they say nothing the context
-    reader *is* the prior.
+    model *is* the prior.
     """
 
     def __init__(self, classes: ClassMap) -> None:

@@ -20,17 +20,17 @@ MOST_STEPS = 40
 HOTTEST = 1e4
 
 LEAST_PROMISE_NATS = 0.01
-"""Where doubling the temperature, or adding one to it, cannot gain more than this on all rows together, it stays.
+"""The search stops where doubling the temperature, or adding one to it, gains at most this on all rows together.
 
-Evidence without a single error, which any higher temperature makes look still better, is not trusted without end.
+Evidence without a single error looks better at every higher temperature; it does not get one without bound.
 """
 
 LEAST_GAIN_NATS = 4.0
 """Evidence must lower the cross-entropy of all calibration rows together by this much, or it is not used.
 
-A reader of nothing gains half a chi-square of one degree of freedom by chance, four nats one time in four hundred; with
-4,096 rows what is given up is 0.0014 bits at most. Without this, a reader of nothing would read slightly less than
-nothing on the test split.
+A probe that learned nothing gains half a chi-square of one degree of freedom by chance, four nats one time in four
+hundred; with 4,096 rows what is given up is 0.0014 bits at most. Without this, such a probe would read slightly less
+than nothing on the test split.
 """
 
 
@@ -40,9 +40,9 @@ def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor
 
 
 def prior_smoothing(rows: int) -> float:
-    """The prior's part in an answer that was calibrated on so many rows: one in `rows + 2`.
+    """The weight of the prior in a prediction that was calibrated on so many rows: one in `rows + 2`.
 
-    A reader that never erred on them may err on the next row, where without doubt it would lose hundreds of bits.
+    A probe that never erred on them may err on the next row, where without smoothing it would lose hundreds of bits.
 
     Reference:
         Laplace (1774), the rule of succession.
@@ -60,7 +60,7 @@ def mix_with_prior(
 def predictive_logits(
     base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], temperature: float
 ) -> Float[Tensor, "rows classes"]:
-    """What is known without the scores plus what they say; at temperature zero the base, whatever the scores are."""
+    """The sum `base + temperature * scores`; at temperature zero the base, whatever the scores are."""
     return base + temperature * scores if temperature else base.expand_as(scores)
 
 
@@ -71,15 +71,15 @@ def log_predictive(
     smoothing: float,
     labels: Int[Tensor, "rows"],
 ) -> Float[Tensor, "rows"]:
-    """Log-probability of the labels' classes: the softmax of `base + temperature * scores`, in doubt the base.
+    """Log-probability of the labels' classes: the softmax of `base + temperature * scores`, mixed with the base.
 
     At temperature zero it is the base itself, exactly, even where the scores are no numbers.
 
     Args:
         base: Log-probabilities known without the scores, one line for all rows or one for each.
         scores: Evidence for each class, nats.
-        temperature: How far it is trusted.
-        doubt: The part of the answer that stays with the base, from zero to one (`prior_smoothing`).
+        temperature: The factor of the scores.
+        smoothing: The weight of the base in the mixture, from zero to one (`prior_smoothing`).
         labels: The classes asked for.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which types a reader tells apart, and the unigram prior that speaks for the rest."""
+"""The map from types to the classes that probes tell apart, and the smoothed unigram prior."""
 
 __all__ = ["ClassMap", "fit_class_map", "most_classes"]
 
@@ -15,7 +15,7 @@ MOST_CLASSES = 4096
 """As many types are modelled, the most frequent first, whatever the memory they take."""
 
 CEILING_CLASSES = 55_000
-"""More than this no reader is asked for: four class numbers must fit 63 bits (`BackwardNgram`)."""
+"""Classes at most: four class numbers must fit 63 bits (`BackwardNgram`)."""
 
 TRAINING_BYTES = 3 * 10**9
 """Memory of the weights of softmax heads, their gradient and the two moments of Adam, all sites together."""
@@ -31,10 +31,10 @@ PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The types a reader models one by one, and one pool for the types seen too rarely.
+    """A partition of the vocabulary: the types modelled one by one, and one pool for the types seen too rarely.
 
-    Inside the pool a reader's answer is the prior's: `q(type | state) = q(pool | state) p(type) / p(pool)`, so every
-    reader is a normalised distribution over the whole vocabulary and contains the prior. This is a frequency-adaptive
+    Inside the pool a probe predicts by the prior: `q(type | state) = q(pool | state) p(type) / p(pool)`, so every
+    probe is a normalised distribution over the whole vocabulary and contains the prior. This is a frequency-adaptive
     output of two levels: weights are spent where rows are, and the tail, which has too few rows for weights of its
     own (fewer than five each, or beyond what memory allows), costs one class.
 

@@ -1,4 +1,4 @@
-"""The ground-truth rung: every token's posterior by enumeration, for small vocabularies and short memories."""
+"""The exact posterior as a probe: every token's posterior by enumeration, for small vocabularies and short memories."""
 
 __all__ = ["Exact", "ExactFit", "exact"]
 
@@ -78,7 +78,7 @@ def exact(
             `transition`.
 
     Reference:
-        Cover & Thomas, Elements of Information Theory (2006), section 2.10: no reader loses less.
+        Cover & Thomas, Elements of Information Theory (2006), section 2.10: no predictor loses less.
 
     Example:
         >>> embedding, weights = torch.eye(3), torch.tensor([0.5, 0.25])
@@ -115,8 +115,8 @@ class Exact(Probe):
     sequences of the newer ones (`infodil.channel.beam`); each target's answer is that of whichever, with the search or
     without, does better on the calibration rows.
 
-    Nothing is learned but how far the evidence is trusted. A state is not told its position: how many tokens lie behind
-    it is read off the state (`Channel.count_seen`). The rung below is taken and not used: where it reads more on the
+    Nothing is learned but the temperatures. A state is not told its position: how many tokens lie behind
+    it is read off the state (`Channel.count_seen`). The weaker probe is not used: where it reads more on the
     calibration rows, whoever holds both chooses it.
     """
 
@@ -183,7 +183,7 @@ class ExactFit(ProbeFit):
     def calibrate_temperature(
         self, evidence: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
     ) -> tuple[float, float]:
-        """How far to trust evidence, and the cross-entropy then, nats."""
+        """The temperature of evidence, and the cross-entropy at it, nats."""
         base = self.spec.classes.class_log_prior
         temperature, loss = fit_temperature(base, evidence, labels)
         if temperature:
@@ -240,7 +240,7 @@ class ExactFit(ProbeFit):
 
 
 def channel_of(spec: ProbeSpec, sequences: int) -> Channel:
-    """The channel that a reader is told of; where no noise is named, float32 rounds the states."""
+    """The channel of a site; where no noise is named, float32 rounds the states."""
     classes, code = spec.classes, spec.code
     code = Code(code.embedding[: len(classes.of_type)], code.weights)
     return Channel(

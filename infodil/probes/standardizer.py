@@ -1,4 +1,4 @@
-"""The frame that readers see states in, shifted and scaled to about one; and white coordinates."""
+"""Standardization of states, dim by dim, and whitening."""
 
 __all__ = ["Standardizer", "whitening"]
 
@@ -37,7 +37,7 @@ class Standardizer:
         return cls(mean, torch.where(still, largest, spread.clamp(min=1e-5 * largest)))
 
     def apply(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
-        """The states in this frame."""
+        """The states, shifted and scaled."""
         return (states - self.shift) * self.scale.reciprocal()
 
 

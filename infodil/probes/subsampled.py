@@ -1,4 +1,4 @@
-"""What readers that learn from a sample of the training rows have in common, target by target."""
+"""Probes for small states that are fitted to a sample of the training rows, target by target."""
 
 __all__ = ["LocalProbe", "SubsampledFit"]
 

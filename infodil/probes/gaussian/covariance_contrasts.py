@@ -1,4 +1,4 @@
-"""The directions in which classes differ in covariance: found on some rows, believed if others show them too."""
+"""Covariance contrasts: directions in which classes differ in covariance, found on some rows and tested on others."""
 
 __all__ = ["FARTHEST", "find_contrasts", "products", "reproduced", "root_of", "scatter", "unbiased"]
 
@@ -29,7 +29,7 @@ Of several directions the ones that show it best are looked at, which among 8 ra
 3.7; what passes must lower the calibration cross-entropy too.
 """
 
-DOUBTED_ROWS = 4.0
+SHARED_ROWS = 4.0
 """Rows' worth of the shared covariance mixed into that of a class while directions are chosen."""
 
 
@@ -130,7 +130,7 @@ def reproduced(
     other: tuple[Float[Tensor, "others directions"], Int[Tensor, "others"]],
     classes: int,
 ) -> Float[Tensor, "directions kept"] | None:
-    """Which of the directions show on other rows the differences of covariance that they were found by.
+    """The directions whose differences of covariance between classes replicate on held-out rows.
 
     The deviation of each class, shrunk, foretells how the products of the other rows of that class deviate; what comes
     true, as a sum over rows in units of the root of its sum of squares, is near normal under equal covariances,
@@ -140,7 +140,7 @@ def reproduced(
         return None
     sums, counts = scatter(*found, classes)
     shared = sums.sum(0) / counts.sum()
-    foretold = (sums - counts[:, None, None] * shared) / (counts + DOUBTED_ROWS)[:, None, None]
+    foretold = (sums - counts[:, None, None] * shared) / (counts + SHARED_ROWS)[:, None, None]
     u, labels = other[0].double(), other[1]
     met = (foretold[labels] @ u[:, :, None]).squeeze(2)
     expected = foretold @ (u.T @ u / len(u))

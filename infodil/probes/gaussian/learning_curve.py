@@ -1,4 +1,4 @@
-"""How a reader learns: its bits at growing numbers of training rows, and the length of the code it learns online."""
+"""Learning curve and online code length: bits at growing numbers of training rows (Voita and Titov 2020)."""
 
 __all__ = ["LearningCurve", "Solution", "extrapolate"]
 
@@ -64,11 +64,11 @@ class Sums(Protocol):
 
 
 class LearningCurve:
-    r"""Keeps the sums at doubling numbers of rows and some rows of each block between them, in the reader's one pass.
+    r"""The sums at doubling numbers of rows and some rows of each block between them, kept in the one pass.
 
     The code of Voita and Titov (2020): the first block, a sixteenth of the rows, is coded by the unigram prior (they
-    use a uniform code), every later one, as long as all rows before it, by the reader fitted on those rows:
-    :math:`\sum_b n_b \, \overline{-\log_2 q_{<b}}`. Prior, shrinkage and temperature are the reader's own choices and
+    use a uniform code), every later one, as long as all rows before it, by the discriminant fitted on those rows:
+    :math:`\sum_b n_b \, \overline{-\log_2 q_{<b}}`. Prior, shrinkage and temperature are choices of the fit and
     not part of the code. Takes four times the memory of the sums.
 
     Reference:
@@ -114,10 +114,10 @@ class LearningCurve:
 
         Args:
             collected: The sums of all rows.
-            whole: The reader of all rows, for each target.
+            whole: The solution of all rows, for each target.
             solve: From sums (`compute`), the solution for about twice as many rows, and calibration rows with their
                 labels to a solution, every choice in it made on those rows.
-            calibration: The rows on which the reader made its choices.
+            calibration: The rows on which the fit made its choices.
         """
         return [self.learn(target, collected, whole[target], solve, calibration) for target in range(len(whole))]
 
@@ -138,7 +138,7 @@ class LearningCurve:
         number, nats, saved, following = [round(float(counts.sum()))], [at_end], 0.0, counts.sum()
         for prefix, block in zip(reversed(self.prefixes), reversed(self.blocks), strict=True):
             gain, seen = 0.0, prefix.counts[target].sum()
-            if solution.temperature:  # rows that are told nothing by a reader are told nothing by one of fewer rows
+            if solution.temperature:  # where all rows teach nothing, fewer teach nothing
                 solution = solve(prefix.compute(target), solution, states, labels)
                 gain = float(-base[labels].mean()) - solution.nats
                 if not gain * len(labels) > LEAST_GAIN_NATS:

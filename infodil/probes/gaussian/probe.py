@@ -1,4 +1,4 @@
-"""The closed-form Gaussian reader: class means and a shared covariance, from sums and a few rows of one pass."""
+"""The closed-form Gaussian probe: class means and a shared covariance, from sums and a few rows of one pass."""
 
 __all__ = ["ClassSums", "Gaussian", "GaussianFit"]
 
@@ -94,7 +94,7 @@ class Gaussian(Probe):
     have variance :math:`b_j` there, and the evidence for class c is :math:`m_c^\top z - |m_c|^2 / 2`.
 
     Where the covariances of the classes differ too, in a few directions and by more than chance on a sample of the
-    rows, quadratic evidence is added (`Quadratic`); elsewhere the reader is the affine one alone.
+    rows, quadratic evidence is added (`Quadratic`); elsewhere the evidence is affine.
 
     Reference:
         Fisher (1936) and Rao (1948) for the discriminant; Friedman (1989), Regularized Discriminant Analysis, for
@@ -156,7 +156,7 @@ class GaussianFit(ProbeFit):
             states, labels = calibration.states[rows], labels[rows]
             moments = self.collected.compute(target)
             if target == 0:
-                # The covariance of all rows is kept for readers that start here, too.
+                # The covariance of all rows is kept for probes that start here, too.
                 self.total = moments[3]
                 root = root_of(self.total)
                 shifted = self.sample.states[:searched] - moments[1].float()
@@ -223,7 +223,7 @@ class GaussianFit(ProbeFit):
         return (states, labels) if bool(there.all()) else (states[there], labels[there])
 
     def suspects(self, target: int, moments: tuple, white: Tensor, root: Tensor) -> Tensor | None:
-        """Directions in which the classes of a target have different covariances; None if that is in doubt.
+        """Directions in which the classes of a target have different covariances; None where that is not significant.
 
         They are found on one part of the sample and tested on the other.
         """

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
-from infodil.probes.gaussian.covariance_contrasts import DOUBTED_ROWS, FARTHEST, RIDGE, products, scatter, unbiased
+from infodil.probes.gaussian.covariance_contrasts import FARTHEST, RIDGE, SHARED_ROWS, products, scatter, unbiased
 
 REFINING_STEPS = 6
 LEAST_RISE = 1e-3
@@ -105,7 +105,7 @@ def refine(
     for _ in range(REFINING_STEPS):
         p = ((states @ v.float() - (means @ v).float()[labels]) * scale).clamp(-FARTHEST, FARTHEST)
         sums, sampled = scatter(p, labels, len(counts))
-        own = (sums + DOUBTED_ROWS * eye) / (sampled + DOUBTED_ROWS)[:, None, None]
+        own = (sums + SHARED_ROWS * eye) / (sampled + SHARED_ROWS)[:, None, None]
         volume = float(torch.logdet(own) @ sampled)
         if not volume < least - LEAST_RISE * len(labels):
             break
@@ -179,7 +179,7 @@ def fit_quadratic(
     hot = fit_temperature(base, whole, labels)[0]
     if not gain * (len(labels) - half) > LEAST_GAIN_NATS or hot == 0.0:
         return None
-    # A temperature that the affine evidence had stays what it was: readers that start here go by it.
+    # A temperature that the affine evidence had stays what it was: probes that start here go by it.
     share = hot / temperature if temperature else 1.0
     found = Quadratic(v.float(), (centre @ v).float(), farthest.float(), share * weights, share)
     return found, temperature or hot

@@ -1,4 +1,4 @@
-"""A metric in which states of one class are near each other, learned from nearest neighbours."""
+"""Neighbourhood components analysis: a metric in which states of one class are near each other."""
 
 __all__ = ["fit_components"]
 
@@ -21,13 +21,14 @@ ASKED = 1500
 
 NEIGHBOURS = 48
 FIRST = 2
-"""At the start the kernel is as wide as this neighbour is far: from a wide one, what is finely striped looks even."""
+"""The first bandwidth is the median distance to this neighbour; with a larger one the search starts where the loss is
+flat if classes alternate finely."""
 
 RATE = 0.15
 FLATTEST = 0.05
 """Directions along which states vary less than this, in widths of the kernel, are left out of the metric."""
 
-DOUBT = 1e-2
+MIXED_SHARE = 1e-2
 """Share of the answer that is spread over all classes: one wrong neighbour must not cost without limit."""
 
 
@@ -73,7 +74,7 @@ def fit_components(
             with torch.enable_grad():
                 share = torch.softmax(-0.5 * (apart @ metric).square().sum(2), 1)
                 right = (share * (theirs * mine[:, None]).sum(2)).sum(1)
-                loss = -torch.log((1.0 - DOUBT) * right + DOUBT / classes).mean()
+                loss = -torch.log((1.0 - MIXED_SHARE) * right + MIXED_SHARE / classes).mean()
             if step == 0:  # of states that the metric so far has not been fitted to
                 since = 0 if float(loss.detach()) < least else since + 1
                 if since == 0:

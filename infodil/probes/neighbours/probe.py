@@ -1,4 +1,4 @@
-"""The local reader, for states of few dims: what the nearest training states said, in a metric that is learned."""
+"""The nearest-neighbour probe, for states of few dims, in a learned metric."""
 
 __all__ = ["Neighbours", "NeighboursFit"]
 
@@ -23,28 +23,16 @@ ROWS = 2**13
 JITTER = 1e-6
 """Added to states that are about one: a tree of many equal points would search all of them."""
 
-NUMBERS = (16, 64, 256)
-SHARPNESS = (0.0, 0.7, 1.0)
-"""Of the kernel that weighs the neighbours, in units of the learned metric; zero weighs all of them alike."""
-
-STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""How many neighbours the rung below counts for."""
-
-CHOICES = tuple(product(NUMBERS, SHARPNESS, STRENGTHS))
-
-LEAST_NATS = LEAST_GAIN_NATS + float(np.log(len(CHOICES)))
-"""What the best of so many choices must gain on all calibration rows together, or the rung below answers alone."""
-
 
 @dataclass(frozen=True)
 class Local:
-    """What the reader of one target has found."""
+    """The fitted votes of one target."""
 
     metric: Float[Tensor, "dim axes"]
     tree: cKDTree
     labels: Int[ndarray, "rows"]
     below: Float[ndarray, "rows classes"]
-    """Posterior of the rung below at each training row."""
+    """Posterior of the weaker probe at each training row."""
     number: int
     sharpness: float
     strength: float
@@ -52,16 +40,16 @@ class Local:
 
 @dataclass(frozen=True)
 class Neighbours(LocalProbe):
-    r"""Votes of the nearest training states, which correct what the rung below says.
+    r"""Votes of the nearest training states, which correct the prediction of the weaker probe.
 
-    Where the rung below expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
+    Where the weaker probe expects :math:`e_c` of the k nearest states to be of class c, and :math:`o_c` are,
 
     .. math:: q(c \mid h) \propto p(c \mid h) \, \frac{o_c + a\,p(c \mid h)}{e_c + a\,p(c \mid h)}
 
     the posterior mean of a factor for each class whose prior counts for `a` states. Neighbours are near in a metric
     learned by neighbourhood components analysis; a Gaussian kernel weighs them, and their number is that of as many
     equal votes. Number, kernel and strength are chosen on the calibration rows. Small traces need this: the posterior
-    of an old token is a function of the state that goes up and down many times, which affine readers and small
+    of an old token is a function of the state that goes up and down many times, which affine probes and small
     perceptrons miss.
 
     Reference:
@@ -75,6 +63,23 @@ class Neighbours(LocalProbe):
 
     max_dims: int = 8
     """Numbers in a state, at most: in more dims too few neighbours are near enough to say anything of each class."""
+
+    numbers: tuple[int, ...] = (16, 64, 256)
+    """Numbers of neighbours tried, ascending: fewer are nearer, more vote with less noise."""
+    sharpness: tuple[float, ...] = (0.0, 0.7, 1.0)
+    """Inverse bandwidths tried for the kernel that weighs neighbours, in units of the learned metric; zero is flat."""
+    strengths: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    """Numbers of neighbours that the prediction of the weaker probe counts for, tried on the calibration rows."""
+
+    @property
+    def choices(self) -> list[tuple[int, float, float]]:
+        """Every number, sharpness and strength that is tried, in the order of the trials."""
+        return list(product(self.numbers, self.sharpness, self.strengths))
+
+    @property
+    def required_gain_nats(self) -> float:
+        """Gain of the best of so many choices on all calibration rows, below which the weaker probe predicts alone."""
+        return LEAST_GAIN_NATS + float(np.log(len(self.choices)))
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "NeighboursFit":
         """A fit that has seen no rows; its votes correct what the weaker probe says."""
@@ -91,7 +96,8 @@ class NeighboursFit(SubsampledFit):
     def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
         """The way of asking that loses least on some calibration rows; None where none gains enough."""
         (known, known_labels), (states, labels) = known, held_out
-        if len(known) <= max(NUMBERS) or len(labels) == 0:
+        options = self.probe
+        if len(known) <= max(options.numbers) or len(labels) == 0:
             return None
         known_labels = known_labels.numpy()
         generator = torch.Generator().manual_seed(self.spec.seed)
@@ -99,17 +105,23 @@ class NeighboursFit(SubsampledFit):
         metric = fit_components(moved, known_labels, self.spec.classes.number, self.spec.seed)
         tree, below = cKDTree(measured(moved, metric)), self.posterior(known.to(states.device), target)
         here, truth = self.posterior(states, target), labels.cpu().numpy()
-        distance, index = tree.query(measured(states, metric), k=max(NUMBERS), workers=torch.get_num_threads())
+        distance, index = tree.query(measured(states, metric), k=max(options.numbers), workers=torch.get_num_threads())
         losses = []
-        for number, sharpness in product(NUMBERS, SHARPNESS):
+        for number, sharpness in product(options.numbers, options.sharpness):
             votes = count_votes(distance[:, :number], index[:, :number], sharpness, known_labels, below)
-            losses += [-corrected(here, *votes, strength)[np.arange(len(truth)), truth].sum() for strength in STRENGTHS]
+            losses += [
+                -corrected(here, *votes, strength)[np.arange(len(truth)), truth].sum() for strength in options.strengths
+            ]
         best = int(np.argmin(losses))
         gain = -np.log(here[np.arange(len(truth)), truth]).sum() - losses[best]
-        return Local(metric, tree, known_labels, below, *CHOICES[best]) if gain > LEAST_NATS else None
+        return (
+            Local(metric, tree, known_labels, below, *options.choices[best])
+            if gain > options.required_gain_nats
+            else None
+        )
 
     def posterior(self, states: Float[Tensor, "rows dim"], target: int) -> Float[ndarray, "rows classes"]:
-        """What the rung below says of each class, or the prior."""
+        """The posterior of the weaker probe, or the prior."""
         parts = [
             torch.softmax(self.spec.classes.class_log_prior + self.evidence(some, target), 1)
             for some in states.split(ROWS)
@@ -117,7 +129,7 @@ class NeighboursFit(SubsampledFit):
         return torch.cat(parts).clamp(min=1e-12).cpu().numpy()
 
     def evidence(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
-        """That of the rung below, as far as it is trusted."""
+        """The evidence of the weaker probe times its temperature."""
         temperature = 0.0 if self.base is None else self.base.temperatures[target]
         if temperature == 0.0:
             return states.new_zeros(len(states), self.spec.classes.number)
@@ -149,7 +161,7 @@ def count_votes(
     labels: Int[ndarray, "known"],
     below: Float[ndarray, "known classes"],
 ) -> tuple[Float[ndarray, "rows classes"], Float[ndarray, "rows classes"]]:
-    """How many neighbours of each class there are, and how many the rung below expects; weighed by the kernel."""
+    """How many neighbours of each class there are, and how many the weaker probe expects; weighed by the kernel."""
     away = 0.5 * np.square(sharpness * distance)
     weight = np.exp(away.min(1, keepdims=True) - away)
     weight *= weight.sum(1, keepdims=True) / np.square(weight).sum(1, keepdims=True)
