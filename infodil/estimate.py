@@ -101,7 +101,8 @@ class Estimate:
             return cls(**{**fields, "warnings": tuple(fields["warnings"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"`path` {str(path)!r} holds no estimate ({type(error).__name__}): pass a file that Estimate.save wrote."
+                f"`path` {str(path)!r} holds no estimate ({type(error).__name__}): "
+                "pass a file that Estimate.save wrote."
             ) from None
 
 

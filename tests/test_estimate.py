@@ -22,7 +22,7 @@ def test_a_saved_estimate_is_the_same_when_loaded(tmp_path):
 def test_a_file_that_holds_no_estimate_is_refused(tmp_path, content):
     (tmp_path / "other.json").write_text(content)
     for name in ("other.json", "missing.json"):
-        with pytest.raises(UserError, match="`path` .* holds no estimate"):
+        with pytest.raises(UserError, match=r"`path` .* holds no estimate"):
             Estimate.load(tmp_path / name)
 
 

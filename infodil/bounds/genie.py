@@ -56,8 +56,8 @@ def genie(
         prior: Weights or probabilities of the types; uniform by default.
         noise: `"gaussian"`, or `"uniform"`: that of dithered rounding to steps of `sigma * sqrt(12)`. Uniform noise
             hides less than Gaussian noise of the same variance: what leaves its support is seen for certain.
-        draws: Monte Carlo draws of token and noise, eight or more for each type where types are few; draws of dither are
-            fewer.
+        draws: Monte Carlo draws of token and noise, eight or more for each type where types are few; draws of dither
+            are fewer.
         confidence: Of the interval.
         seed: The same seed gives the same draws.
 

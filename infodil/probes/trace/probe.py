@@ -2,7 +2,6 @@
 
 __all__ = ["Trace", "TraceFit"]
 
-import itertools
 from dataclasses import dataclass
 
 import torch
