@@ -15,12 +15,14 @@ from infodil.encoders import (
     ModuleEncoder,
     ShiftRegisterEncoder,
     TraceEncoder,
+    as_encoder,
     attention,
     gru,
 )
-from infodil.ladder.state_stream import StateStream, control_of, typical_error
-from infodil.ladder.stream_select import cross_picked_low
-from infodil.measure.controls import ANOTHER
+from infodil.ladder import MeasuredSites, StateStream, control_of, fit_preprocessing
+from infodil.ladder.preprocessing import typical_error
+from infodil.ladder.selection import cross_selected_low
+from infodil.measure.controls import SEED_OFFSET
 from infodil.precision import Quantizer
 from infodil.probes import PROBES, Exact, Linear, ProbeFit
 from infodil.report import compare
@@ -210,13 +212,13 @@ class Deaf:
 def test_the_climb_ends_where_a_rung_adds_nothing():
     tokens = iid(TYPES, documents=90, tokens=40, seed=1).tokens
     report = measure(Deaf(), tokens, probes="auto")
-    assert report.config["probes"] == "auto" and report.config["climbed"] == ["prior", "gaussian"]
+    assert report.config["probes"] == "auto" and report.config["fitted_probes"] == ["prior", "gaussian"]
     assert report.probes == ("prior", "gaussian")
 
 
 def test_the_climb_goes_past_the_affine_rungs_where_they_read_something(tokens):
     report = measure(ENCODERS["ema"](), tokens, probes=["auto"])
-    climbed = report.config["climbed"]
+    climbed = report.config["fitted_probes"]
     assert climbed[:3] == ["prior", "gaussian", "linear"] and climbed[-1] == "exact"
     assert list(report.probes) == climbed == [probe for probe in PROBES if probe in climbed]
     named = measure(ENCODERS["ema"](), tokens, probes=climbed)
@@ -226,14 +228,14 @@ def test_the_climb_goes_past_the_affine_rungs_where_they_read_something(tokens):
 def test_lags_picked_for_their_gain_do_not_look_like_gain():
     generator = np.random.default_rng(0)
     unit = np.repeat(np.arange(40), 25)
-    lows = [cross_picked_low(generator.normal(0, 1, (30, 1000)), unit, 0.95, seed) for seed in range(200)]
+    lows = [cross_selected_low(generator.normal(0, 1, (30, 1000)), unit, 0.95, seed) for seed in range(200)]
     # A half of the units says nothing of the other, so one in forty is beyond: eleven is one in two hundred by chance.
     assert sum(low > 0 for low in lows) <= 11
     real = generator.normal(0, 1, (30, 1000))
     real[3] += 0.5
-    assert cross_picked_low(real, unit, 0.95, 0) > 0
+    assert cross_selected_low(real, unit, 0.95, 0) > 0
     real[4:] -= 0.5  # that it is worse elsewhere takes nothing away: there a weaker rung answers
-    assert cross_picked_low(real, unit, 0.95, 0) > 0
+    assert cross_selected_low(real, unit, 0.95, 0) > 0
 
 
 # ---------------------------------------------------------------------------------------------------- precision
@@ -275,8 +277,10 @@ def test_noise_takes_bits_away(observed):
 
 
 def stream(encoder, split, precision, **options):
-    options = {"sites": None, "batch_size": 2, "device": torch.device("cpu"), "name": "train"} | options
-    return StateStream(encoder=encoder, split=split, precision=precision, progress=False, seed=5, **options)
+    sites = MeasuredSites.of(as_encoder(encoder))
+    shared = {"batch_size": 2, "device": torch.device("cpu"), "seed": 5, "store": options.pop("store", None)}
+    preprocessing = fit_preprocessing(sites, split, precision=precision, **shared)
+    return StateStream(sites=sites, split=split, preprocessing=preprocessing, **shared, **{"name": "train"} | options)
 
 
 def states_of(found, generator=None, wanted=None):
@@ -296,9 +300,10 @@ def test_noise_is_the_same_in_every_pass_order_and_run(tokens, tmp_path):
         stored = [states_of(kept), states_of(kept), states_of(stream(encoder, split, "snr=3dB", store=tmp_path))]
         for other in (again, *stored):
             assert all(torch.equal(other[site], seen[site]) for site in seen)
-        resumed = stream(Deaf(), split, "snr=3dB", store=tmp_path)
-        states_of(resumed)
-        assert resumed.errors == first.errors and list(resumed.quantizers) == ["a", "b"]
+        resumed = stream(Deaf(), split, "snr=3dB", store=tmp_path).preprocessing
+        assert list(resumed) == ["a", "b"]
+        assert [site.error for site in resumed.values()] == [site.error for site in first.preprocessing.values()]
+        assert torch.equal(resumed["a"].standardizer.shift, first.preprocessing["a"].standardizer.shift)
         # Two sites with the same states, two splits and two seeds meet different noise.
         assert not torch.equal(seen["a"], seen["b"])
         assert not torch.equal(states_of(stream(encoder, split, "snr=3dB", name="test"))["a"], seen["a"])
@@ -311,7 +316,7 @@ def test_stored_states_are_as_observed(tokens, tmp_path):
             kept = stream(ENCODERS["ema"](), split, name, store=tmp_path / name)
             plain = states_of(stream(ENCODERS["ema"](), split, "float64"))["ema"]
             for _ in range(2):
-                assert torch.equal(states_of(kept)["ema"], kept.quantizers["ema"].quantize(plain))
+                assert torch.equal(states_of(kept)["ema"], kept.preprocessing["ema"].quantizer.quantize(plain))
 
 
 def test_float64_states_stay_float64_for_readers_that_take_them_as_they_are(tokens):
@@ -344,7 +349,7 @@ def test_the_error_that_readers_are_told_is_the_error(name):
 def test_the_random_weight_control_is_the_random_copy_measured(name, tokens):
     encoder = ENCODERS[name]()
     report = measure(encoder, tokens, controls=True, probes=["prior", "gaussian"])
-    direct = measure(encoder.randomised(0 + ANOTHER), tokens, probes="gaussian")
+    direct = measure(encoder.randomised(0 + SEED_OFFSET), tokens, probes="gaussian")
     assert report.sites == direct.sites and list(report.model["sites"]) == list(direct.sites)
     expected = {(row["site"], row["lag"]): row for row in direct.rows}
     for row in report.rows:

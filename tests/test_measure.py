@@ -10,8 +10,7 @@ from torch import nn
 
 import infodil
 from infodil.encoders import CombinedEncoder, ShiftRegisterEncoder
-from infodil.ladder.labels import LagLabels, positions
-from infodil.measure.accumulators import Units
+from infodil.ladder import LagLabels, TextClusters, positions
 from infodil.measure.report_rows import half_life
 from infodil.sources import iid, markov
 
@@ -164,15 +163,15 @@ def test_labels_are_the_tokens_before_in_the_same_sequence():
             np.testing.assert_array_equal(counts[target], np.bincount(seen, minlength=500))
 
 
-def test_units_are_documents_or_cells():
+def test_clusters_are_documents_or_cells():
     corpus = infodil.load_corpus([[1, 2, 3, 4]] * 3 + [[i % 7, 2, 3] for i in range(400)], vocabulary=9)
     with corpus.tokenize() as tokens:
         split = tokens.splits["test"]
-        units = Units.of(split, few_documents=False)
-        assert units.documents and units.number == split.documents
-        lengths = np.diff(np.append(units.edges, len(split.tokens)))
-        np.testing.assert_array_equal(np.bincount(units.index(np.arange(len(split.tokens)))), lengths)
-        cells = Units.of(split, few_documents=True)
+        clusters = TextClusters.of(split, few_documents=False)
+        assert clusters.documents and clusters.number == split.documents
+        lengths = np.diff(np.append(clusters.edges, len(split.tokens)))
+        np.testing.assert_array_equal(np.bincount(clusters.index(np.arange(len(split.tokens)))), lengths)
+        cells = TextClusters.of(split, few_documents=True)
         assert not cells.documents and cells.number == math.ceil(len(split.tokens) / (len(split.tokens) // 32))
 
 

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infodil.checks import UserError
-from infodil.ladder.folds import CALIBRATION_ROWS, hold_out
+from infodil.ladder import hold_out
+from infodil.ladder.calibration import CALIBRATION_ROWS
 from infodil.mi import lower_bound
 from infodil.sources import (
     ema_channel,
@@ -170,9 +171,9 @@ def test_what_is_trained_on_chosen_on_and_tested_is_disjoint(kind):
     held = hold_out(labels, states, groups, 0)
     assert held.kind == kind
     tested = []
-    for train, calibration, test in held.parts():
+    for train, calibration, test in held.folds():
         tested.append(test)
-        units = [set(held.unit[part]) for part in (train, calibration, test)]
+        units = [set(held.cluster[part]) for part in (train, calibration, test)]
         assert not (units[0] & units[1] or units[0] & units[2] or units[1] & units[2])
         assert len(train) > 0.5 * rows and 0 < len(calibration) <= CALIBRATION_ROWS
         if kind == "series":

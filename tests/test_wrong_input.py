@@ -294,7 +294,7 @@ def test_a_model_that_is_none(refused, model, message):
 
 
 def test_an_option_that_the_model_does_not_have(refused):
-    message = "`model` 'ema' does not take these options: got an unexpected keyword argument 'aplha'"
+    message = "`aplha` is neither an argument of this call nor an option of the model 'ema': did you mean 'alpha'"
     refused("ema", TOKENS, message, aplha=0.5)
     refused("ema", TOKENS, r"`alphas\[0\]` must be above 0.* got 2.0: pass a value in", alpha=2.0)
 

@@ -14,6 +14,7 @@ __all__ = [
     "TraceEncoder",
     "as_encoder",
     "attention",
+    "check_model_options",
     "check_states",
     "choose_sites",
     "gru",
@@ -29,6 +30,7 @@ from infodil.encoders.huggingface import HuggingFaceEncoder
 from infodil.encoders.language_models import LanguageModelEncoder, attention, gru
 from infodil.encoders.loading import ENCODERS, load_encoder
 from infodil.encoders.module import ModuleEncoder
+from infodil.encoders.options import check_model_options
 from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites, check_states, choose_sites

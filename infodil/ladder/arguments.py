@@ -1,6 +1,8 @@
-"""What a caller passed, checked before anything is computed: each complaint is one sentence with the way out."""
+"""Checks of tokens, states and groups in memory, made before anything is computed."""
 
-__all__ = ["FEWEST_GROUPS", "check_states", "check_tokens"]
+__all__ = ["check_groups", "check_states", "check_tokens"]
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,10 +11,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
+from infodil.statistics import number_groups
 
 FEWEST_SAMPLES = 100
 FEWEST_GROUPS = 10
-"""Some are held out from training, some from choosing."""
+"""Some are held out from training, some from selection."""
 
 
 def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[ndarray, "samples"]:
@@ -41,6 +44,22 @@ def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples
     if not bool(states.isfinite().all()):
         raise UserError("`states` must be finite, got NaN or infinity: leave such rows out.")
     return states
+
+
+def check_groups(groups: Any, rows: int) -> Int[ndarray, "rows"] | None:
+    """The groups numbered from 0; None without groups.
+
+    Args:
+        groups: One label a row, or None.
+        rows: Number of rows.
+
+    Returns:
+        The number of the group of each row.
+
+    Raises:
+        UserError: Not one label a row, or fewer than ten groups.
+    """
+    return None if groups is None else number_groups(groups, rows, FEWEST_GROUPS)
 
 
 def whole_numbers(

@@ -1,241 +1,108 @@
-"""Fit one rung of the ladder to every site and target, and make every choice on the calibration split."""
+"""The fit of one probe to some sites: passes over the training rows, then calibration on held-out rows."""
 
-__all__ = ["FittedProbe", "LadderFitter", "fit_context", "pick_calibration"]
+__all__ = ["FittedProbe", "fit_probe"]
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from numpy import ndarray
+from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from infodil.channel import Code
-from infodil.checks import UserError
-from infodil.ladder.labels import LagLabels, positions
-from infodil.ladder.state_stream import StateStream, is_control
-from infodil.probes import (
-    BackwardNgram,
-    Calibration,
-    ClassMap,
-    Probe,
-    ProbeFit,
-    ProbeSpec,
-    Standardizer,
-    fit_temperature,
-    log_predictive,
-    prior_smoothing,
-)
-from infodil.probes.backward_ngram import LONGEST
-
-CALIBRATION_ROWS = 4096
-"""Rows on which one-parameter choices are made: they cost about 1 / (2 x 4096) nats each."""
+from infodil.ladder.data import LadderData
+from infodil.probes import Calibration, Probe, ProbeFit, fit_temperature, log_predictive, prior_smoothing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedProbe:
-    """A reader ready to be tested on one site."""
+    """A probe fitted and calibrated at one site."""
 
-    reader: ProbeFit
+    fit: ProbeFit
     given_context: list[float]
-    """For each target, the temperature of the evidence when it is added to what the context already says."""
+    """For each target, the temperature of its evidence when it is added to what the context already says."""
     smoothings: list[float]
-    """For each target, the part of the answer that stays with what is known without the state (`prior_smoothing`)."""
-    calibration_log: Float[Tensor, "targets rows"]
-    """Log-probability of each calibration row's class, nats; zero where a row has no such token or was not read."""
+    """For each target, the share of the prediction that stays with the prior (`prior_smoothing`)."""
+    gain: Float[Tensor, "targets rows"]
+    """Log-probability of each calibration row's class beyond the prior's, nats; zero where a row has no label or was
+    not read."""
     read: Bool[Tensor, "rows"]
-    """The calibration rows that were read: all, but for readers that are too slow."""
-    calibration_nats: list[float]
-    """For each target, cross-entropy of the classes on the calibration rows; infinite if it is not a number."""
+    """The calibration rows that were read: all, but for slow probes."""
 
-    def doubted_nats(self, target: int) -> float:
-        """The most that doubt takes from the log-probability of a row: nothing where the evidence is not used."""
-        return -math.log1p(-self.smoothings[target]) if self.reader.temperatures[target] else 0.0
+    @property
+    def probe(self) -> Probe:
+        """The probe with its options."""
+        return self.fit.probe
 
+    def smoothing_nats(self, target: int) -> float:
+        """The most that smoothing takes from the log-probability of a row; zero where the prediction is the prior."""
+        return -math.log1p(-self.smoothings[target]) if self.fit.temperatures[target] else 0.0
 
-def pick_calibration(targets: LagLabels, generator: np.random.Generator) -> Int[ndarray, "rows"]:
-    """Positions of the calibration split, at random; half of them with every lag behind them, if there are so many."""
-    place = positions(targets.split)
-    deep = generator.permutation(np.flatnonzero(place >= targets.lags[-1]))
-    chosen = deep[: CALIBRATION_ROWS // 2]
-    rest = np.setdiff1d(generator.permutation(len(place))[: 2 * CALIBRATION_ROWS], chosen)
-    rest = generator.permutation(rest)[: CALIBRATION_ROWS - len(chosen)]
-    return np.sort(np.concatenate([chosen, rest]))
+    def gain_on(self, rows: Bool[Tensor, "rows"]) -> Float[Tensor, "targets"]:
+        """Total gain of each target over some calibration rows, nats; minus infinity where it is not a number."""
+        total = self.gain[:, rows].sum(1)
+        return torch.where(total.isnan(), -torch.inf, total)
 
 
-def gather(stream: StateStream, wanted: Int[ndarray, "rows"]) -> dict[str, Float[Tensor, "rows dim"]]:
-    """The states at some positions of a split, in their order."""
-    found: dict[str, Tensor] = {}
-    for chunk in stream.chunks("reading the calibration split"):
-        place = np.searchsorted(wanted, chunk.index).clip(max=len(wanted) - 1)
-        rows = np.flatnonzero(wanted[place] == chunk.index)
-        for site, states in chunk.states.items():
-            if site not in found:
-                found[site] = states.new_empty(len(wanted), states.shape[1])
-            found[site][torch.from_numpy(place[rows]).to(states.device)] = states[rows]
-    return found
-
-
-def fit_context(
-    classes: ClassMap, train: LagLabels, calibration: LagLabels, wanted: Int[ndarray, "rows"]
-) -> BackwardNgram:
-    """The backward n-gram, its length chosen on calibration positions that have all following tokens."""
-    context = BackwardNgram(classes)
-    context.fit(train.split.tokens, train.left())
-    tokens, left = calibration.split.tokens, calibration.left()
-    hidden = wanted[left[wanted] >= LONGEST]
-    if len(hidden):
-        following = tokens[hidden[:, None] + np.arange(1, LONGEST + 1)]
-        context.choose(as_classes(classes, following), labels_of(classes, tokens[hidden]))
-    return context
-
-
-def as_classes(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[ndarray, "*shape"]:
-    """The class of each type, as the context reader counts them."""
-    return classes.of_type.cpu().numpy()[types]
-
-
-def labels_of(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
-    """The class of each type on the readers' device; -1 stays -1."""
-    known = torch.from_numpy(np.asarray(types, dtype=np.int64)).to(classes.of_type.device)
-    return torch.where(known >= 0, classes.of_type[known.clamp(min=0)], -1)
-
-
-class LadderFitter:
-    """What fitting any rung needs, looked up once: first states, calibration rows, and what is known of each site.
+def fit_probe(
+    data: LadderData, probe: Probe, sites: Sequence[str], base: Mapping[str, FittedProbe]
+) -> dict[str, FittedProbe]:
+    """One probe fitted at some sites; all of them and all targets share each pass over the training rows.
 
     Args:
-        train: Goes over the training states, a pass or more for each rung; its observers and frames are made here.
-        calibrate: Goes over the calibration states once.
-        targets: Of the training split.
-        held_out: Of the calibration split.
-        wanted: Its rows on which every choice is made.
-        classes: What readers tell apart.
-        context: What the tokens after the hidden one say of it.
-        seed: Of everything random.
-        probes: All probes by name, weakest first.
-        followed: Whether learning curves are.
+        data: Training and calibration rows.
+        probe: The probe with its options.
+        sites: Where it is fitted.
+        base: The fitted weaker probe of each site that has one, which this one may start from.
+
+    Raises:
+        UserError: The probe does not apply to a site.
     """
+    fits = {site: probe.start_fit(data.specs[site], base[site].fit if site in base else None) for site in sites}
+    passes = {site: fit.passes for site, fit in fits.items()}
+    last: dict[str, Calibration] = {}
+    for number in range(max(passes.values(), default=0)):
+        training = {site: fit for site, fit in fits.items() if number < passes[site]}
+        message = f"{probe.name}: pass {number + 1} of {max(passes.values())}"
+        for rows in data.train.chunks(message, data.seed * 1009 + number, training):
+            for site, fit in training.items():
+                fit.update(data.view(site, rows.states[site], fit.raw), rows.labels)
+        choosing = tqdm(training.items(), f"{probe.name}: choosing", leave=False, disable=not data.progress)
+        for site, fit in choosing:
+            last[site] = calibration_of(data, site, fit)
+            fit.end_pass(last[site])
+    return {
+        site: calibrate(data, fit, last.pop(site, None) or calibration_of(data, site, fit))
+        for site, fit in fits.items()
+    }
 
-    def __init__(
-        self,
-        train: StateStream,
-        calibrate: StateStream,
-        targets: LagLabels,
-        held_out: LagLabels,
-        wanted: Int[ndarray, "rows"],
-        classes: ClassMap,
-        context: BackwardNgram,
-        seed: int,
-        probes: Mapping[str, Probe],
-        followed: bool,
-    ) -> None:
-        self.train, self.targets, self.classes = train, targets, classes
-        self.calibrate, self.wanted, self.seed = calibrate, wanted, seed
-        self.probes, self.followed = probes, followed
-        first = next(train.chunks("looking at the first states"))
-        train.standardizers.update({site: Standardizer.of(states.float()) for site, states in first.states.items()})
-        where = positions(held_out.split)[wanted]
-        self.labels = labels_of(classes, held_out.types(wanted, where))
-        self.known = {
-            target: context.log_probs(as_classes(classes, held_out.following(wanted[where >= lag], lag)))
-            for target, lag in enumerate(held_out.lags, start=1)
-        }
-        self.gathered = gather(calibrate, wanted)
-        self.settings = {site: self.spec(site) for site in self.gathered}
 
-    @property
-    def sites(self) -> list[str]:
-        """The sites that are measured."""
-        return [site for site in self.gathered if not is_control(site)]
+def calibration_of(data: LadderData, site: str, fit: ProbeFit) -> Calibration:
+    """The calibration rows that a probe reads at a site."""
+    rows = data.calibration.chosen(fit.probe.max_rows)
+    return Calibration(data.view(site, data.calibration.states[site][rows], fit.raw), data.calibration.labels[:, rows])
 
-    @property
-    def control_sites(self) -> list[str]:
-        """The same sites of the encoder with random weights, where there is one."""
-        return [site for site in self.gathered if is_control(site)]
 
-    def spec(self, site: str) -> ProbeSpec:
-        """What a reader of this site is told."""
-        dim = self.gathered[site].shape[1]
-        told = None if is_control(site) else self.train.encoder.superposition(site)
-        if told is not None and told[0].shape[1] * len(told[1]) != dim:
-            raise UserError(
-                f"`model` says that {site!r} sums vectors of {told[0].shape[1]} dims at {len(told[1])} scales, but "
-                f"gives {dim} dims there: mend its `superposition`."
-            )
-        return ProbeSpec(
-            dim=dim,
-            targets=self.targets.number,
-            classes=self.classes,
-            train_rows=len(self.targets.split.tokens),
-            device=self.train.device,
-            seed=self.seed,
-            code=None if told is None else Code(*told),
-            sigma=self.train.errors[site],
-            lags=self.targets.lags,
-        )
-
-    def where(self, probe: str) -> list[str]:
-        """The measured sites that a rung applies to."""
-        return [site for site in self.sites if self.probes[probe].applies(self.settings[site])]
-
-    def make(self, probe: str, site: str, weaker: ProbeFit | None) -> ProbeFit:
-        """A fit that has seen nothing."""
-        followed = self.followed and not is_control(site)
-        return self.probes[probe].start_fit(replace(self.settings[site], learning_curve=followed), weaker)
-
-    def fit(self, probe: str, sites: Sequence[str], weaker: Mapping[str, FittedProbe]) -> dict[str, FittedProbe]:
-        """One rung at some sites; all of them and all targets share each pass over the training states."""
-        readers = {site: self.make(probe, site, weaker[site].reader if site in weaker else None) for site in sites}
-        planned = {site: reader.passes for site, reader in readers.items()}
-        last: dict[str, Calibration] = {}
-        for number in range(max(planned.values(), default=0)):
-            learning = {site: reader for site, reader in readers.items() if number < planned[site]}
-            order = torch.Generator().manual_seed(self.seed * 1009 + number)
-            words = f"{probe}: pass {number + 1} of {max(planned.values())}"
-            for chunk in self.train.chunks(words, order, learning):
-                types = labels_of(self.classes, self.targets.types(chunk.index, chunk.position))
-                for site, reader in learning.items():
-                    reader.update(self.train.view(site, chunk.states[site], reader.raw), types)
-            words, quiet = f"{probe}: choosing", not self.train.progress
-            for site, reader in tqdm(learning.items(), words, leave=False, disable=quiet, unit="site"):
-                last[site] = self.calibration(site, reader)
-                reader.end_pass(last[site])
-        return {site: self.weigh(reader, last.pop(site, None), site) for site, reader in readers.items()}
-
-    def calibration(self, site: str, reader: ProbeFit) -> Calibration:
-        """The rows on which a reader of this site makes its choices."""
-        rows = self.rows_of(reader)
-        return Calibration(self.calibrate.view(site, self.gathered[site][rows], reader.raw), self.labels[:, rows])
-
-    def rows_of(self, reader: ProbeFit) -> Int[Tensor, "some"]:
-        """Every calibration row, or as many as a slow reader reads, evenly spaced through the split."""
-        number = self.labels.shape[1]
-        most = min(number, reader.probe.max_rows or number)
-        return torch.linspace(0, number - 1, most, device=self.labels.device).round().long()
-
-    def weigh(self, reader: ProbeFit, calibration: Calibration | None, site: str) -> FittedProbe:
-        """Weigh a reader's evidence beside the context reader's, and note how it does on the calibration rows."""
-        beside, base = [0.0], self.classes.class_log_prior
-        calibration = calibration or self.calibration(site, reader)
-        prepared = calibration.prepare(reader)
-        picked = self.rows_of(reader)
-        log = torch.zeros(self.labels.shape, device=self.labels.device)
-        there = calibration.labels >= 0
-        smoothings = [prior_smoothing(rows) for rows in there.sum(1).tolist()]
-        for target, labels in enumerate(calibration.labels):
-            rows = torch.nonzero(there[target]).squeeze(1)
-            label, scores = labels[rows], reader.scores(prepared[rows], target)
-            answer = log_predictive(base, scores, reader.temperatures[target], smoothings[target], label)
-            log[target, picked[rows]] = answer.to(log)
-            if target:
-                # What the context says is kept for the rows that have such a token, in their order.
-                place = (self.labels[target] >= 0).cumsum(0)[picked[rows]] - 1
-                beside.append(fit_temperature(self.known[target][place], scores, label)[0])
-        nats = -log.double().sum(1) / there.sum(1)
-        read = torch.zeros(self.labels.shape[1], dtype=torch.bool, device=log.device)
-        read[picked] = True
-        return FittedProbe(reader, beside, smoothings, log, read, torch.where(nats.isnan(), torch.inf, nats).tolist())
+def calibrate(data: LadderData, fit: ProbeFit, calibration: Calibration) -> FittedProbe:
+    """Temperatures beside the context, smoothing, and the gain over the prior on each calibration row."""
+    base, rows = data.classes.class_log_prior, data.calibration.chosen(fit.probe.max_rows)
+    labels, prepared = data.calibration.labels, calibration.prepare(fit)
+    gain = torch.zeros(labels.shape, dtype=torch.float64)
+    labelled = calibration.labels >= 0
+    smoothings = [prior_smoothing(number) for number in labelled.sum(1).tolist()]
+    given_context = []
+    for target, context in enumerate(data.calibration.context):
+        places = torch.nonzero(labelled[target]).squeeze(1)
+        label, scores = calibration.labels[target, places], fit.scores(prepared[places], target)
+        log = log_predictive(base, scores, fit.temperatures[target], smoothings[target], label)
+        gain[target, rows[places].cpu()] = (log - base[label].double()).cpu()
+        if context is None:
+            given_context.append(0.0)
+            continue
+        # The context is known for the rows with a label, in their order.
+        known = (labels[target] >= 0).cumsum(0)[rows[places]] - 1
+        given_context.append(fit_temperature(context[known], scores, label)[0])
+    read = torch.zeros(labels.shape[1], dtype=torch.bool)
+    read[rows.cpu()] = True
+    return FittedProbe(fit, given_context, smoothings, gain, read)

@@ -1,4 +1,4 @@
-"""Which rows are held out from which: whole groups, stretches of one series, or single rows that are independent."""
+"""Folds of rows in memory: whole groups, stretches of one series, or single rows that are independent."""
 
 __all__ = ["HeldOut", "hold_out"]
 
@@ -10,15 +10,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from infodil.ladder.calibration import CALIBRATION_ROWS
 from infodil.statistics import MOST_CLUSTERS, correlation_length, cut_cells
 
 FOLDS = 5
-CALIBRATION_ROWS = 8192
-"""Rows on which choices of one or two parameters are made: more add nothing."""
-
-CALIBRATION_UNITS = 16
+CALIBRATION_CLUSTERS = 16
 CALIBRATION_SHARE = 0.2
-"""Of what is not tested, at most so much is kept from training."""
+"""Share of the rows not tested that is kept from training, at most."""
 
 STRETCHES = 160
 """A series is cut into so many stretches; a fold tests neighbouring ones."""
@@ -28,53 +26,53 @@ WIDEST_GAP = 40
 
 EXAMINED_ROWS = 2**16
 EXAMINED_COLUMNS = 32
-NEAR = 16
-SURE = 5.0
+NEAREST = 16
+SERIES_ERRORS = 5.0
 """Rows are one series where neighbours correlate by more than so many standard errors of independent rows, at one of
-`NEAR` distances, in one of `EXAMINED_COLUMNS` columns: by chance once in some thousand data sets."""
+`NEAREST` distances, in one of `EXAMINED_COLUMNS` columns: by chance once in some thousand data sets."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is held out together and resampled together."""
+    """The clusters of rows that are held out together and resampled together."""
 
-    unit: Int[ndarray, "rows"]
-    """Which unit each row belongs to: a group, a stretch of the series, or a row; numbered in the order of holding out.
+    cluster: Int[ndarray, "rows"]
+    """The cluster of each row: a group, a stretch of the series, or a row; numbered in the order of holding out.
 
-    A fold tests neighbouring units, and the ones that follow calibrate."""
-    fold: Int[ndarray, "units"]
+    A fold tests neighbouring clusters, and the ones that follow calibrate."""
+    fold: Int[ndarray, "clusters"]
     gap: int
     """Rows of a series left out of training on either side of what is held out."""
     kind: str
     """`groups`, `series` or `rows`."""
 
-    def parts(self) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
-        """Rows to train on, to calibrate on (unit by unit) and to test, fold by fold; no unit is in two of them."""
-        size = np.bincount(self.unit)
+    def folds(self) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
+        """Rows to train on, to calibrate on (cluster by cluster) and to test of each fold; no cluster is in two."""
+        size = np.bincount(self.cluster)
         for fold in np.unique(self.fold):
             tested = np.flatnonzero(self.fold == fold)
             following = (np.arange(tested[-1] + 1, tested[-1] + 1 + len(size) - len(tested))) % len(size)
             seen = np.cumsum(size[following])
-            enough = np.flatnonzero((seen >= CALIBRATION_ROWS) & (np.arange(len(seen)) + 1 >= CALIBRATION_UNITS))
+            enough = np.flatnonzero((seen >= CALIBRATION_ROWS) & (np.arange(len(seen)) + 1 >= CALIBRATION_CLUSTERS))
             most = np.searchsorted(seen, CALIBRATION_SHARE * seen[-1], side="right")
             number = max(1, min(most, enough[0] + 1 if len(enough) else most))
             role = np.zeros(len(size), dtype=int)
             role[tested], role[following[:number]] = 2, 1
-            role = role[self.unit]
+            role = role[self.cluster]
             for held in (1, 2) if self.gap else ():
                 near = np.convolve(role == held, np.ones(2 * self.gap + 1), mode="same") > 0.5
                 role[near & (role < held)] = -1
             train, calibration, test = (np.flatnonzero(role == each) for each in (0, 1, 2))
-            calibration = calibration[np.argsort(self.unit[calibration], kind="stable")]
+            calibration = calibration[np.argsort(self.cluster[calibration], kind="stable")]
             few = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION_ROWS)).round().astype(int)
             yield train, calibration[few], test
 
     def resampled(self) -> Int[ndarray, "rows"]:
-        """The unit that an interval draws each row with: at most 1,024 of them, but cells where there is one series."""
+        """The cluster that an interval draws each row with: at most 1,024 of them, or cells of one series."""
         if self.kind == "series":
-            return np.searchsorted(cut_cells(len(self.unit)), np.arange(len(self.unit)), side="right") - 1
-        number = int(self.unit.max()) + 1
-        return self.unit * min(number, MOST_CLUSTERS) // number
+            return np.searchsorted(cut_cells(len(self.cluster)), np.arange(len(self.cluster)), side="right") - 1
+        number = int(self.cluster.max()) + 1
+        return self.cluster * min(number, MOST_CLUSTERS) // number
 
 
 def hold_out(
@@ -83,25 +81,33 @@ def hold_out(
     groups: Int[ndarray, "rows"] | None,
     seed: int,
 ) -> HeldOut:
-    """Hold out whole groups in random order; without groups, stretches of one series, or single rows.
+    """Folds of whole groups in random order; without groups, of stretches of one series, or of single rows.
 
-    Neighbouring rows of a series are alike: were one trained on and the other tested, a reader could answer from
-    memory, and what it says would be about the neighbour. Rows are held out alone only where neighbours do not
-    correlate.
+    Neighbouring rows of a series are alike: with one in training and the other in the test, a probe could remember the
+    neighbour. Rows are held out one by one only where neighbours do not correlate.
+
+    Args:
+        labels: Type of each row.
+        states: State of each row.
+        groups: Number of the group of each row, or None.
+        seed: Seed of the random order.
+
+    Returns:
+        The cluster of each row and the fold of each cluster.
     """
     generator = np.random.default_rng([seed, 0xF01D])
     rows = len(labels)
     if groups is not None:
         number = int(groups.max()) + 1
-        unit, kind, gap = generator.permutation(number)[groups], "groups", 0
+        cluster, kind, gap = generator.permutation(number)[groups], "groups", 0
     elif (length := dependence(labels, states)) is not None:
-        unit, kind = np.arange(rows) * min(rows, STRETCHES) // rows, "series"
+        cluster, kind = np.arange(rows) * min(rows, STRETCHES) // rows, "series"
         gap = min(int(np.ceil(10.0 * length)), rows // WIDEST_GAP)
     else:
-        unit, kind, gap = generator.permutation(rows), "rows", 0
-    size = np.bincount(unit)
+        cluster, kind, gap = generator.permutation(rows), "rows", 0
+    size = np.bincount(cluster)
     middle = np.cumsum(size) - 0.5 * size
-    return HeldOut(unit, (FOLDS * middle / rows).astype(int), gap, kind)
+    return HeldOut(cluster, (FOLDS * middle / rows).astype(int), gap, kind)
 
 
 def dependence(labels: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"]) -> float | None:
@@ -119,6 +125,6 @@ def dependence(labels: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"]) 
     spread = np.square(columns).sum(0)
     largest = max(
         float(np.max(np.abs((columns[near:] * columns[:-near]).sum(0)) / spread, initial=0.0))
-        for near in range(1, min(NEAR, len(columns) - 1) + 1)
+        for near in range(1, min(NEAREST, len(columns) - 1) + 1)
     )
-    return correlation_length(columns) if largest * np.sqrt(len(columns)) > SURE else None
+    return correlation_length(columns) if largest * np.sqrt(len(columns)) > SERIES_ERRORS else None

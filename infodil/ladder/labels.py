@@ -1,4 +1,4 @@
-"""What is asked of a state: the token at each lag, and for the control a token of another document."""
+"""The labels that probes predict from a state: the token at each lag, and a token of another document."""
 
 __all__ = ["LagLabels", "positions"]
 
@@ -16,33 +16,34 @@ from infodil.probes.backward_ngram import LONGEST
 class LagLabels:
     """The labels of one split: target 0 is the shuffled control, target 1 + i is lag i, in ascending order.
 
-    The documents of a split stand in random order, so turning the whole stream by about half gives every position a
+    The documents of a split are in random order, so a rotation of the whole stream by about half gives every position a
     token of another document and keeps how tokens follow each other: whole documents are permuted, never tokens.
     """
 
     split: Split
     lags: tuple[int, ...]
-    turn: int
+    rotation: int
+    """Tokens by which the labels of the control are rotated."""
 
     @classmethod
     def of(cls, split: Split, lags: tuple[int, ...], generator: np.random.Generator) -> "LagLabels":
-        """LagLabels with a turn drawn between a quarter and three quarters of the stream."""
+        """Labels with a rotation drawn between a quarter and three quarters of the stream."""
         tokens = len(split.tokens)
         return cls(split, lags, int(generator.integers(tokens // 4, max(tokens // 4 + 1, 3 * tokens // 4))))
 
     @property
     def number(self) -> int:
-        """How many targets, the control included."""
+        """Number of targets, the control included."""
         return 1 + len(self.lags)
 
     def types(self, index: Int[ndarray, "rows"], position: Int[ndarray, "rows"]) -> Int[ndarray, "targets rows"]:
-        """The type asked for at each position, -1 where fewer than `lag` tokens come before it."""
+        """The type at each lag of each position, -1 where fewer than `lag` tokens come before it."""
         tokens = self.split.tokens
         labels = np.full((self.number, len(index)), -1, dtype=np.int64)
-        labels[0] = tokens[(index + self.turn) % len(tokens)]
+        labels[0] = tokens[(index + self.rotation) % len(tokens)]
         for target, lag in enumerate(self.lags, start=1):
-            there = position >= lag
-            labels[target, there] = tokens[index[there] - lag]
+            known = position >= lag
+            labels[target, known] = tokens[index[known] - lag]
         return labels
 
     def following(self, index: Int[ndarray, "rows"], lag: int) -> Int[ndarray, "rows length"]:
@@ -51,19 +52,19 @@ class LagLabels:
         return self.split.tokens[index[:, None] - lag + np.arange(1, length + 1)].astype(np.int64)
 
     def counts(self, vocabulary: int) -> Int[ndarray, "targets vocabulary"]:
-        """How often each type is asked for, over the whole split."""
+        """Number of positions with each type as their label, over the whole split."""
         counts = np.zeros((self.number, vocabulary), dtype=np.int64)
         counts[0] = np.bincount(self.split.tokens, minlength=vocabulary)
-        left = self.left()
+        remaining = self.remaining()
         for target, lag in enumerate(self.lags, start=1):
-            counts[target] = np.bincount(self.split.tokens[left >= lag], minlength=vocabulary)
+            counts[target] = np.bincount(self.split.tokens[remaining >= lag], minlength=vocabulary)
         return counts
 
-    def left(self) -> Int[ndarray, "tokens"]:
-        """How many tokens of the same sequence follow each token."""
+    def remaining(self) -> Int[ndarray, "tokens"]:
+        """Number of tokens of the same sequence after each token."""
         return np.repeat(self.split.lengths, self.split.lengths) - 1 - positions(self.split)
 
 
 def positions(split: Split) -> Int[ndarray, "tokens"]:
-    """How many tokens of the same sequence come before each token; sequences lie end to end."""
+    """Number of tokens of the same sequence before each token; sequences lie end to end."""
     return (np.arange(len(split.tokens)) - np.repeat(split.starts, split.lengths)).astype(np.int32)

@@ -1,101 +1,131 @@
-"""What the test split is summed up in: pointwise terms within resampling units."""
+"""The accumulators of the test split: pointwise terms summed within clusters, which processes add up."""
 
-__all__ = ["Sums", "Units"]
+__all__ = ["EntrySums", "ScoreSums"]
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from torch import Tensor
 
-from infodil.corpus import Split
-from infodil.statistics import MOST_CLUSTERS, cut_cells
+FIT_TERMS = ("probe", "given_context", "top1", "top5")
+ROW_TERMS = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
 
-FEWEST_DOCUMENTS = 20
-"""With fewer test documents than this, blocks of positions are resampled instead."""
-
-TERMS = ("reader", "given_context", "top1", "top5")
-SHARED = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
+Terms = Mapping[str, Float[ndarray, "rows"] | Float[Tensor, "rows"]]
 
 
-@dataclass(frozen=True)
-class Units:
-    """Which resampling unit each token of the test split belongs to, numbered in the order of the text."""
+@dataclass(frozen=True, eq=False)
+class EntrySums:
+    """Sums of pointwise terms in nats within clusters, for each reported entry: a site and a probe.
 
-    edges: Int[ndarray, "units"]
-    """Where each unit begins in `Split.tokens`."""
-    documents: bool
-    """Whether units are whole documents (or groups of them) rather than cells of one long text."""
-
-    @classmethod
-    def of(cls, split: Split, few_documents: bool) -> "Units":
-        """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
-        if few_documents or split.documents < FEWEST_DOCUMENTS:
-            return cls(cut_cells(len(split.tokens)), documents=False)
-        first = np.flatnonzero(np.diff(split.document, prepend=-1))
-        begins = split.starts[first]
-        wanted = np.linspace(0, len(split.tokens), MOST_CLUSTERS, endpoint=False)
-        kept = np.unique(np.searchsorted(begins, wanted, side="right") - 1)
-        return cls(begins if len(begins) <= MOST_CLUSTERS else begins[kept], documents=True)
-
-    @property
-    def number(self) -> int:
-        """How many units."""
-        return len(self.edges)
-
-    def index(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
-        """The unit of each token."""
-        return np.searchsorted(self.edges, index, side="right") - 1
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums of pointwise terms in nats within units; the additive statistics of the test split.
-
-    `reader[term]` is `[readers, targets, units]` for the log-probability of the class under the reader, the same beside
-    the context, and the two hit rates; `shared[term]` is `[samples, targets, units]` for the counts, the
-    log-probability of the class under the prior, the plug-in distribution of the test labels and the context reader,
-    and that of the type itself under the plug-in distribution and the prior (`type_plug_in`, `type_prior`): once over
-    all rows, once over those that slow readers read. After `answered` it is `[entries, targets, units]`, over the rows
-    of each.
+    `probe[term]` is `[entries, targets, clusters]` for the log-probability of the true class by the selected probe, the
+    same given the context, and the two hit rates. `rows[term]` is alike, over the rows that this probe read: their
+    count; the log-probability of the true class under the prior, the plug-in distribution of the test labels, and the
+    context; and that of the true type under the plug-in distribution and the prior (`type_plug_in`, `type_prior`).
     """
 
-    reader: dict[str, ndarray]
-    shared: dict[str, ndarray]
-    named: Bool[ndarray, "entries targets"] | None = None
-    """Where the answer is about types themselves, by a reader that needs no classes (`answer`)."""
+    probe: dict[str, ndarray]
+    rows: dict[str, ndarray]
+    whole: dict[str, Float[ndarray, "targets clusters"]]
+    """As `rows`, over all rows."""
+    names_types: Bool[ndarray, "entries targets"]
+    """Where the log-probability is that of the type, by a probe that names types."""
 
-    @classmethod
-    def zeros(cls, readers: int, targets: int, units: int) -> "Sums":
-        """Nothing read yet."""
-        return cls(
-            {term: np.zeros((readers, targets, units)) for term in TERMS},
-            {term: np.zeros((2, targets, units)) for term in SHARED},
-        )
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+        return self.whole["count"].shape[-1]
 
-    def answered(
-        self, by: Int[ndarray, "entries targets"], slow: Bool[ndarray, "readers"], named: Bool[ndarray, "readers"]
-    ) -> "Sums":
-        """For each entry and target the sums of the reader that answers, by its number, and of the rows it read."""
-        target = np.arange(by.shape[1])
-        reader = {term: values[by, target] for term, values in self.reader.items()}
-        shared = {term: values[slow[by].astype(int), target] for term, values in self.shared.items()}
-        return Sums(reader, shared, named[by])
+    def base(self, term: str) -> Float[ndarray, "entries targets clusters"]:
+        """The prior or the plug-in distribution (`prior`, `plug_in`), of types where the probe names types."""
+        return np.where(self.names_types[..., None], self.rows[f"type_{term}"], self.rows[term])
 
-    def base(self, of: str) -> Float[ndarray, "entries targets units"]:
-        """The prior or the plug-in distribution (`prior`, `plug_in`), of types where the answer names types."""
-        return np.where(self.named[..., None], self.shared[f"type_{of}"], self.shared[of])
-
-    def grouped(self, first: Int[ndarray, "groups"]) -> "Sums":
-        """Neighbouring units added up; `first` is where each group begins."""
+    def grouped(self, first: Int[ndarray, "groups"]) -> "EntrySums":
+        """Neighbouring clusters added up; `first` has the first cluster of each group."""
         parts = [
             {term: np.add.reduceat(values, first, axis=-1) for term, values in terms.items()}
-            for terms in (self.reader, self.shared)
+            for terms in (self.probe, self.rows, self.whole)
         ]
-        return Sums(*parts, self.named)
+        return EntrySums(*parts, self.names_types)
 
-    def merge(self, other: "Sums") -> None:
+
+@dataclass(frozen=True, eq=False)
+class ScoreSums:
+    """The additive statistics of the test split: `update` with rows, `merge` with other documents, then `compute`.
+
+    Every array is a sum over rows within clusters whose numbers depend on the split alone, so that merging is adding,
+    in any order and on any number of processes.
+    """
+
+    probe: dict[str, Float[ndarray, "fits targets clusters"]]
+    rows: dict[str, Float[ndarray, "samples targets clusters"]]
+    """Over all rows, then over the subsample that slow probes read."""
+
+    @classmethod
+    def zeros(cls, fits: int, targets: int, clusters: int) -> "ScoreSums":
+        """The sums of no rows."""
+        return cls(
+            {term: np.zeros((fits, targets, clusters)) for term in FIT_TERMS},
+            {term: np.zeros((2, targets, clusters)) for term in ROW_TERMS},
+        )
+
+    def update_rows(self, target: int, cluster: Int[ndarray, "rows"], terms: Terms, subsampled: ndarray) -> None:
+        """Add terms that do not depend on a probe.
+
+        Args:
+            target: Number of the target.
+            cluster: Cluster of each row.
+            terms: Terms of each row by name.
+            subsampled: Places of the rows that slow probes read.
+        """
+        for name, values in terms.items():
+            add(self.rows[name][0, target], values, cluster)
+            add(self.rows[name][1, target], values[subsampled], cluster[subsampled])
+
+    def update_probe(self, fit: int, target: int, cluster: Int[ndarray, "rows"], terms: Terms) -> None:
+        """Add terms of one fitted probe.
+
+        Args:
+            fit: Number of the fitted probe.
+            target: Number of the target.
+            cluster: Cluster of each row.
+            terms: Terms of each row by name.
+        """
+        for name, values in terms.items():
+            add(self.probe[name][fit, target], values, cluster)
+
+    def merge(self, other: "ScoreSums") -> None:
         """Add the sums of documents tested elsewhere."""
-        for mine, theirs in ((self.reader, other.reader), (self.shared, other.shared)):
+        for mine, theirs in ((self.probe, other.probe), (self.rows, other.rows)):
             for term in mine:
                 mine[term] += theirs[term]
+
+    def compute(
+        self,
+        selected: Int[ndarray, "entries targets"],
+        subsampled: Bool[ndarray, "fits"],
+        names_types: Bool[ndarray, "fits"],
+    ) -> EntrySums:
+        """The sums of each entry: those of its selected probe, and of the rows that it read.
+
+        Args:
+            selected: Number of the selected fitted probe of each entry and target.
+            subsampled: Whether a fitted probe reads the subsample only.
+            names_types: Whether a fitted probe names types.
+        """
+        target = np.arange(selected.shape[1])
+        return EntrySums(
+            {term: values[selected, target] for term, values in self.probe.items()},
+            {term: values[subsampled[selected].astype(int), target] for term, values in self.rows.items()},
+            {term: values[0] for term, values in self.rows.items()},
+            names_types[selected],
+        )
+
+
+def add(sums: Float[ndarray, "clusters"], values: ndarray | Tensor, cluster: Int[ndarray, "rows"]) -> None:
+    """Add values to the sums of their clusters, in place."""
+    if isinstance(values, Tensor):
+        values = values.double().cpu().numpy()
+    sums += np.bincount(cluster, values, minlength=len(sums))

@@ -1,17 +1,17 @@
-"""What a caller passed, checked before anything is read: each complaint is one sentence with the way out."""
+"""Checks of the arguments of a measurement, made before anything is read."""
 
 __all__ = [
     "check_cache",
-    "check_counts",
     "check_device",
     "check_dtype",
     "check_fit",
     "check_lags",
     "check_numbers",
+    "check_sites",
     "open_corpus",
 ]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,6 @@ from infodil.checks import UserError, check_confidence, check_not_empty, check_s
 from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
 from infodil.precision import check_precision
-
-FEWEST_TEST_TOKENS = 32
 
 
 def check_numbers(precision: object, batch_size: object, seed: object, confidence: float) -> None:
@@ -39,6 +37,13 @@ def open_corpus(corpus: object) -> Corpus:
         return load_corpus(corpus)
     except UserError as error:
         raise UserError(str(error).replace("`source`", "`corpus`")) from None
+
+
+def check_sites(sites: str | int | Iterable[str | int] | None) -> tuple[str | int, ...] | None:
+    """The sites as a tuple; None for all."""
+    if sites is None:
+        return None
+    return (sites,) if isinstance(sites, str | int) else tuple(sites)
 
 
 def check_cache(cache_dir: str | Path | None) -> None:
@@ -94,22 +99,3 @@ def check_fit(encoder: Encoder, tokens: Tokens) -> None:
                 f"`corpus` has the token id {largest}, but the model's vocabulary has {encoder.vocabulary}: "
                 "tokenise with the model's own tokenizer."
             )
-
-
-def check_counts(counts: dict[str, np.ndarray], lags: Sequence[int], tokens: Tokens) -> None:
-    """Every lag occurs in every split, and there is something to tell apart."""
-    for split, count in counts.items():
-        seen = count.sum(1)
-        for target, lag in enumerate(lags, start=1):
-            if seen[target] < 2:
-                longest = int(tokens.splits[split].lengths.max())
-                raise UserError(
-                    f"`lags` has {lag}, which is never observed: the longest {split} sequence has {longest} tokens; "
-                    "pass smaller lags, longer documents, a larger max_length or pack=True."
-                )
-    held_out = int(counts["test"][0].sum())
-    if held_out < FEWEST_TEST_TOKENS:
-        raise UserError(f"`corpus` leaves {held_out} test tokens, too few for an interval: pass more text.")
-    kinds = int((counts["train"][0] > 0).sum())
-    if kinds < 2:
-        raise UserError(f"`corpus` has {kinds} distinct training token: a probe needs at least two classes.")

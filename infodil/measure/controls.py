@@ -1,52 +1,51 @@
-"""What stands beside every figure to say what it is worth: random weights, and how the reader learned."""
+"""The controls of a report: the encoder with random weights, and the learning curves of probes."""
 
-__all__ = ["learned", "learning_curves", "random_encoder"]
+__all__ = ["learning_curves", "learning_of", "random_encoder"]
 
 from collections.abc import Sequence
 from typing import Any
 
 from infodil.checks import UserError
 from infodil.encoders import Encoder, self_test
-from infodil.ladder.fit import FittedProbe
-from infodil.ladder.stream_select import FittedLadder
+from infodil.ladder import FittedLadder, FittedProbe
 
-ANOTHER = 0x5EED
+SEED_OFFSET = 0x5EED
 """Added to the seed, so that a model made here with random weights is not compared with itself."""
 
 COLUMNS = ("extrapolated_bits", "online_code_bits", "compression_bits")
 
 
 def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
-    """The same encoder with random weights; None where there is none, or where it cannot be read."""
-    other = encoder.randomised(seed + ANOTHER)
-    if other is None:
+    """The same encoder with random weights; None where there is none, or where it fails the tests of an encoder."""
+    random = encoder.randomised(seed + SEED_OFFSET)
+    if random is None:
         return None
     try:
-        self_test(other)
+        self_test(random)
     except UserError:
         return None
-    return other
+    return random
 
 
-def learned(fit: FittedProbe, target: int) -> dict[str, float | None]:
-    """What the learning of a rung says of one target; None for a rung whose learning is not followed."""
-    learning = fit.reader.learning
+def learning_of(fitted: FittedProbe, target: int) -> dict[str, float | None]:
+    """The learning of a probe of one target; None for each figure of a probe whose learning is not followed."""
+    learning = fitted.fit.learning
     return {name: None if learning is None else getattr(learning[target], name) for name in COLUMNS}
 
 
-def learning_curves(climbed: FittedLadder, lags: Sequence[int]) -> list[dict[str, Any]]:
-    """Bits at growing numbers of training rows, for each site, rung that was followed, and lag."""
+def learning_curves(ladder: FittedLadder, lags: Sequence[int]) -> list[dict[str, Any]]:
+    """Bits at growing numbers of training rows, for each site, probe whose learning is followed, and lag."""
     return [
         {
             "site": site,
             "lag": lag,
             "probe": probe,
-            "train_rows": list(fit.reader.learning[target].train_rows),
-            "bits": list(fit.reader.learning[target].bits),
+            "train_rows": list(fitted.fit.learning[target].train_rows),
+            "bits": list(fitted.fit.learning[target].bits),
         }
-        | learned(fit, target)
-        for site, probe in climbed.entries()
-        for fit in [climbed.fitted[site][probe]]
-        if fit.reader.learning is not None
+        | learning_of(fitted, target)
+        for site, probe in ladder.entries()
+        for fitted in [ladder.fitted[site][probe]]
+        if fitted.fit.learning is not None
         for target, lag in enumerate(lags, start=1)
     ]

@@ -1,4 +1,4 @@
-"""Where a report comes from, and what the reader of its figures should know."""
+"""The provenance of a report, and the warnings that its figures need."""
 
 __all__ = ["describe", "provenance", "warn"]
 
@@ -27,13 +27,15 @@ def describe(model: object, encoder: Encoder) -> str:
 
 def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence[str]) -> list[str]:
     """Sentences that a reader of the figures should know."""
-    said = list(tokens.warnings)
+    sentences = list(tokens.warnings)
     few = min(row["samples"] for row in rows)
     if few < FEWEST_SAMPLES:
         lag = min((row for row in rows if row["samples"] == few), key=lambda row: row["lag"])["lag"]
-        said.append(f"Lag {lag} rests on {few} test positions only: pass more text.")
-    if resampled["units"] < 30:
-        said.append(f"Intervals rest on {resampled['units']} {resampled['of']}: pass more text for reliable ones.")
+        sentences.append(f"Lag {lag} rests on {few} test positions only: pass more text.")
+    if resampled["clusters"] < 30:
+        sentences.append(
+            f"Intervals rest on {resampled['clusters']} {resampled['of']}: pass more text for reliable ones."
+        )
     by_place: dict[tuple, dict[str, dict]] = {}
     for row in rows:
         by_place.setdefault((row["site"], row["lag"]), {})[row["probe"]] = row
@@ -45,11 +47,11 @@ def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence
     ]
     if fell:
         site, lag, weak, strong = fell[0]
-        said.append(
-            f"The {strong} reader fell below the {weak} one beyond its interval in {len(fell)} places "
+        sentences.append(
+            f"The {strong} probe fell below the {weak} one beyond its interval in {len(fell)} places "
             f"(first at {site}, lag {lag}): its fit failed there, trust the {weak} figure."
         )
-    return said
+    return sentences
 
 
 def provenance(device: torch.device, seed: int) -> dict:

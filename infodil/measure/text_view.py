@@ -1,4 +1,4 @@
-"""A passage of the test split, for the reader of the report: how well each earlier token is read at each position."""
+"""The text view of a report: how well each earlier token of a stretch of the test split is read at each position."""
 
 __all__ = ["make_text_view"]
 
@@ -6,63 +6,73 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
 
 from infodil.estimate import BITS_PER_NAT
-from infodil.ladder.fit import labels_of
-from infodil.ladder.labels import LagLabels
-from infodil.ladder.state_stream import StateStream
-from infodil.ladder.stream_select import FittedLadder
-from infodil.probes import ClassMap, log_predictive, predictive_logits
+from infodil.ladder import FittedLadder, LagTask, StateStream, score_rows
+
+LENGTH = 160
+"""Tokens shown, at most."""
 
 
-def make_text_view(
-    stream: StateStream,
-    targets: LagLabels,
-    climbed: FittedLadder,
-    classes: ClassMap,
-    longest: int = 160,
-) -> tuple[list[int], list[dict]]:
-    """Types of a passage of the test split, and for each site how well each earlier token is read at each position.
+def make_text_view(stream: StateStream, task: LagTask, ladder: FittedLadder) -> tuple[list[int], list[dict]]:
+    """Types of a stretch of the test split, and for each site and lag the bits, probability and rank of the true token.
 
-    The passage opens the first sequence of the split (documents stand in random order) that is long enough, or the
+    The stretch opens the first sequence of the split (documents are in random order) that is long enough, or the
     longest there is.
     """
-    lengths = stream.split.lengths
-    enough = np.flatnonzero(lengths >= longest)
-    sequence = int(enough[0]) if len(enough) else int(np.argmax(lengths))
-    begin, whole = int(stream.split.starts[sequence]), int(lengths[sequence])
-    length = min(longest, whole)
-    index, position = begin + np.arange(length), np.arange(length)
-    # The whole sequence is encoded, so that the passage is observed as it was in the test.
-    tokens = torch.from_numpy(stream.split.tokens[begin : begin + whole].astype(np.int64))
-    encoded = stream.encoded(tokens[None], list(climbed.fitted))
-    types = targets.types(index, position)
-    sites = []
-    for site, rungs in climbed.fitted.items():
-        chosen = climbed.strongest(site)
-        states = stream.quantize(site, encoded[site][0], torch.tensor([begin]), torch.tensor([whole]))[:length]
-        prepared: dict[str, Any] = {}
-        rows_of = {"bits": [], "probability": [], "rank": []}
-        for target in range(1, targets.number):
-            there = np.flatnonzero(types[target] >= 0)
-            label = types[target, there]
-            true = torch.from_numpy(label).to(stream.device)
-            rung = climbed.answers[site][chosen][target]
-            fit = rungs[rung]
-            reader, smoothing = fit.reader, fit.smoothings[target]
-            if rung not in prepared:
-                prepared[rung] = reader.prepare(stream.view(site, stream.placed(states), reader.raw))
-            scores = reader.scores(prepared[rung][torch.from_numpy(there).to(stream.device)], target)
-            temperature, base = reader.temperatures[target], classes.class_log_prior
-            log_q = log_predictive(
-                base, scores, temperature, smoothing, labels_of(classes, label)
-            ) + classes.log_within(true)
-            greater, _ = classes.ranks(predictive_logits(base, scores, temperature), true)
-            bits = (log_q - classes.log_prior[true]) * BITS_PER_NAT
-            for name, values in (("bits", bits), ("probability", log_q.exp()), ("rank", (greater + 1).long())):
-                row: list[float | int | None] = [None] * length
-                for place, value in zip(there.tolist(), values.tolist(), strict=True):
-                    row[place] = float(f"{value:.4g}") if name != "rank" else value
-                rows_of[name].append(row)
-        sites.append({"site": site, "probe": chosen, **rows_of})
-    return tokens[:length].tolist(), sites
+    number = first_long(stream.split.lengths)
+    start, length = int(stream.split.starts[number]), min(LENGTH, int(stream.split.lengths[number]))
+    types = task.labels["test"].types(start + np.arange(length), np.arange(length))
+    # The whole sequence is encoded, so that the stretch is observed as it was in the test pass.
+    states = {site: state[:length] for site, state in stream.sequence(number).items()}
+    sites = [view_site(stream, task, ladder, site, states[site], types) for site in ladder.fitted]
+    return stream.split.tokens[start : start + length].tolist(), sites
+
+
+def first_long(lengths: Int[ndarray, "sequences"]) -> int:
+    """Number of the first sequence that is long enough, or of the longest."""
+    enough = np.flatnonzero(lengths >= LENGTH)
+    return int(enough[0]) if len(enough) else int(np.argmax(lengths))
+
+
+def view_site(
+    stream: StateStream,
+    task: LagTask,
+    ladder: FittedLadder,
+    site: str,
+    states: Float[Tensor, "rows dim"],
+    types: Int[ndarray, "targets rows"],
+) -> dict[str, Any]:
+    """The strongest probe of a site, and a line of each figure for each lag, None where there is no such token."""
+    probe = ladder.strongest(site)
+    prepared: dict[str, Any] = {}
+    lines: dict[str, list[list]] = {"bits": [], "probability": [], "rank": []}
+    for target in range(1, task.targets):
+        fitted = ladder.predictor(site, probe, target)
+        if fitted.probe.name not in prepared:
+            prepared[fitted.probe.name] = fitted.fit.prepare(stream.view(site, states, fitted.fit.raw))
+        rows = np.flatnonzero(types[target] >= 0)
+        true = torch.from_numpy(types[target, rows]).to(stream.device)
+        place = torch.from_numpy(rows).to(stream.device)
+        scores = score_rows(fitted, prepared[fitted.probe.name][place], target, true, task.classes)
+        within = 0.0 if fitted.probe.names_types else task.classes.log_within(true)
+        log = scores.log_prob + within
+        figures = {
+            "bits": rounded((log - task.classes.log_prior[true]) * BITS_PER_NAT),
+            "probability": rounded(log.exp()),
+            "rank": (scores.greater + 1).long().tolist(),
+        }
+        for name, values in figures.items():
+            line: list[float | int | None] = [None] * types.shape[1]
+            for row, value in zip(rows.tolist(), values, strict=True):
+                line[row] = value
+            lines[name].append(line)
+    return {"site": site, "probe": probe, **lines}
+
+
+def rounded(values: Float[Tensor, "rows"]) -> list[float]:
+    """Four digits of each."""
+    return [float(f"{value:.4g}") for value in values.tolist()]

@@ -1,4 +1,4 @@
-"""The upper side of every row: the least of the bounds that hold for any reader, and the width that is left open."""
+"""The upper bound of every row: the least of those that hold for any probe, and the width between both sides."""
 
 __all__ = ["SiteBounds", "bound_sites", "whole_state", "with_upper_bounds"]
 
@@ -16,16 +16,17 @@ from infodil.bounds.genie import Noise
 from infodil.bounds.levels import levels_of
 from infodil.channel import Code, entropy_bits, longest_window
 from infodil.estimate import Estimate
-from infodil.ladder.fit import LadderFitter
+from infodil.ladder import LadderData, LagTask, SitePreprocessing, TextClusters, positions
 from infodil.precision import PRECISIONS, Quantizer
 
 MOST_ROWS = 2048
 MOST_DIMS = 1024
-"""Of wider states so many rows are looked at: the smaller side of a matrix decides what it costs."""
+"""Rows that the budget is taken from, and fewer of states wider than this: the smaller side of a matrix decides what
+it costs."""
 
 FEWEST_ROWS = 8
 LEAST_ERROR = 1e-60
-"""Of an exact zero: its square must not vanish beside the states'."""
+"""Error of an exact zero: its square must not vanish beside that of the states."""
 
 LOG_LIKELIHOODS = 2**25
 DRAWS = (512, 4096)
@@ -33,7 +34,7 @@ DRAWS = (512, 4096)
 
 MOST_SEQUENCES = 2**13
 POSTERIOR_DRAWS = 4096
-"""Of the exact posterior, for each number of tokens behind a state."""
+"""Draws of the exact posterior, for each number of tokens behind a state."""
 
 LEAST_GAIN_BITS = 1e-6
 """A bound this little below the entropy is the entropy: nothing is assumed where nothing is gained."""
@@ -57,60 +58,62 @@ class SiteBounds:
 
 
 def bound_sites(
-    fitting: LadderFitter,
-    counts: Int[ndarray, "vocabulary"],
-    group: Int[ndarray, "rows"],
-    seen: Int[ndarray, "positions"],
-    lags: Sequence[int],
+    data: LadderData,
+    preprocessing: Mapping[str, SitePreprocessing],
+    task: LagTask,
+    clusters: TextClusters,
+    *,
     independent: bool,
     confidence: float,
     seed: int,
 ) -> dict[str, SiteBounds]:
-    """The bounds of each measured site.
+    """The upper bounds of each measured site.
 
     Args:
-        fitting: Holds the states of the calibration rows, the observers and the codes.
-        counts: Of the types in the test split: the prior of the genie.
-        group: The resampling unit of each calibration row.
-        seen: How many tokens lie behind each test position, its own included.
-        lags: Which tokens, steps back.
+        data: Calibration states, and how the encoder says that they superpose token vectors.
+        preprocessing: Quantizer of each site.
+        task: Lags, and the type frequencies of the test split, which are the prior of the genie.
+        clusters: Clusters of the calibration split.
         independent: Whether the tokens were declared to be.
-        confidence: Of each interval for itself.
-        seed: Of the draws.
+        confidence: Confidence level of each pointwise interval.
+        seed: Seed of the draws.
     """
-    found = {}
-    for site in fitting.sites:
-        observer, states = fitting.train.quantizers[site], fitting.gathered[site].cpu()
-        sigma, noise = noise_of(observer, states)
+    groups = clusters.index(task.calibration_rows)
+    options = {"confidence": confidence, "seed": seed}
+    bounds = {}
+    for site in data.sites:
+        quantizer, states = preprocessing[site].quantizer, data.calibration.states[site].cpu()
+        sigma, noise = noise_of(quantizer, states)
         if not bool((sigma > 0).all()):  # states that never change: their noise is none, whatever its ratio
-            found[site] = SiteBounds(noise, None, {}, {})
+            bounds[site] = SiteBounds(noise, None, {}, {})
             continue
-        code = fitting.settings[site].code
+        code, counts = data.specs[site].code, task.counts["test"][0]
         whole = {
-            "budget": budget_of(states, sigma, noise, group, confidence),
-            "levels": levels_bound(observer.name, states.shape[1]),
+            "budget": budget_of(states, sigma, noise, groups, confidence),
+            "levels": levels_bound(quantizer.name, states.shape[1]),
         }
-        found[site] = SiteBounds(
-            noise,
-            None if code is None else genie_of(code, sigma, noise, counts, lags, confidence, seed),
-            posterior_of(code, float(sigma[0]), counts, seen, lags, confidence, seed)
-            if code is not None and independent and noise == "gaussian"
-            else {},
-            {name: bound for name, bound in whole.items() if bound is not None},
+        genie, posterior = None, {}
+        if code is not None:
+            genie = genie_of(code, sigma, noise, counts, task.lags, **options)
+            if independent and noise == "gaussian":
+                seen = positions(task.labels["test"].split) + 1
+                posterior = posterior_of(code, float(sigma[0]), counts, seen, task.lags, **options)
+        bounds[site] = SiteBounds(
+            noise, genie, posterior, {name: one for name, one in whole.items() if one is not None}
         )
-    return found
+    return bounds
 
 
-def noise_of(observer: Quantizer, states: Float[Tensor, "rows dim"]) -> tuple[Float[Tensor, "dim"], Noise]:
-    """Standard deviation of the observation's error in each dim, and its law.
+def noise_of(quantizer: Quantizer, states: Float[Tensor, "rows dim"]) -> tuple[Float[Tensor, "dim"], Noise]:
+    """Standard deviation of the error of the precision in each dim, and its law.
 
-    A float is finest where its number is smallest, and what a small number shows is shown: the harmonic mean over the
-    rows, for the chance to cross a threshold goes with one over the step. Of the last rounding only: what a state
-    erred before is no noise that could be relied on to hide anything.
+    A float is finest where its number is smallest: the harmonic mean over the rows, for the chance to cross a threshold
+    is proportional to one over the step. Only the last rounding counts, for earlier errors of a state are no noise that
+    hides anything for certain.
     """
-    if observer.name not in PRECISIONS:
-        return observer.unit, "gaussian"
-    errors = observer.errors(states).clamp(min=LEAST_ERROR)
+    if quantizer.name not in PRECISIONS:
+        return quantizer.unit, "gaussian"
+    errors = quantizer.errors(states).clamp(min=LEAST_ERROR)
     return 1.0 / (1.0 / errors).mean(0), "uniform"
 
 
@@ -135,7 +138,7 @@ def genie_of(
         sigma.view(len(weights), -1),
         counts[:types],
         noise=noise,
-        samples=int(np.clip(LOG_LIKELIHOODS // types, *DRAWS)),
+        draws=int(np.clip(LOG_LIKELIHOODS // types, *DRAWS)),
         confidence=confidence,
         seed=seed,
     )
@@ -150,11 +153,11 @@ def posterior_of(
     confidence: float,
     seed: int,
 ) -> dict[int, Estimate]:
-    """The bound of a genie who keeps some tokens to himself, as many as can be enumerated; nothing if not even two.
+    """The bound of a genie who reveals all but as many tokens as can be enumerated; empty if not even two can.
 
-    At the newest lags those are the newest tokens. Near the start of a sequence fewer tokens lie behind a state, and
-    each is told better: the mean is over how many lie behind the test positions, which a reader may know. At older lags
-    they are the tokens just newer than the one asked for, which are most easily taken for it.
+    At the newest lags the hidden tokens are the newest. Near the start of a sequence fewer tokens lie behind a state,
+    and each is read better: the mean is over how many lie behind the test positions, which a probe may know. At older
+    lags the hidden tokens are those just newer than the one at the lag, which are most easily taken for it.
     """
     types = min(len(code.embedding), len(counts))
     window = min(longest_window(types, MOST_SEQUENCES), code.weights.shape[1])
@@ -162,23 +165,23 @@ def posterior_of(
         return {}
     prior = torch.from_numpy(counts[:types] / counts[:types].sum())
 
-    def ask(hidden: slice, wanted: list[int]) -> Float[ndarray, "lags ends"]:
+    def bound(hidden: slice, wanted: list[int]) -> Float[ndarray, "lags ends"]:
         kept = torch.zeros_like(code.weights)
         kept[:, hidden] = code.weights[:, hidden]
-        options = {"samples": POSTERIOR_DRAWS, "confidence": confidence, "seed": seed}
-        found = exact_posterior(code.embedding[:types], kept, sigma, lags=wanted, prior=prior, **options)
-        return np.array([[bound.low_bits, bound.value_bits, bound.high_bits] for bound in found])
+        options = {"draws": POSTERIOR_DRAWS, "confidence": confidence, "seed": seed}
+        estimates = exact_posterior(code.embedding[:types], kept, sigma, lags=wanted, prior=prior, **options)
+        return np.array([[one.low_bits, one.value_bits, one.high_bits] for one in estimates])
 
     ends: dict[int, ndarray] = {lag: np.zeros(3) for lag in lags if lag < window}
     for behind in range(1, window + 1):
-        told = [lag for lag in ends if lag < behind]
-        share = [np.mean(np.minimum(seen[seen > lag], window) == behind) for lag in told]
+        known = [lag for lag in ends if lag < behind]
+        share = [np.mean(np.minimum(seen[seen > lag], window) == behind) for lag in known]
         if any(share):
-            for lag, part, bits in zip(told, share, ask(slice(behind), told), strict=True):
+            for lag, part, bits in zip(known, share, bound(slice(behind), known), strict=True):
                 ends[lag] += part * bits
     for lag in lags:
         if lag >= window and bool(code.weights[:, lag : lag + 1].any()):
-            ends[lag] = ask(slice(lag - window + 1, lag + 1), [lag])[0]
+            ends[lag] = bound(slice(lag - window + 1, lag + 1), [lag])[0]
     return {
         lag: Estimate(value, low, high, confidence, "upper bound", POSTERIOR_DRAWS, "exact posterior")
         for lag, (low, value, high) in ends.items()
@@ -192,7 +195,7 @@ def budget_of(
     group: Int[ndarray, "rows"],
     confidence: float,
 ) -> Estimate | None:
-    """The budget from observed states; None where they are too few."""
+    """The budget of the observed states; None where they are too few."""
     most = min(len(states), MOST_ROWS if states.shape[1] <= MOST_DIMS else MOST_DIMS)
     rows = np.linspace(0, len(states) - 1, most).astype(int)
     if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
@@ -211,16 +214,17 @@ def levels_bound(precision: str, dim: int) -> Estimate | None:
 
 
 def with_upper_bounds(
-    rows: Iterable[dict], found: Mapping[str, SiteBounds], lags: Sequence[int], counts: ndarray, independent: bool
+    rows: Iterable[dict], bounds: Mapping[str, SiteBounds], task: LagTask, independent: bool
 ) -> list[dict]:
     """The rows with their upper bounds.
 
     The bounds from a code are for the type frequencies of all tokens; at each lag they are taken in proportion to the
-    entropy there, so that where the state leaves nothing open, bound and entropy are the same.
+    entropy there, so that bound and entropy are the same where the state leaves nothing open.
     """
+    counts = task.counts["test"][0]
     entropy = entropy_bits(counts / counts.sum())
-    place = {lag: number for number, lag in enumerate(lags)}
-    return [row | upper_side(row, found[row["site"]], place[row["lag"]], entropy, independent) for row in rows]
+    place = {lag: number for number, lag in enumerate(task.lags)}
+    return [row | upper_side(row, bounds[row["site"]], place[row["lag"]], entropy, independent) for row in rows]
 
 
 def upper_side(row: dict, bounds: SiteBounds, lag: int, entropy: float, independent: bool) -> dict:

@@ -2,6 +2,6 @@
 
 __all__ = ["discrete_bounds", "discrete_information", "estimate", "lower_bound"]
 
-from infodil.ladder.cross_fit import lower_bound
+from infodil.ladder import lower_bound
 from infodil.mi.discrete.estimate import discrete_bounds, discrete_information
 from infodil.mi.estimating import estimate

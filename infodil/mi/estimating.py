@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.ladder.cross_fit import lower_bound
+from infodil.ladder import lower_bound
 from infodil.mi.continuous.choosing import LOW_DIMS, choose, neighbour_coordinates
 from infodil.mi.continuous.contrastive import CONTRASTIVE, contrastive
 from infodil.mi.continuous.density_ratio import learned

@@ -15,12 +15,22 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_between, check_confidence, check_seed, near_matches
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.ladder.arguments import FEWEST_GROUPS, check_states, check_tokens
-from infodil.ladder.cross_fit import blocks, certify, choose_probe, cross_fit, mean_intervals, pool_rare
-from infodil.ladder.folds import HeldOut, hold_out
+from infodil.ladder import (
+    HeldOut,
+    blocks,
+    certify,
+    check_groups,
+    check_states,
+    check_tokens,
+    choose_probe,
+    cross_fit,
+    hold_out,
+    mean_intervals,
+    pool_rare,
+)
 from infodil.probes import AUTO, Probe
 from infodil.processing.stages import jackknife_change, known_upper
-from infodil.statistics import mean_interval, number_groups
+from infodil.statistics import mean_interval
 
 HOLDS = "holds"
 VIOLATED = "violated by more than its uncertainty"
@@ -178,15 +188,15 @@ def check_chain(
     check_confidence(confidence)
     tokens, names = check_tokens(source), check_names(stages)
     states = [check_stage(name, values, len(tokens)) for name, values in stages]
-    group = None if groups is None else number_groups(groups, len(tokens), FEWEST_GROUPS)
+    group = check_groups(groups, len(tokens))
     bounds = check_upper(upper, names)
 
     level = 1.0 - (1.0 - confidence) / (len(stages) - 1) / (1 if estimator is None else 2)
     held = hold_out(tokens, first_numbers(states), group, seed)
     labels = pool_rare(tokens, held)
     with torch.no_grad():
-        reads = [cross_fit(labels, each, held, choice, seed) for each in states]
-    certified = [certify(read, held, level, seed) for read in reads]
+        predicted = [cross_fit(labels, each, held.folds(), choice, seed) for each in states]
+    certified = [certify(each, held, level, seed) for each in predicted]
     known = [known_upper(tokens, each, held, seed, level) for each in states]
     uppers = [
         min([one, *bounds.get(name, [])], key=lambda each: each.high_bits)
@@ -211,7 +221,7 @@ def check_chain(
             floor_of(estimates[down], certified[down]), min(uppers[down].high_bits, ceiling_of(estimates[down])),
             change,
         )  # fmt: skip
-        usable = usable_change(reads[up].gain, reads[down].gain, held, level, seed)
+        usable = usable_change(predicted[up].gain, predicted[down].gain, held, level, seed)
         links.append(Link(names[up], names[down], verdict, usable, change))
     return ChainCheck(names, tuple(estimates), tuple(uppers), tuple(links))
 
@@ -244,7 +254,7 @@ def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confide
     change = downstream - upstream
     value = float(change.mean()) * BITS_PER_NAT
     ((low, high),) = mean_intervals(blocks(held, change), confidence, seed, change)
-    fold = held.fold[held.unit]
+    fold = held.fold[held.cluster]
     centre, fold_low, fold_high = mean_interval([change[fold == each].mean() for each in np.unique(fold)], confidence)
     low = min(low, value - (centre - fold_low) * BITS_PER_NAT)
     high = max(high, value + (fold_high - centre) * BITS_PER_NAT)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from infodil.bounds import entropy
 from infodil.estimate import Estimate
-from infodil.ladder.folds import HeldOut
+from infodil.ladder import HeldOut
 from infodil.mi import discrete_bounds
 from infodil.statistics import jackknife_error, t_quantile
 
@@ -49,11 +49,11 @@ def jackknife_change(
     Reference:
         Efron and Stein (1981), The jackknife estimate of variance; Miller (1974), The jackknife: a review, for t.
     """
-    part = held.unit * PARTS // (int(held.unit.max()) + 1)
+    part = held.cluster * PARTS // (int(held.cluster.max()) + 1)
     left_out = np.array([[float(each) for each in estimate(np.flatnonzero(part != number))] for number in range(PARTS)])
     reach = t_quantile(PARTS - 1, confidence) * jackknife_error(np.diff(left_out, axis=1))
     changes = np.diff([float(each) for each in whole])
-    facts = {"confidence": confidence, "samples": len(held.unit), "method": "paired difference, jackknife"}
+    facts = {"confidence": confidence, "samples": len(held.cluster), "method": "paired difference, jackknife"}
     return [
         Estimate(float(change), float(change - far), float(change + far), **facts)
         for change, far in zip(changes, reach, strict=True)

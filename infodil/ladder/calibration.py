@@ -1,0 +1,62 @@
+"""The calibration rows: held-out states on which every choice is made, of a stream or of rows in memory."""
+
+__all__ = ["CALIBRATION_ROWS", "CalibrationRows", "gather", "spread_rows"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from infodil.ladder.state_stream import StateStream
+
+CALIBRATION_ROWS = 4096
+"""Rows on which one-parameter choices are made: each choice costs about 1 / (2 x 4096) nats."""
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationRows:
+    """Rows on which every choice is made, in the order of the text; the test rows are never looked at."""
+
+    states: Mapping[str, Float[Tensor, "rows dim"]]
+    """States as observed, by site, controls among them."""
+    labels: Int[Tensor, "targets rows"]
+    """Class of each target, -1 where a row has none."""
+    context: tuple[Float[Tensor, "labelled classes"] | None, ...]
+    """For each target the log-probability of each class without the state, for the rows with a label; None where the
+    prior is all that is known."""
+    cluster: Int[ndarray, "rows"]
+    """Document, or cell of one long text, of each row."""
+    documents: bool = True
+    """Whether clusters are documents, which are independent, rather than cells, of which neighbours are not."""
+
+    @property
+    def number(self) -> int:
+        """Number of rows."""
+        return self.labels.shape[1]
+
+    def chosen(self, most: int | None) -> Int[Tensor, "some"]:
+        """All rows, or `most` of them for a slow probe, evenly spaced through the text."""
+        return spread_rows(self.number, most, self.labels.device)
+
+
+def spread_rows(rows: int, most: int | None, device: torch.device) -> Int[Tensor, "some"]:
+    """At most `most` of some rows, evenly spaced."""
+    number = rows if most is None else min(rows, most)
+    return torch.linspace(0, rows - 1, number, device=device).round().long()
+
+
+def gather(stream: StateStream, rows: Int[ndarray, "rows"]) -> dict[str, Float[Tensor, "rows dim"]]:
+    """The states at some positions of a split, in their order."""
+    gathered: dict[str, Tensor] = {}
+    for chunk in stream.chunks("reading the calibration split"):
+        place = np.searchsorted(rows, chunk.index).clip(max=len(rows) - 1)
+        wanted = np.flatnonzero(rows[place] == chunk.index)
+        for site, states in chunk.states.items():
+            if site not in gathered:
+                gathered[site] = states.new_empty(len(rows), states.shape[1])
+            gathered[site][torch.from_numpy(place[wanted]).to(states.device)] = states[wanted]
+    return gathered

@@ -1,0 +1,48 @@
+"""The resampling clusters of a text: documents, or cells of one long text."""
+
+__all__ = ["TextClusters"]
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from infodil.corpus import Split
+from infodil.statistics import MOST_CLUSTERS, cut_cells
+
+FEWEST_DOCUMENTS = 20
+"""With fewer documents than this, blocks of positions are resampled instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextClusters:
+    """The cluster of each token of a split, numbered in the order of the text.
+
+    Edges are a function of the split alone, so that processes that read different documents agree on the numbers.
+    """
+
+    edges: Int[ndarray, "clusters"]
+    """First place of each cluster in `Split.tokens`."""
+    documents: bool
+    """Whether clusters are whole documents (or groups of them) rather than cells of one long text."""
+
+    @classmethod
+    def of(cls, split: Split, few_documents: bool) -> "TextClusters":
+        """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
+        if few_documents or split.documents < FEWEST_DOCUMENTS:
+            return cls(cut_cells(len(split.tokens)), documents=False)
+        first = np.flatnonzero(np.diff(split.document, prepend=-1))
+        starts = split.starts[first]
+        wanted = np.linspace(0, len(split.tokens), MOST_CLUSTERS, endpoint=False)
+        kept = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
+        return cls(starts if len(starts) <= MOST_CLUSTERS else starts[kept], documents=True)
+
+    @property
+    def number(self) -> int:
+        """Number of clusters."""
+        return len(self.edges)
+
+    def index(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
+        """The cluster of each token."""
+        return np.searchsorted(self.edges, index, side="right") - 1

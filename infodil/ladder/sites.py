@@ -1,0 +1,79 @@
+"""The measured sites of an encoder, and the same sites of its copy with random weights."""
+
+__all__ = ["MeasuredSites", "control_of", "is_control", "site_of"]
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from infodil.encoders import Encoder, check_states, self_test
+
+CONTROL = "random weights of "
+"""Prefix that names the site of the copy with random weights."""
+
+
+def control_of(site: str) -> str:
+    """The name of the same site of the encoder with random weights."""
+    return CONTROL + site
+
+
+def is_control(site: str) -> bool:
+    """Whether a site is one of the encoder with random weights."""
+    return site.startswith(CONTROL)
+
+
+def site_of(name: str) -> str:
+    """The site that a name stands for, the prefix of a control taken off."""
+    return name.removeprefix(CONTROL)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSites:
+    """An encoder with the dims of its measured sites, and its copy with random weights where there is one."""
+
+    encoder: Encoder
+    dims: dict[str, int]
+    """Numbers in a state, by site."""
+    control: Encoder | None = None
+    """The encoder with random weights."""
+    control_dims: dict[str, int] = field(default_factory=dict)
+    """Numbers in a state of the control, by the names of `control_of`."""
+
+    @classmethod
+    def of(cls, encoder: Encoder, control: Encoder | None = None) -> "MeasuredSites":
+        """All sites of an encoder, which is tested on random tokens.
+
+        Args:
+            encoder: The encoder to measure.
+            control: The same encoder with random weights, where there is one.
+
+        Returns:
+            The sites with their dims.
+
+        Raises:
+            UserError: The encoder sees later tokens or other documents.
+        """
+        dims = self_test(encoder)
+        if control is None:
+            return cls(encoder, dims)
+        random = self_test(control)
+        return cls(encoder, dims, control, {control_of(site): random[site] for site in dims if site in random})
+
+    @torch.no_grad()
+    def encode(
+        self, tokens: Int[Tensor, "documents tokens"], wanted: Collection[str] | None = None
+    ) -> dict[str, Float[Tensor, "documents tokens dim"]]:
+        """States of the measured sites, and of their controls unless `wanted` names none of them."""
+        shape = tuple(tokens.shape)
+        encoded = self.encoder.encode(tokens)
+        states = {site: encoded[site] for site in self.dims if site in encoded}
+        check_states(states, shape, dict(self.dims))
+        if self.control is None or not (wanted is None or any(map(is_control, wanted))):
+            return states
+        random = self.control.encode(tokens)
+        control = {name: random[site_of(name)] for name in self.control_dims if site_of(name) in random}
+        check_states(control, shape, dict(self.control_dims))
+        return states | control

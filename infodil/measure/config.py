@@ -1,0 +1,42 @@
+"""The configuration of a measurement: everything that its figures depend on besides model and corpus."""
+
+__all__ = ["MeasurementConfig"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from infodil.probes import ProbeChoice, control_probe
+
+
+@dataclass(frozen=True)
+class MeasurementConfig:
+    """The checked arguments of `recoverability`."""
+
+    lags: tuple[int, ...]
+    sites: tuple[str | int, ...] | None
+    """Names, patterns or numbers of sites; None for all that the model offers."""
+    probes: ProbeChoice
+    precision: str
+    max_tokens: int | None
+    batch_size: int
+    seed: int
+    confidence: float
+    controls: bool
+    options: Mapping[str, object]
+    """Options of a model made from its name."""
+
+    @property
+    def follows_learning(self) -> bool:
+        """Whether learning curves are measured: among the controls, where the probe that tells its own is reported."""
+        return self.controls and self.probes.wants(control_probe())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a report keeps them."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {
+            "lags": list(self.lags),
+            "sites": None if self.sites is None else list(self.sites),
+            **self.probes.record(),
+            "options": dict(self.options),
+        }

@@ -1,0 +1,164 @@
+"""The measurement: encoder, stream of states, accumulators, estimates, report."""
+
+__all__ = ["measure"]
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from infodil.corpus import Tokens
+from infodil.ladder import (
+    FittedLadder,
+    LagTask,
+    MeasuredSites,
+    StateStream,
+    TextClusters,
+    count_labels,
+    fit_ladder,
+    fit_preprocessing,
+    make_labels,
+    open_store,
+    stream_data,
+)
+from infodil.measure.config import MeasurementConfig
+from infodil.measure.controls import learning_curves
+from infodil.measure.intervals import estimate
+from infodil.measure.provenance import provenance, warn
+from infodil.measure.report_rows import make_rows, summarise_sites
+from infodil.measure.test_pass import read_test_split
+from infodil.measure.text_view import make_text_view
+from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
+from infodil.report import RecoverabilityReport
+
+
+@torch.no_grad()
+def measure(
+    sites: MeasuredSites,
+    name: str,
+    tokens: Tokens,
+    config: MeasurementConfig,
+    device: torch.device,
+    progress: bool,
+    cache_dir: str | Path | None,
+) -> RecoverabilityReport:
+    """Fit on the training split, select on the calibration split, report the test split.
+
+    Args:
+        sites: Encoder and the sites to measure.
+        name: What the report calls the model.
+        tokens: The corpus, split by document.
+        config: Everything else that figures depend on.
+        device: Device of the probes.
+        progress: Whether to show bars.
+        cache_dir: Folder for states that outlive the run.
+    """
+    task = make_task(sites, tokens, config, device)
+    with open_states(sites, tokens, config, cache_dir) as store:
+        streams = open_streams(sites, tokens, config, device, progress, store, keep_all=cache_dir is not None)
+        clusters = {split: TextClusters.of(part, tokens.few_documents) for split, part in tokens.splits.items()}
+        data = stream_data(
+            streams["train"], streams["calibration"], task, clusters["calibration"], config.follows_learning
+        )
+        ladder = fit_ladder(data, config.probes, confidence=config.confidence)
+        sums = read_test_split(streams["test"], task, ladder, clusters["test"])
+        estimates = estimate(sums, clusters["test"], ladder, config.confidence, config.seed)
+        bounds = bound_sites(
+            data, streams["train"].preprocessing, task, clusters["calibration"],
+            independent=tokens.independent, confidence=config.confidence, seed=config.seed,
+        )  # fmt: skip
+        shown, lines = make_text_view(streams["test"], task, ladder)
+    rows = make_rows(estimates, ladder, config.lags, task.counts["train"].sum(1).tolist())
+    rows = with_upper_bounds(rows, bounds, task, tokens.independent)
+    summary = summarise_sites(estimates, ladder, config.lags)
+    curves = learning_curves(ladder, config.lags)
+    return RecoverabilityReport(
+        rows=tuple(rows),
+        summary=tuple({**row, "dim": sites.dims[row["site"]], **whole_state(bounds[row["site"]])} for row in summary),
+        model=describe_model(name, sites, streams["train"]),
+        corpus=describe_corpus(tokens, task),
+        config=describe_config(config, tokens, ladder),
+        provenance=provenance(device, config.seed) | {"resampled": estimates.resampled},
+        warnings=tuple(warn(rows, tokens, estimates.resampled, ladder.probes)),
+        text_view={"tokens": tokens.token_texts(shown), "lags": list(config.lags), "sites": lines},
+        controls={"learning": curves} if curves else None,
+        probe_order=tuple(config.probes.available),
+    )
+
+
+def make_task(sites: MeasuredSites, tokens: Tokens, config: MeasurementConfig, device: torch.device) -> LagTask:
+    """Labels of every split, the classes that probes tell apart, and the model of the context."""
+    generator = np.random.default_rng([config.seed, 0x1A6])
+    labels = make_labels(tokens, config.lags, generator)
+    vocabulary = tokens.vocabulary
+    if tokens.tokenizer is None:
+        vocabulary = max(vocabulary, sites.encoder.vocabulary)
+    counts = count_labels(tokens, labels, vocabulary)
+    return LagTask.fit(tokens, labels, counts, dim=sum(sites.dims.values()), device=device, generator=generator)
+
+
+def open_states(
+    sites: MeasuredSites, tokens: Tokens, config: MeasurementConfig, cache_dir: str | Path | None
+) -> AbstractContextManager[Path | None]:
+    """The folder for the states of a costly encoder, named by all that the states depend on."""
+    key = sites.encoder.fingerprint() if cache_dir is not None else None
+    if key is not None:
+        key += f"{tokens.sha256} {config.to_dict()} {tokens.max_length} {tokens.pack} {tokens.splits}"
+    number_bytes = 8 if config.precision == "float64" else 4
+    needed = tokens.total * sum(sites.dims.values()) * number_bytes * (1 + (sites.control is not None))
+    return open_store(cache_dir, key, needed, sites.encoder.costly)
+
+
+def open_streams(
+    sites: MeasuredSites,
+    tokens: Tokens,
+    config: MeasurementConfig,
+    device: torch.device,
+    progress: bool,
+    store: Path | None,
+    keep_all: bool,
+) -> dict[str, StateStream]:
+    """A stream of states of each split, observed alike: quantizers and standardizers are fitted to the first batch.
+
+    Only training states are read more than once; the others are kept on disk for a resumed run alone.
+    """
+    options = {"batch_size": config.batch_size, "device": device, "seed": config.seed}
+    preprocessing = fit_preprocessing(sites, tokens.splits["train"], precision=config.precision, store=store, **options)
+    return {
+        split: StateStream(
+            sites=sites,
+            split=part,
+            preprocessing=preprocessing,
+            name=split,
+            progress=progress,
+            store=store if split == "train" or keep_all else None,
+            **options,
+        )
+        for split, part in tokens.splits.items()
+    }
+
+
+def describe_model(name: str, sites: MeasuredSites, train: StateStream) -> dict[str, object]:
+    """Name, vocabulary, and dims and typical error of a number at each site."""
+    return {
+        "name": name,
+        "vocabulary": sites.encoder.vocabulary,
+        "sites": sites.dims,
+        "errors": {site: train.preprocessing[site].error for site in sites.dims},
+    }
+
+
+def describe_corpus(tokens: Tokens, task: LagTask) -> dict[str, object]:
+    """Origin of the corpus, and what is modelled of it."""
+    return tokens.provenance() | {
+        "types_modelled": task.classes.modelled,
+        "tokens_modelled_share": task.modelled_share,
+        "context_model": f"backward n-gram with back-off, up to {max(task.context.used)} following tokens",
+    }
+
+
+def describe_config(config: MeasurementConfig, tokens: Tokens, ladder: FittedLadder) -> dict[str, object]:
+    """The configuration, and the probes that `auto` fitted."""
+    plain = config.to_dict() | {"max_length": tokens.max_length, "pack": tokens.pack}
+    return plain | ({"fitted_probes": list(ladder.probes)} if config.probes.requested is None else {})
