@@ -353,7 +353,7 @@ def test_a_reader_goes_as_far_as_it_does_better():
     def score(one, side):
         ids = torch.from_numpy(side)[None]
         loss = nn.functional.cross_entropy(one(ids[:, :-1])[0], ids[0, 1:])
-        return TextLoss(np.array([loss.item()]), np.array([1]))
+        return TextLoss(np.array([loss.item() * (len(side) - 1)]), np.array([len(side) - 1]))
 
     keep_better(reader, lambda one: score(one, tokens), tokens, peak_rate=0.05, **options)
     learned = score(reader, tokens).loss_nats

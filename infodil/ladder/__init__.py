@@ -13,6 +13,8 @@ __all__ = [
     "SitePreprocessing",
     "StateStream",
     "TextClusters",
+    "TypeClassifier",
+    "best_of",
     "blocks",
     "certify",
     "check_groups",
@@ -23,6 +25,7 @@ __all__ = [
     "control_of",
     "count_labels",
     "cross_fit",
+    "fit_classifier",
     "fit_ladder",
     "fit_preprocessing",
     "hold_out",
@@ -38,6 +41,7 @@ __all__ = [
 
 from infodil.ladder.arguments import check_groups, check_states, check_tokens
 from infodil.ladder.certify import blocks, certify, mean_intervals
+from infodil.ladder.classifier import TypeClassifier, fit_classifier
 from infodil.ladder.clusters import TextClusters
 from infodil.ladder.cross_fit import CrossFit, cross_fit
 from infodil.ladder.data import LadderData, stream_data
@@ -48,6 +52,7 @@ from infodil.ladder.ladder import FittedLadder, fit_ladder
 from infodil.ladder.lower_bound import choose_probe, lower_bound, pool_rare
 from infodil.ladder.preprocessing import SitePreprocessing
 from infodil.ladder.scoring import control_log_probs, score_rows
+from infodil.ladder.selection import best_of
 from infodil.ladder.sites import MeasuredSites, control_of
 from infodil.ladder.state_store import open_store
 from infodil.ladder.state_stream import Chunk, StateStream, fit_preprocessing

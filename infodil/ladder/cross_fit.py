@@ -1,6 +1,6 @@
 """Cross-fitting of the ladder over rows in memory: every row is predicted by probes that have not seen it."""
 
-__all__ = ["CrossFit", "cross_fit"]
+__all__ = ["CrossFit", "cross_fit", "fit_rows", "selected_probe"]
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from infodil.checks import UserError
 from infodil.ladder.data import STATES, LadderData, memory_data
 from infodil.ladder.fit import FittedProbe
 from infodil.ladder.ladder import EXHAUSTIVE, FittedLadder, fit_ladder
@@ -69,15 +70,12 @@ def cross_fit(
     names: dict[str, None] = {}
     left_out: dict[str, None] = {}
     for train, calibration, test in folds:
-        classes = classes_of(tokens, train, calibration, states.shape[1])
-        labels = classes.of_type[torch.from_numpy(tokens)][None]
-        data = memory_data(states, labels, classes, train, calibration, seed=seed)
-        ladder = fit_ladder(data, choice, EXHAUSTIVE)
+        data, ladder = fit_rows(tokens, states, train, calibration, choice, seed)
         fitted = selected_probe(ladder)
         names[fitted.probe.name if fitted.fit.temperatures[0] else choice.weakest] = None
         left_out |= dict.fromkeys(ladder.left_out)
         gain[test] = gains(data, fitted, states[torch.from_numpy(test)], torch.from_numpy(tokens[test]))
-        log_prior[test] = classes.log_prior[torch.from_numpy(tokens[test])].double().numpy()
+        log_prior[test] = data.classes.log_prior[torch.from_numpy(tokens[test])].double().numpy()
     rows = np.flatnonzero(~np.isnan(log_prior))
     shares = np.bincount(tokens[rows]) / len(rows)
     return CrossFit(
@@ -88,6 +86,28 @@ def cross_fit(
         tuple(name for name in choice.available if name in names),
         tuple(left_out),
     )
+
+
+def fit_rows(
+    tokens: Int[ndarray, "rows"],
+    states: Float[Tensor, "rows dim"],
+    train: Int[ndarray, "train"],
+    calibration: Int[ndarray, "calibration"],
+    choice: ProbeChoice,
+    seed: int,
+) -> tuple[LadderData, FittedLadder]:
+    """A ladder fitted to some rows in memory and selected on others, and the rows as it takes them.
+
+    Raises:
+        UserError: The probe that was asked for does not apply; the argument is called `probe` where there is one.
+    """
+    classes = classes_of(tokens, train, calibration, states.shape[1])
+    labels = classes.of_type[torch.from_numpy(tokens)][None]
+    data = memory_data(states, labels, classes, train, calibration, seed=seed)
+    try:
+        return data, fit_ladder(data, choice, EXHAUSTIVE)
+    except UserError as error:
+        raise UserError(str(error).replace("`probes` cannot have", "`probe` cannot be")) from None
 
 
 def classes_of(tokens: Int[ndarray, "rows"], train: ndarray, calibration: ndarray, dim: int) -> ClassMap:

@@ -1,6 +1,6 @@
 """The selection rule: which fitted probe predicts each target, chosen on the calibration rows alone."""
 
-__all__ = ["adds", "is_significant", "read_by_all", "select"]
+__all__ = ["adds", "best_of", "is_significant", "read_by_all", "select"]
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ def select(fitted: Mapping[str, FittedProbe]) -> dict[str, list[str]]:
 
     A stronger family contains the weaker ones: where a weaker probe predicts the calibration rows better, the fit of
     the stronger one has failed, and the best known member of its family is the weaker one. Where the gain over the
-    prior is no larger than chance explains (`is_significant`), the prior predicts.
+    prior is no larger than chance explains (`uses_state`), the prior predicts.
 
     Args:
         fitted: Fitted probes of one site by name, weakest first, the prior among them.
@@ -50,28 +50,46 @@ def read_by_all(fitted: Mapping[str, FittedProbe]) -> Bool[Tensor, "rows"]:
 
 def used_gain(fitted: FittedProbe, rows: Bool[Tensor, "rows"]) -> list[float]:
     """Total gain of each target over some rows, nats; minus infinity where the gain may be chance."""
-    gains = fitted.gain_on(rows).tolist()
-    return [gain if is_significant(fitted, target) else -np.inf for target, gain in enumerate(gains)]
+    totals = fitted.gain_on(rows).tolist()
+    return [total if uses_state(fitted, target) else -np.inf for target, total in enumerate(totals)]
 
 
-def is_significant(fitted: FittedProbe, target: int) -> bool:
-    r"""Whether the gain over the prior is larger than dependent calibration rows explain.
+def uses_state(fitted: FittedProbe, target: int) -> bool:
+    """Whether a probe has enough evidence at a target; one that predicts as the prior does needs none.
 
-    .. math:: \sum_i g_i + n \log\frac{1}{1 - \epsilon} > 2 \tau \, G
-
-    with the gain g of each of n rows in the order of the text, the correlation time :math:`\tau` of the gain in rows
-    (one half for independent rows), the smoothing :math:`\epsilon` and G the least gain that a temperature other than
-    zero needs on independent rows (`LEAST_GAIN_NATS`): :math:`2 \tau` neighbouring rows count as one. A probe that
-    uses the prior itself, with a gain of exactly zero, needs no evidence.
+    What smoothing takes, a nat from all rows together, is no lack of evidence.
     """
     gain = fitted.gain[target, fitted.read].numpy()
     gain = gain[gain != 0.0]
-    if len(gain) == 0:
-        return True
+    return len(gain) == 0 or is_significant(gain + fitted.smoothing_nats(target))
+
+
+def is_significant(gain: Float[ndarray, "rows"]) -> bool:
+    r"""Whether the gain over what is known without a state is larger than dependent calibration rows explain.
+
+    .. math:: \sum_i g_i > 2 \tau \, G
+
+    with the gain g of each row in the order of the text, the correlation time :math:`\tau` of the gain in rows (one
+    half for independent rows), and G the least gain that a temperature other than zero needs on independent rows
+    (`LEAST_GAIN_NATS`): :math:`2 \tau` neighbouring rows count as one.
+    """
     if not np.isfinite(gain).all():
         return False
-    neighbours = 2.0 * correlation_length(gain[:, None])
-    return bool(gain.sum() + len(gain) * fitted.smoothing_nats(target) > neighbours * LEAST_GAIN_NATS)
+    return bool(gain.sum() > 2.0 * correlation_length(gain[:, None]) * LEAST_GAIN_NATS)
+
+
+def best_of(gains: Sequence[Float[ndarray, "rows"]]) -> int | None:
+    """The candidate of greatest total gain over the base on calibration rows; None where none is significant.
+
+    Args:
+        gains: Gain of each candidate on each row (or document), in the order of the text, nats.
+
+    Returns:
+        The number of the candidate, the first of equal ones.
+    """
+    totals = [gain.sum() if is_significant(gain) else -np.inf for gain in gains]
+    best = int(np.argmax(totals))
+    return best if np.isfinite(totals[best]) else None
 
 
 def adds(

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError, check_whole
 from infodil.encoders import Encoder
+from infodil.ladder import best_of
 from infodil.lm import LanguageModel, TextLoss, make_predictor, train_language_model
 
 HIDDEN = 512
 """Units of the stronger reader."""
 
-SLOWER = 0.2
+RATE_RATIO = 0.2
 SHARES = (1.0, 0.5, 0.25)
-"""Second rate beside the first, and parts of the way to the trained weights, for the calibration text to choose."""
+"""Ratio of the second learning rate to the first, and shares of the way to the trained weights: the candidates."""
 
 
 class StateProbe(nn.Module):
@@ -125,27 +126,34 @@ class TracePredictor(nn.Module):
         return self.out(self.norm(self.mix(self.predictor(traces, vectors).flatten(2))))
 
 
-def keep_better(reader: nn.Module, score: Callable[[nn.Module], TextLoss], train: np.ndarray, **options: Any) -> None:
-    """Train a reader and leave it at its best by `score`, which reads the calibration text: as it was, at the worst.
+def keep_better(head: nn.Module, score: Callable[[nn.Module], TextLoss], train: np.ndarray, **options: Any) -> None:
+    """Train a head, and leave it at the weights that the selection rule of the ladder chooses on calibration text.
 
-    Two rates are tried, and of each the weights a part of the way from the start to where training ended: few tokens
-    train a large output matrix to much noise beside what it should learn, and part of the way has more of the latter.
+    Candidates are the weights a share of the way from the start to the end of training, at two learning rates: few
+    tokens train a large output matrix to much noise beside what it should learn, and part of the way has more of the
+    latter. The head stays as it was where no candidate gains more than chance explains (`infodil.ladder.best_of`).
+
+    Args:
+        head: Module to train, in place.
+        score: Losses of the calibration text by document.
+        train: Token ids of the training text.
+        options: Options of `train_language_model`; `peak_rate` is the higher of the two rates.
 
     Reference:
         Wortsman et al. (2022), Robust fine-tuning of zero-shot models, arXiv 2109.01903, for weights between the two.
     """
-    start = copy.deepcopy(reader.state_dict())
-    least, best = score(reader).loss_nats, start
-    few = train[: 2 * options["window"] + 1]  # the loss that is told at the end is not used
+    start = copy.deepcopy(head.state_dict())
+    before = score(head).nats
+    few = train[: 2 * options["window"] + 1]  # the loss at the end of training is not used
     peak_rate = options.pop("peak_rate")
-    for rate in (peak_rate, SLOWER * peak_rate):
-        reader.load_state_dict(start)
-        train_language_model(reader, train, few, peak_rate=rate, **options)
-        end = copy.deepcopy(reader.state_dict())
+    candidates, gains = [], []
+    for rate in (peak_rate, RATE_RATIO * peak_rate):
+        head.load_state_dict(start)
+        train_language_model(head, train, few, peak_rate=rate, **options)
+        end = copy.deepcopy(head.state_dict())
         for share in SHARES:
-            between = {name: torch.lerp(start[name], end[name], share) for name in start}
-            reader.load_state_dict(between)
-            loss = score(reader).loss_nats
-            if loss < least:
-                least, best = loss, between
-    reader.load_state_dict(best)
+            candidates.append({name: torch.lerp(start[name], end[name], share) for name in start})
+            head.load_state_dict(candidates[-1])
+            gains.append(before - score(head).nats)
+    best = best_of(gains)
+    head.load_state_dict(start if best is None else candidates[best])

@@ -7,18 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from infodil.ladder import fit_classifier
 from infodil.lm import GRULanguageModel, train_language_model
 from infodil.roles.learners import Architecture, Competition, HebbianRoles, Tuning, ppmi_vectors, train_bigru
 from infodil.roles.texts import RoleText
-
-PROBE_ROWS = 20_000
-"""Rows that the linear probe is fitted to."""
 
 GRU_DIM = 64
 GRU_TOKENS = 400_000
@@ -211,19 +206,18 @@ def random_gru(trial: Trial) -> Units:
 
 
 def supervised_probe(trial: Trial, kind: str) -> Predictor:
-    """A probe of the same traces and the word vector, trained on the roles."""
+    """A probe of the same traces and the word vector, trained on the roles and selected on the validation text."""
     states = trace_states(trial)
-    roles = trial.train.roles[trial.train.present]
-    rows, roles = states(trial.train)[roles >= 0].numpy(), roles[roles >= 0].numpy()
-    if kind == "gaussian":
-        probe = LinearDiscriminantAnalysis().fit(rows, roles)
-    else:
-        some = np.random.default_rng(trial.seed).permutation(len(rows))[:PROBE_ROWS]
-        probe = LogisticRegression(max_iter=400, tol=1e-3).fit(rows[some], roles[some])
+
+    def labelled(text: RoleText) -> tuple[Tensor, Tensor]:
+        roles = text.roles[text.present]
+        return states(text)[roles >= 0], roles[roles >= 0]
+
+    classifier = fit_classifier(labelled(trial.train), labelled(trial.validation), probe=kind, seed=trial.seed)
 
     def predict(text: RoleText) -> Tensor:
         answer = torch.full_like(text.words, -1)
-        answer[text.present] = torch.from_numpy(probe.predict(states(text).numpy()))
+        answer[text.present] = classifier.predict(states(text))
         return answer
 
     return predict
