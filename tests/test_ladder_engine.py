@@ -1,5 +1,7 @@
 """One engine: rows of a stream and rows in memory are fitted, calibrated and selected alike; sums merge."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -38,10 +40,13 @@ def test_recoverability_and_lower_bound_agree_to_rounding(probe):
     with infodil.load_corpus(documents, vocabulary=TYPES).tokenize() as corpus:
         splits = [corpus.splits[name] for name in ("train", "calibration", "test")]
         tokens = np.concatenate([split.tokens for split in splits]).astype(np.int64)
-        states = torch.cat([encoder.encode(torch.from_numpy(split.tokens[s : s + n].astype(np.int64))[None])["blurred"][0]
-                            for split in splits for s, n in zip(split.starts, split.lengths, strict=True)])  # fmt: skip
+        sequences = [
+            split.tokens[i : i + n] for split in splits for i, n in zip(split.starts, split.lengths, strict=True)
+        ]
+        encoded = [encoder.encode(torch.from_numpy(each.astype(np.int64))[None])["blurred"][0] for each in sequences]
+        states = torch.cat(encoded)
     edges = np.cumsum([0, *(len(split.tokens) for split in splits)])
-    fold = tuple(np.arange(*ends) for ends in zip(edges[:-1], edges[1:], strict=True))
+    fold = tuple(np.arange(*ends) for ends in pairwise(edges))
     with torch.no_grad():
         predicted = cross_fit(tokens, states, [fold], choose_probe(probe), seed=0)
     assert predicted.certified_nats.mean() * BITS_PER_NAT == pytest.approx(row["value_bits"], abs=1e-6)
