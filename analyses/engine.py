@@ -19,7 +19,9 @@ __all__ = ["ROOT", "Engine", "digest"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("infodil", "analyses")
-MACHINERY = frozenset(f"analyses/{name}.py" for name in ("cells", "engine", "provenance", "results", "status"))
+MACHINERY = frozenset(
+    f"analyses/{name}.py" for name in ("cells", "engine", "provenance", "results", "status", "studies")
+)
 """These run and record studies and compute none of their numbers."""
 
 

@@ -5,21 +5,29 @@ were and current themselves, and its engine (the script and every module of this
 has the code that it had. Docstrings and comments may differ. What is not known is stale.
 
     python -m analyses.status            # the list
-    python -m analyses.status --write    # and paper_figures/data/status.json, from which figures mark what is stale
+    python -m analyses.status --write    # and mark what is stale
+
+Marks are in `paper_figures/data/status.json`, from which the figures say what is stale, and in the README: a dagger
+behind each command that made a stale table.
 """
 
 import argparse
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from analyses.engine import ROOT, Engine, digest
+from analyses.studies import STUDIES
 from infodil.checks import write_whole
 
-__all__ = ["Status", "read_status", "status_of"]
+__all__ = ["Status", "mark_stale", "read_status", "status_of"]
 
 STATUS = "status.json"
+DAGGER = "†"
+COMMAND = re.compile(rf"`((?:python -m )?analyses\.[^`]+)`(?: {DAGGER})?")
+"""A command of a study as the README has it, with its mark."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,27 @@ def status_of(root: Path = ROOT) -> dict[str, Status]:
 def read_status(root: Path = ROOT) -> dict[str, str]:
     """Verdict of each table as it was last written."""
     return json.loads((root / "paper_figures" / "data" / STATUS).read_text(encoding="utf-8"))
+
+
+def mark_stale(text: str, verdicts: dict[str, str]) -> str:
+    """A text in which each command of a study has a dagger behind it if a table that it makes is stale.
+
+    Args:
+        text: The README.
+        verdicts: Verdict of each table.
+    """
+    studies = {f"analyses.{study.module}": study for study in STUDIES}
+
+    def marked(match: re.Match) -> str:
+        words = match[1].removeprefix("python -m ").split()
+        study = studies.get(words[0])
+        if study is None:
+            return match[0]
+        named = [name for name in study.tables if name in words]
+        stale = any(verdicts.get(name, "stale") != "current" for name in named or study.tables)
+        return f"`{match[1]}`{f' {DAGGER}' * stale}"
+
+    return COMMAND.sub(marked, text)
 
 
 class _Tables:
@@ -123,6 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.write:
         verdicts = {name: status.verdict for name, status in tables.items()}
         write_whole(ROOT / "paper_figures" / "data" / STATUS, json.dumps(verdicts, indent=2) + "\n")
+        readme = ROOT / "README.md"
+        write_whole(readme, mark_stale(readme.read_text(encoding="utf-8"), verdicts))
 
 
 if __name__ == "__main__":

@@ -1,44 +1,49 @@
-"""Lower bound, truth and upper bound by lag, small traces and a large one: data of `python -m analyses.sandwich`."""
+"""Figure 5: lower bound, truth and upper bound by lag, in small traces and a large one; data of `analyses.sandwich`.
 
-import matplotlib.pyplot as plt
-from _style import WIDTH_INCHES, place, read
+Blue is the lower bound with its 95% interval, orange the upper one, a cross the enumerated truth where there is one.
+"""
 
-from infodil.plots import COLOURS, save_figure
+from style import BLUE, GREY, INK, ORANGE, Paper, styled, title
 
-LARGE = ["snr=20dB", "bfloat16"]
+LARGE = {"snr=20dB": "noise, 20 dB", "bfloat16": "bfloat16", "float32": "float32"}
 
 
-def panel(ax, part, title, colour):
-    """Mean over the seeds: the band between both sides, the truth where it is known, the genie's bound."""
+def panel(ax, part, letter, words):
+    """Both sides of one trace; the space between them is what is not known."""
     mean = part.groupby("lag").mean(numeric_only=True).reset_index()
-    ax.fill_between(mean["lag"], mean["lower_bits"], mean["upper_bits"], color=colour, alpha=0.15, linewidth=0)
-    ax.plot(mean["lag"], mean["genie_bits"], color="#555555", linewidth=0.8, linestyle="--", label="genie")
-    ax.plot(mean["lag"], mean["upper_bits"], color=colour, linewidth=1.0, linestyle=":", label="upper bound")
-    ax.plot(mean["lag"], mean["lower_bits"], color=colour, linewidth=1.4, label="lower bound")
-    if part["truth_bits"].notna().any():
-        ax.plot(mean["lag"], mean["truth_bits"], "x", color="black", markersize=4, label="truth")
-    ax.axhline(part["entropy_bits"].mean(), color="#333333", linewidth=0.7, linestyle=(0, (1, 1.5)))
-    ax.set_title(title, fontsize=7, loc="left")
-    ax.set_ylim(bottom=min(0.0, mean["lower_bits"].min()))
+    lag = mean["lag"]
+    ax.axhline(mean["entropy_bits"].mean(), color=GREY, linewidth=0.7, linestyle=":")
+    ax.fill_between(lag, mean["lower_bits"], mean["upper_bits"], color=GREY, alpha=0.15, linewidth=0)
+    ax.plot(lag, mean["upper_bits"], color=ORANGE, linestyle=(0, (4, 1.2)), label="upper bound")
+    ax.plot(lag, mean["lower_bits"], color=BLUE, label="lower bound, 95% interval")
+    ax.fill_between(lag, mean["lower_low_bits"], mean["lower_high_bits"], color=BLUE, alpha=0.25, linewidth=0)
+    if mean["truth_bits"].notna().any():
+        ax.plot(lag, mean["truth_bits"], "x", color=INK, ms=3.5, mew=0.8, label="truth, enumerated")
+    title(ax, letter, words)
+    ax.set(ylim=(min(0.0, mean["lower_low_bits"].min()), None), xlabel="lag")
 
 
-def main():
-    frame = read("sandwich")
-    figure, axes = plt.subplots(2, 3, figsize=(WIDTH_INCHES, 4.4), layout="constrained")
+@styled
+def draw():
+    paper = Paper("fig5_sandwich", 3.9)
+    frame = paper.read("sandwich")
+    top, bottom = paper.figure.subfigures(2, 1)
+    axes = top.subplots(1, 4)
     small = frame[frame["part"] == "small"]
-    for place_, ((types, dim, alpha), part) in enumerate(small.groupby(["types", "dim", "alpha"])):
-        words = f"{types} types, {dim} dims, alpha {alpha:g}, sigma {part['sigma'].mean():.2g}"
-        panel(axes.flat[place_], part, words, COLOURS[place_])
-    for place_, precision in enumerate(LARGE, start=4):
-        part = frame[(frame["part"] == "large") & (frame["precision"] == precision)]
-        panel(axes.flat[place_], part, f"4,096 types, 768 dims, {precision}", COLOURS[place_])
-    axes[0, 0].legend(frameon=False, fontsize=7)
-    for ax in axes[-1]:
-        ax.set_xlabel("lag (tokens back)")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("bits of the token")
-    save_figure(figure, place("fig5_sandwich"))
+    for ax, letter, ((types, dim, _), part) in zip(axes, "abcd", small.groupby(["types", "dim", "alpha"]), strict=True):
+        panel(ax, part, letter, f"{types} types, {dim} dims")
+    axes[0].set_ylabel("bits of the token")
+    handles, names = axes[0].get_legend_handles_labels()
+    handles.append(axes[0].lines[0])
+    names.append("entropy of a token")
+    axes = bottom.subplots(1, len(LARGE), sharey=True)
+    for ax, letter, (precision, words) in zip(axes, "efg", LARGE.items(), strict=True):
+        panel(ax, frame[(frame["part"] == "large") & (frame["precision"] == precision)], letter, words)
+    axes[0].set_ylabel("bits of the token")
+    bottom.suptitle("4,096 types, 768 dims", fontsize=7, x=0.985, ha="right")
+    top.legend(handles, names, loc="outside upper center", ncols=4, handlelength=2.4, columnspacing=1.2)
+    return paper
 
 
 if __name__ == "__main__":
-    main()
+    draw().save()

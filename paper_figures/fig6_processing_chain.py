@@ -1,39 +1,58 @@
-"""Bits of a token along chains of processing, with the verdict on each link: `python -m analyses.processing_chain`."""
+"""Figure 6: bits of a token along chains of processing, with the verdict on each link; `analyses.processing_chain`.
 
-import matplotlib.pyplot as plt
-from _style import WIDTH_INCHES, place, read
+Points are lower bounds with 95% intervals, means over three seeds; a bar above a point is the upper bound. A link is
+drawn by the verdict that all seeds share: information may not rise along a chain.
+"""
 
-from infodil.plots import save_figure
+from style import BLUE, GREEN, GREY, INK, ORANGE, Paper, styled, title
 
 PANELS = {"lossy": "a trace, made poorer", "rounded": "a trace, rounded", "layers": "layers of a transformer"}
-MARKS = {"holds": "holds", "violated by more than its uncertainty": "violated", "cannot be told": ""}
+LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"))
+HOLDS, VIOLATED, OPEN = "holds", "violated by more than its uncertainty", "cannot be told"
 
 
-def main():
-    frame = read("processing_chain")
-    figure, axes = plt.subplots(1, 3, figsize=(WIDTH_INCHES, 3.0), layout="constrained", width_ratios=[5, 3, 6])
-    for ax, (chain, title) in zip(axes, PANELS.items(), strict=True):
+@styled
+def draw():
+    paper = Paper("fig6_processing_chain", 3.0)
+    frame = paper.read("processing_chain")
+    axes = paper.figure.subplots(1, 3, width_ratios=[5, 3.4, 6], sharey=True)
+    for ax, letter, (chain, words) in zip(axes, "abc", PANELS.items(), strict=True):
         rows = frame[frame["chain"] == chain]
         for number, (lag, part) in enumerate(rows.groupby("lag")):
-            mean = part.groupby("place")[["value_bits", "low_bits", "high_bits", "upper_bits"]].mean()
-            colour = f"C{number}"
-            ax.plot(mean.index, mean["value_bits"], "o-", color=colour, markersize=3, label=f"lag {lag}")
-            ax.fill_between(mean.index, mean["low_bits"], mean["high_bits"], color=colour, alpha=0.25, linewidth=0)
-            ax.plot(mean.index, mean["upper_bits"], "_", color=colour, markersize=9)
-            for end, links in part[part["place"] > 0].groupby("place"):
-                # One word where all seeds agree.
-                words = {MARKS[verdict] for verdict in links["verdict"]}
-                if len(words) == 1:
-                    height = mean["value_bits"].loc[end - 1 : end].mean()
-                    ax.annotate(words.pop(), (end - 0.45, height), fontsize=6, color=colour, va="bottom")
+            draw_lag(ax, part, 0.18 * (number - 1), *LOOKS[number], f"lag {lag}")
         names = rows.drop_duplicates("place").set_index("place")["stage"]
-        ax.set_xticks(list(names.index), list(names), rotation=60, ha="right", fontsize=7)
-        ax.set_title(title, fontsize=9)
-        ax.set_ylim(bottom=-0.2)
-    axes[0].set_ylabel("bits (dashes: at most)")
-    axes[0].legend(fontsize=7, frameon=False)
-    save_figure(figure, place("fig6_processing_chain"))
+        ax.set_xticks(list(names.index), list(names), rotation=45, ha="right", rotation_mode="anchor")
+        ax.axhline(0, color=INK, linewidth=0.5)
+        title(ax, letter, words)
+    axes[0].set_ylabel("bits of the token, at least")
+    handles, labels = axes[0].get_legend_handles_labels()
+    for style, label in (({"linestyle": "-"}, "holds"), ({"linestyle": ":"}, "cannot be told")):
+        handles += axes[0].plot([], [], color=GREY, **style)
+        labels.append(label)
+    handles += axes[0].plot([], [], "x-", color=GREY, mew=1.6, ms=5)
+    labels.append("violated")
+    handles += axes[0].plot([], [], "_", color=GREY, ms=7, mew=1.2)
+    labels.append("upper bound")
+    paper.figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.0, handlelength=1.6)
+    return paper
+
+
+def draw_lag(ax, part, shift, colour, marker, label):
+    """One lag: its points and intervals, its upper bounds, and its links."""
+    columns = ["value_bits", "low_bits", "high_bits", "upper_bits"]
+    mean = part.groupby("place")[columns].mean()
+    x = mean.index + shift
+    reach = [mean["value_bits"] - mean["low_bits"], mean["high_bits"] - mean["value_bits"]]
+    ax.errorbar(x, mean["value_bits"], reach, fmt=marker, color=colour, mew=0, elinewidth=0.8, label=label)
+    ax.plot(x, mean["upper_bits"], "_", color=colour, ms=6, mew=1.2)
+    for end, links in part[part["place"] > 0].groupby("place"):
+        verdicts = set(links["verdict"])
+        verdict = verdicts.pop() if len(verdicts) == 1 else OPEN
+        ends, bits = [x[end - 1], x[end]], mean["value_bits"].loc[end - 1 : end]
+        ax.plot(ends, bits, ":" if verdict == OPEN else "-", color=colour, linewidth=1.0)
+        if verdict == VIOLATED:
+            ax.plot(sum(ends) / 2, bits.mean(), "x", color=colour, ms=5, mew=1.6)
 
 
 if __name__ == "__main__":
-    main()
+    draw().save()

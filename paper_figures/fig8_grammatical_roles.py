@@ -1,75 +1,106 @@
-"""Roles without labels: data of `python -m analyses.grammatical_roles headline sizes rivals ceilings picture`.
+"""Figure 8: roles without labels; data of `analyses.grammatical_roles` (headline, sizes, rivals, ceilings, picture).
 
-Every seed is a point; the study prints Student's intervals over them.
+Every seed is a point. The share of errors is on a logarithmic scale, so that one in a hundred and one in a thousand are
+told apart. Units learned without labels are named by the role that most of their tokens have.
 """
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from _style import WIDTH_INCHES, place, read
+from style import BLUE, GREEN, INK, ORANGE, Paper, styled, title
 
-from infodil.plots import COLOURS, INK, role_confusion, role_sentence, save_figure
+from infodil.plots import role_confusion
 
-GROUPS = ("all", "arguments", "structure-dependent", "held-out", "embedded")
-CONDITIONS = (("Hebbian", "many_to_one"), ("BiGRU", "supervised"), ("majority per word", "supervised"))
+GROUPS = {
+    "all": "all words",
+    "arguments": "arguments",
+    "structure-dependent": "structure-dependent",
+    "held-out": "held-out nouns",
+    "embedded": "embedded",
+}
+CONDITIONS = {
+    ("Hebbian", "many_to_one"): (BLUE, "o", "Hebbian, no labels"),
+    ("BiGRU", "supervised"): (ORANGE, "s", "BiGRU, supervised"),
+    ("majority per word", "supervised"): (GREEN, "^", "majority per word"),
+}
 REPORTED = ("many_to_one", "supervised")
+LEAST = 5e-4
+"""Shares of errors below are drawn there."""
 
 
-def scores(ax, rows, ceilings):
-    """Groups of tokens side by side, below the exact best of whoever reads the whole sentence."""
-    for number, (condition, naming) in enumerate(CONDITIONS):
-        mine = rows[(rows["condition"] == condition) & (rows["naming"] == naming) & (rows["text"] == "A")]
+def errors(ax, rows, ceilings):
+    """Groups of tokens side by side, above the exact least of whoever reads the whole sentence."""
+    rows = rows[rows["text"] == "A"]
+    for number, ((condition, naming), (colour, marker, name)) in enumerate(CONDITIONS.items()):
+        mine = rows[(rows["condition"] == condition) & (rows["naming"] == naming)]
         for x, group in enumerate(GROUPS):
-            part = mine.loc[mine["group"] == group, "accuracy"]
-            label = condition if x == 0 else None
-            ax.plot([x + 0.2 * (number - 1)] * len(part), part, "o", ms=4, mew=0, color=COLOURS[number], label=label)
+            share = (1 - mine.loc[mine["group"] == group, "accuracy"]).clip(lower=LEAST)
+            label = name if x == 0 else None
+            ax.plot([x + 0.2 * (number - 1)] * len(share), share, marker, color=colour, mew=0, label=label)
     best = ceilings[(ceilings["text"] == "A") & (ceilings["sees"] == "words, sentence")].set_index("group")["accuracy"]
-    ax.plot(range(len(GROUPS)), best.reindex(GROUPS), "_", ms=22, mew=1, color=INK, label="exact ceiling")
-    ax.set_xticks(range(len(GROUPS)), GROUPS, rotation=30, ha="right")
-    ax.set(ylabel="accuracy, one point a seed", ylim=(0, 1.04))
-    ax.legend(frameon=False, fontsize=8)
+    least = (1 - best.reindex(GROUPS)).clip(lower=LEAST)
+    ax.plot(range(len(GROUPS)), least, "_", ms=14, mew=1, color=INK, label="exact least")
+    ax.set_xticks(range(len(GROUPS)), GROUPS.values(), rotation=35, ha="right", rotation_mode="anchor")
+    ax.set(ylabel="share of errors", yscale="log", ylim=(LEAST / 1.3, 1.3))
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(-0.05, 1.1), ncols=2, handletextpad=0.4, columnspacing=0.8, handlelength=1
+    )
+    title(ax, "a", "groups of tokens")
 
 
 def sizes(ax, rows):
-    """Argument roles against the size of the training text."""
+    """Errors of argument roles against the size of the training text."""
     rows = rows[(rows["text"] == "A") & (rows["group"] == "arguments")]
-    for number, (condition, naming) in enumerate(CONDITIONS[:2]):
+    for (condition, naming), (colour, marker, name) in list(CONDITIONS.items())[:2]:
         mine = rows[(rows["condition"] == condition) & (rows["naming"] == naming)]
-        means = mine.groupby("sentences")["accuracy"].mean()
-        ax.plot(means.index, means, "-", lw=1, color=COLOURS[number], label=condition)
-        ax.plot(mine["sentences"], mine["accuracy"], "o", ms=4, mew=0, color=COLOURS[number])
-    ax.set(xscale="log", xlabel="sentences of training text", ylabel="accuracy, arguments", ylim=(0, 1.04))
+        share = 1 - mine.groupby("sentences")["accuracy"].mean()
+        ax.plot(share.index, share, "-", color=colour, linewidth=1)
+        ax.plot(mine["sentences"], 1 - mine["accuracy"], marker, color=colour, mew=0)
+        place = (share.index[1], share.iloc[1])
+        ax.annotate(name, place, (4, 3), textcoords="offset points", fontsize=7, color=colour)
     known = sorted(set(rows["sentences"]))
+    ax.set(xscale="log", yscale="log", ylim=(LEAST / 1.3, 1.3), xlim=(known[0] / 1.3, known[-1] * 1.6))
     ax.set_xticks(known, [f"{number:,}" for number in known])
-    ax.minorticks_off()
-    ax.legend(frameon=False, fontsize=8)
+    ax.xaxis.minorticks_off()
+    ax.set(xlabel="sentences of training text", ylabel="share of errors, arguments")
+    title(ax, "c", "size of the training text")
 
 
 def tried(ax, rows):
-    """Argument roles by everything that was tried, the best at the top."""
+    """Errors of argument roles by everything that was tried, the best at the top."""
     rows = rows[(rows["text"] == "A") & (rows["group"] == "arguments") & rows["naming"].isin(REPORTED)]
     order = rows.groupby("condition")["accuracy"].mean().sort_values().index
     for height, condition in enumerate(order):
         mine = rows[rows["condition"] == condition]
-        told = mine["naming"].iloc[0] == "supervised"
-        ax.plot(mine["accuracy"], [height] * len(mine), "o", ms=3.5, mew=0, color=COLOURS[1 if told else 0])
-    ax.set_yticks(range(len(order)), order, fontsize=7)
-    ax.set(xlabel="accuracy, arguments", xlim=(0, 1.04))
-    ax.set_title("orange: told every role", fontsize=8, loc="left")
+        supervised = mine["naming"].iloc[0] == "supervised"
+        colour, marker = (ORANGE, "s") if supervised else (BLUE, "o")
+        ax.plot(1 - mine["accuracy"], [height] * len(mine), marker, color=colour, mew=0, ms=3)
+    names = [name.replace(" reader", " probe") for name in order]
+    ax.set_yticks(range(len(order)), names, fontsize=6)
+    ax.grid(axis="y")
+    ax.set(xlabel="share of errors, arguments", xscale="log", xlim=(3e-3, 1))
+    for colour, marker, name in ((BLUE, "o", "no labels"), (ORANGE, "s", "supervised")):
+        ax.plot([], [], marker, color=colour, mew=0, ms=3, label=name)
+    ax.legend(loc="lower left", handletextpad=0.1)
+    title(ax, "d", "all that was tried")
 
 
-def main():
-    figure = plt.figure(figsize=(WIDTH_INCHES, 9.2), layout="constrained")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1, 2.2, 2.0))
-    role_sentence(read("roles_sentence"), top.subplots())
-    left, right = middle.subplots(1, 2)
-    role_confusion(read("roles_confusion"), left)
-    headline = read("roles_headline")
-    scores(right, headline, read("roles_ceilings"))
-    left, right = bottom.subplots(1, 2)
-    sizes(left, pd.concat([headline, read("roles_sizes")]))
-    tried(right, pd.concat([headline, read("roles_rivals")]))
-    save_figure(figure, place("fig8_grammatical_roles"))
+@styled
+def draw():
+    paper = Paper("fig8_grammatical_roles", 5.4)
+    top, bottom = paper.figure.subfigures(2, 1)
+    first, second = top.subplots(1, 2, width_ratios=(1.25, 1))
+    third, fourth = bottom.subplots(1, 2, width_ratios=(1, 1.1))
+    headline = paper.read("roles_headline")
+    errors(first, headline, paper.read("roles_ceilings"))
+    role_confusion(paper.read("roles_confusion"), second)
+    second.set(xlabel="named by units, %")
+    second.tick_params(labelsize=6)
+    for words in second.texts:
+        words.set_fontsize(5.5)
+    title(second, "b", "Hebbian, one seed")
+    sizes(third, pd.concat([headline, paper.read("roles_sizes")]))
+    tried(fourth, pd.concat([headline, paper.read("roles_rivals")]))
+    return paper
 
 
 if __name__ == "__main__":
-    main()
+    draw().save()

@@ -12,9 +12,9 @@ import pytest
 from analyses.cells import Study, options_parser
 from analyses.engine import ROOT, Engine
 from analyses.provenance import read_table, table_files
-from analyses.results import STUDIES
 from analyses.results import main as run_results
-from analyses.status import read_status, status_of
+from analyses.status import mark_stale, read_status, status_of
+from analyses.studies import STUDIES
 from infodil.checks import UserError
 
 # A small repository: a package whose face loads one name late, a module that nothing imports, and a script.
@@ -202,8 +202,19 @@ def test_what_is_not_known_is_stale(root):
 
 
 def test_the_committed_status_is_that_of_the_tables():
-    found = {name: status.verdict for name, status in status_of().items()}
-    assert read_status() == found, "run `make results-status WRITE=1`, then `make figures`, and commit both"
+    verdicts = {name: status.verdict for name, status in status_of().items()}
+    way_out = "run `make results-status WRITE=1`, then `make figures`, and commit both"
+    assert read_status() == verdicts, way_out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert mark_stale(readme, verdicts) == readme, way_out
+
+
+def test_commands_of_stale_tables_have_a_dagger():
+    text = "`python -m analyses.calibration_states --tables calibration_vectors` † and `analyses.demo_states`, `other`"
+    verdicts = {"calibration_vectors": "current", "calibration_states": "stale", "demo_states": "stale"}
+    assert mark_stale(text, verdicts) == (
+        "`python -m analyses.calibration_states --tables calibration_vectors` and `analyses.demo_states` †, `other`"
+    )
 
 
 def test_every_table_has_its_study_and_every_script_its_place():

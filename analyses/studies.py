@@ -1,0 +1,79 @@
+"""Every study: its script, what is typed to run it, its tables, and about how long it takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["STUDIES", "StudyCommand"]
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """How a study is run, and what it writes.
+
+    Args:
+        module: Name of the script below `analyses`.
+        minutes: Rough time on one idle core.
+        tables: Tables that it writes.
+        arguments: What is typed behind the module.
+        data: Whether it reads the folder of corpora and models.
+    """
+
+    module: str
+    minutes: int
+    tables: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    data: bool = False
+
+    @property
+    def script(self) -> str:
+        """Path of the script below the root of the repository."""
+        return f"analyses/{self.module.replace('.', '/')}.py"
+
+    def command(self, data: Path | None = None) -> list[str]:
+        """What is typed behind `python -m`; the word FOLDER stands for a folder that is not given."""
+        folder = ["--data", "FOLDER" if data is None else str(data)] if self.data else []
+        return [f"analyses.{self.module}", *self.arguments, *folder]
+
+
+PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "ceilings", "picture")
+STUDIES = (
+    StudyCommand("benchmarks.import_time", 1, ("benchmark_import_time",)),
+    StudyCommand("benchmarks.ema_scan", 3, ("benchmark_ema_scan",)),
+    StudyCommand("demo_states", 4, ("demo_states",)),
+    StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),
+    StudyCommand("benchmarks.gaussian_probe", 5, ("benchmark_gaussian_probe",)),
+    StudyCommand("processing_chain", 5, ("processing_chain",), data=True),
+    StudyCommand("benchmarks.peak_memory", 6, ("benchmark_peak_memory",)),
+    StudyCommand("benchmarks.linear_probe", 10, ("benchmark_linear_probe",)),
+    StudyCommand("superposition_phase", 10, ("superposition_phase",)),
+    StudyCommand("superposition_length", 15, ("superposition_length",)),
+    StudyCommand("structure_and_content", 15, ("structure_and_content",)),
+    StudyCommand("superposition_real_text", 15, ("superposition_real_text",), data=True),
+    StudyCommand("treebank_roles", 20, ("roles_treebank",), data=True),
+    StudyCommand(
+        "grammatical_roles",
+        40,
+        (
+            *("roles_headline", "roles_sizes", "roles_transfer", "roles_verb_final", "roles_rivals", "roles_ceilings"),
+            *("roles_confusion", "roles_sentence"),
+        ),
+        PARTS,
+    ),
+    StudyCommand("roles_table", 1, ("roles_table",)),
+    StudyCommand("continuous_benchmark", 30, ("continuous_benchmark", "continuous_wide")),
+    StudyCommand("recoverability_on_real_text", 40, ("recoverability_on_real_text",), data=True),
+    StudyCommand(
+        "ema_language_model",
+        40,
+        (
+            *("ema_language_model_rates", "ema_language_model", "ema_language_model_ratio"),
+            *("ema_language_model_trend", "ema_predictor_ablation", "ema_gap_decomposition"),
+        ),
+        data=True,
+    ),
+    StudyCommand("superposition_decoder", 70, ("superposition_decoder", "superposition_float32")),
+    StudyCommand("sandwich", 5, ("sandwich",)),
+    StudyCommand("small_traces", 90, ("small_traces",)),
+    StudyCommand("calibration_states", 90, ("calibration_states", "calibration_vectors"), ("--seeds", "20")),
+)
+"""In the order in which `make results` runs them: a study that reads the table of another stands after it."""
