@@ -16,13 +16,14 @@ from infodil.encoders import TraceEncoder
 from infodil.encoders.trace import random_embedding
 from infodil.probes import pursuit
 from infodil.probes.regression import estimate_code
-from infodil.probes.superposition.decoder import DOUBT
-from infodil.probes.superposition.deep_lags import STRAY, STRAY_ERRORS, tail_of
-from infodil.probes.superposition.lag_assignment import SETTLED, SOFT_SHARE
-from infodil.probes.superposition.matching_pursuit import Dictionary, find_support
+from infodil.probes.superposition.deep_lags import deep_lag_residual
+from infodil.probes.superposition.matching_pursuit import Dictionary, match_tokens
+from infodil.probes.superposition.options import DecoderOptions
 from infodil.probes.superposition.subset_sums import matching_subsets
 from infodil.sources import iid
 from infodil.traces import weights
+
+OPTIONS = DecoderOptions()
 
 
 def decode(types, dim, alphas, lags, *, samples=40, tokens=120, seed=0, dtype=torch.float32, noise=0.0, **options):
@@ -79,7 +80,7 @@ def test_a_slow_trace_that_holds_too_much_does_not_spoil_a_fast_one():
     decoded, truth, _ = decode(300, 64, (0.5, 0.1, 0.02), range(13), samples=16, tokens=160)
     assert torch.equal(decoded.tokens, truth)
     # A lag is settled, and the next trace not asked about it, at this doubt; besides it there is the prior's mass.
-    assert float(decoded.log_probs(truth).min()) >= math.log1p(-SETTLED - 2e-3)
+    assert float(decoded.log_probs(truth).min()) >= math.log1p(-OPTIONS.settled - 2e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -212,7 +213,7 @@ def test_divisions_that_fit_alike_are_weighed_by_the_prior(prior, seed):
     for type_ in range(types):
         answer = decoded.log_probs(torch.full((1, lags), type_))[0].exp()
         # What the beliefs before the search, and the prior, keep of the answer.
-        assert float((answer - expected[:, type_]).abs().max()) <= SOFT_SHARE + DOUBT
+        assert float((answer - expected[:, type_]).abs().max()) <= OPTIONS.belief_share + OPTIONS.smoothing
 
 
 def test_support_agrees_with_scikit_learn():
@@ -222,7 +223,7 @@ def test_support_agrees_with_scikit_learn():
         chosen = torch.randperm(120, generator=generator)[:5]
         amount = torch.rand(5, generator=generator).double() + 0.3
         state = amount @ embedding[chosen]
-        support = find_support(state[None, None], Dictionary(embedding), torch.tensor([1e-12]), positive=True)
+        support = match_tokens(state[None, None], Dictionary(embedding), torch.tensor([1e-12]), OPTIONS, positive=True)
         found = support.types[0][support.types[0] >= 0]
         peer = orthogonal_mp(embedding.T.numpy(), state.numpy(), n_nonzero_coefs=5)
         if set(np.flatnonzero(peer).tolist()) == set(chosen.tolist()):  # where the peer succeeds, so must ours
@@ -247,7 +248,7 @@ def test_what_deep_lags_add_is_the_mixture_over_all_subsets():
     weight = torch.tensor([[9.0, 1.0, 0.7, 0.45, 0.3, 0.02]], dtype=torch.float64)
     chance = torch.tensor([[0.0, 0.3, 0.3, 0.0, 0.1, 0.3], [0.0, 0.02, 0.5, 0.2, 0.02, 0.02]], dtype=torch.float64)
     error = torch.tensor([[0.01], [0.02]], dtype=torch.float64)
-    tail = tail_of(weight, chance, error, key=0)
+    residual = deep_lag_residual(weight, chance, error, 0, OPTIONS)
     left = torch.linspace(-0.05, 2.6, 500, dtype=torch.float64)
     for node in range(2):
         density = torch.zeros_like(left)
@@ -255,16 +256,16 @@ def test_what_deep_lags_add_is_the_mixture_over_all_subsets():
             held = torch.tensor(chosen)
             share = torch.where(held == 1, chance[node], 1.0 - chance[node]).prod()
             total = (weight[0] * held).sum()
-            for times, part in ((1.0, 1.0 - STRAY), (STRAY_ERRORS, STRAY)):
+            for times, part in ((1.0, 1.0 - OPTIONS.stray_share), (OPTIONS.stray_errors, OPTIONS.stray_share)):
                 density += share * part * torch.distributions.Normal(total, times * error[node, 0]).log_prob(left).exp()
-        found = tail.log_density(torch.full((500,), node), left).exp()
+        found = residual.log_density(torch.full((500,), node), left).exp()
         # The table has a step of half the smallest error: a peak of that width is off by an eighth of (1/2)**2.
         assert float((found - density).abs().max()) < 0.04 * float(density.max())
-        steps = tail.start + tail.step * torch.arange(tail.table.shape[1], dtype=torch.float64)
-        assert float(tail.table[node].exp().sum()) * tail.step == pytest.approx(1.0, abs=1e-3)
-        mean = float((tail.table[node].exp() * steps).sum()) * tail.step
+        steps = residual.start + residual.step * torch.arange(residual.table.shape[1], dtype=torch.float64)
+        assert float(residual.table[node].exp().sum()) * residual.step == pytest.approx(1.0, abs=1e-3)
+        mean = float((residual.table[node].exp() * steps).sum()) * residual.step
         assert mean == pytest.approx(float(chance[node] @ weight[0]), abs=1e-3)
-    assert torch.isneginf(tail.log_density(torch.tensor([0]), torch.tensor([99.0]).double())).all()
+    assert torch.isneginf(residual.log_density(torch.tensor([0]), torch.tensor([99.0]).double())).all()
 
 
 @given(
@@ -275,7 +276,7 @@ def test_what_deep_lags_add_is_the_mixture_over_all_subsets():
 @settings(max_examples=80, deadline=None)
 def test_subset_sums_are_those_of_enumeration(weight, low, width):
     weight = np.array(weight)
-    found = matching_subsets(weight, low, low + width, mean=len(weight) / 2)
+    found = matching_subsets(weight, low, low + width, mean=len(weight) / 2, options=OPTIONS)
     listed = {tuple(row) for row in found}
     assert len(listed) == len(found)
     for chosen in itertools.product([False, True], repeat=len(weight)):

@@ -1,4 +1,4 @@
-"""The superposition decoder as a rung of the ladder: evidence about each class from its posterior."""
+"""The superposition decoder as a probe of the ladder: evidence about each class from its posterior."""
 
 __all__ = ["Pursuit", "PursuitFit"]
 
@@ -12,14 +12,15 @@ from infodil.channel import Decoding, log_prior_of
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 from infodil.probes.superposition.decoder import SuperpositionDecoder
+from infodil.probes.superposition.options import DecoderOptions
 
 
 @dataclass(frozen=True)
 class Pursuit(Probe):
-    """`pursuit` on states whose code (token vectors and weights) the encoder tells.
+    """The superposition decoder (`pursuit`) on states whose code (token vectors and weights) the encoder declares.
 
-    Nothing is trained. A state may take seconds to decode, so that a sample of `max_rows` positions of each split is
-    read; `samples` in the report says how many.
+    Nothing is trained. A state may take seconds to decode, so a sample of `max_rows` positions of each split is
+    decoded; `samples` in the report is their number.
     """
 
     name = "pursuit"
@@ -29,6 +30,9 @@ class Pursuit(Probe):
 
     max_rows: int | None = 512
     """Rows of each split that are decoded, None for all: with some ten thousand types a state takes seconds."""
+
+    decoder: DecoderOptions = DecoderOptions()
+    """Options of the decoder's steps."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "PursuitFit":
         """A fit that only its temperatures are missing from."""
@@ -58,7 +62,7 @@ class PursuitFit(ProbeFit):
         self.decoder: SuperpositionDecoder | None = None
 
     def end_pass(self, calibration: Calibration) -> None:
-        """How far each lag's posterior is trusted, on the calibration rows: one, Bayes' own, unless they object."""
+        """Choice of each lag's temperature: 1, as Bayes' rule has it, unless the calibration rows contradict it."""
         base = self.spec.classes.class_log_prior
         prepared = calibration.prepare(self)
         for target, labels in enumerate(calibration.labels):
@@ -72,32 +76,32 @@ class PursuitFit(ProbeFit):
 
     @torch.no_grad()
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Decoding:
-        """All lags decoded."""
+        """The posterior of all lags."""
         spec, code = self.spec, self.spec.code
         if self.decoder is None:
             embedding = code.embedding[: len(spec.classes.of_type)]
             log_prior = log_prior_of(spec.classes.log_prior.double().exp(), len(embedding))
-            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, spec.device)
+            self.decoder = SuperpositionDecoder(embedding, code.weights, log_prior, spec.device, self.probe.decoder)
         return self.decoder.decode(states.unflatten(1, (len(code.weights), -1)), tuple(spec.lags))
 
     def scores(self, prepared: Decoding, target: int) -> Float[Tensor, "rows classes"]:
-        """Log of posterior over prior of each class, nats; none for the control."""
+        """Log-ratio of posterior to prior of each class, nats; zero for the control."""
         classes = self.spec.classes
         evidence = torch.zeros(len(prepared), classes.number, dtype=torch.float64, device=self.spec.device)
         if target:
             named, mass = prepared.candidates[:, target - 1], prepared.mass[:, target - 1]
-            own = classes.of_type[named.clamp(min=0)]
-            gain = mass / classes.class_log_prior.double().exp()[own]
+            of_candidate = classes.of_type[named.clamp(min=0)]
+            gain = mass / classes.class_log_prior.double().exp()[of_candidate]
             evidence += prepared.rest[:, target - 1, None]
-            evidence = evidence.scatter_add(1, own, gain).log()
+            evidence = evidence.scatter_add(1, of_candidate, gain).log()
         return evidence.float()
 
     def answer(
         self, prepared: Decoding, target: int, types: Int[Tensor, "rows"]
     ) -> tuple[Float[Tensor, "rows"], Float[Tensor, "rows"], Float[Tensor, "rows"]]:
-        """Log-probability of each type itself, how many types are likelier, and how many as likely.
+        """Log-probability of each type itself, and the numbers of types that are likelier and equally likely.
 
-        The decoder names types that were too rare in training for a class of their own. Its answer is
+        The decoder names types that were too rare in training for a class of their own. Its posterior is
         `q(type) ~ p(type) ratio^temperature`, where the ratio of posterior to prior is the same for all types but the
         candidates: the sum over all types has a closed form.
         """
@@ -125,7 +129,7 @@ class PursuitFit(ProbeFit):
         above = len(ascending) - torch.searchsorted(ascending, bar + 1e-9, right=True)
         as_likely = len(ascending) - torch.searchsorted(ascending, bar - 1e-9) - above
         if named is not None:
-            # Candidates stand where their share puts them, not where the prior does.
+            # Candidates are ranked by their posterior, not by their prior.
             listed = torch.where(named >= 0, log_prior[named.clamp(min=0)], -torch.inf)
             above = above - (listed > bar[:, None] + 1e-9).sum(1) + (share > own[:, None] + 1e-9).sum(1)
             near = (listed - bar[:, None]).abs() <= 1e-9

@@ -1,4 +1,4 @@
-"""Subset sums: which sets of lags have weights that add up to a coefficient."""
+"""Subset sums: sets of lags whose weights add up to a coefficient."""
 
 __all__ = ["expand_ranges", "matching_subsets"]
 
@@ -12,14 +12,17 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-MOST_IN_A_HALF = 1 << 17
-MOST_MATCHES = 1 << 16
+from infodil.probes.superposition.options import DecoderOptions
 
 
 def expand_ranges(
     begin: Int[Tensor, "*queries"], end: Int[Tensor, "*queries"]
 ) -> tuple[Int[Tensor, "pairs"], Int[Tensor, "pairs"]]:
-    """All (query, index) with `begin <= index < end`, queries counted through all axes.
+    """All pairs (query, index) with `begin <= index < end`, queries counted through all axes.
+
+    Args:
+        begin: First index of each query.
+        end: Index after the last of each query.
 
     Example:
         >>> expand_ranges(torch.tensor([0, 4]), torch.tensor([2, 5]))
@@ -33,7 +36,7 @@ def expand_ranges(
 
 @functools.lru_cache(maxsize=24)
 def subsets(places: int, fewest: int, most: int) -> Float[ndarray, "subsets places"]:
-    """Every subset of so many places with `fewest` to `most` members, ones and zeros ready for a matrix product."""
+    """Indicator rows of all subsets of some places with `fewest` to `most` members, for a matrix product."""
     rows = []
     for size in range(fewest, most + 1):
         chosen = np.array(list(itertools.combinations(range(places), size)), dtype=np.int64)
@@ -44,7 +47,7 @@ def subsets(places: int, fewest: int, most: int) -> Float[ndarray, "subsets plac
 
 
 def sizes_about(places: int, mean: float, most: int) -> tuple[int, int]:
-    """The sizes nearest to the mean whose subsets number at most `most` together."""
+    """Smallest and largest subset size around the mean whose subsets are at most `most` together."""
     low = high = min(places, max(0, round(mean)))
     total = math.comb(places, low)
     while True:
@@ -58,47 +61,48 @@ def sizes_about(places: int, mean: float, most: int) -> tuple[int, int]:
 
 
 def matching_subsets(
-    weights: Float[ndarray, "places"], low: float, high: float, mean: float
+    weights: Float[ndarray, "places"], low: float, high: float, mean: float, options: DecoderOptions
 ) -> Bool[ndarray, "matches places"] | None:
-    """Subsets whose weights add up to between `low` and `high`; None if there are too many to list.
+    """Subset sums between `low` and `high`: the subsets as indicator rows, or None if there are too many to list.
 
     Each half of the places is listed and one is looked up in the other, sorted: `2 ** (places / 2)` sums instead of
     `2 ** places`. Where a half has too many subsets, those of about the expected size are listed.
 
     Args:
-        weights: Of each place.
-        low: Least sum.
-        high: Greatest sum.
-        mean: How many members are expected.
+        weights: Weight of each place.
+        low: Smallest sum that matches.
+        high: Largest sum that matches.
+        mean: Expected number of members.
+        options: Options of the decoder: how many sums and matches are listed.
 
     Reference:
         Horowitz and Sahni (1974), Computing partitions with applications to the knapsack problem.
 
     Example:
-        >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, mean=2.0)
+        >>> matching_subsets(np.array([8.0, 4.0, 2.0, 1.0]), 4.5, 5.5, 2.0, DecoderOptions())
         array([[False,  True, False,  True]])
     """
     places = len(weights)
     halves = np.arange(0, places, 2), np.arange(1, places, 2)  # both reach from heavy to light
     sets = [
-        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, places), MOST_IN_A_HALF))
+        subsets(len(half), *sizes_about(len(half), mean * len(half) / max(1, places), options.max_half_sums))
         for half in halves
     ]
     sums = [chosen @ weights[half] for chosen, half in zip(sets, halves, strict=True)]
-    # What neither half can bring to a match is not sorted.
-    fits = [(low - other.max() <= own) & (own <= high - other.min()) for own, other in (sums, sums[::-1])]
+    # Sums that no sum of the other half completes to a match are not sorted.
+    fits = [(low - other.max() <= half) & (half <= high - other.min()) for half, other in (sums, sums[::-1])]
     place = [np.flatnonzero(fit) for fit in fits]
-    left, right = (own[where] for own, where in zip(sums, place, strict=True))
+    left, right = (half[where] for half, where in zip(sums, place, strict=True))
     order = np.argsort(right, kind="stable")
     ordered = right[order]
     begin = np.searchsorted(ordered, low - left, side="left")
     end = np.searchsorted(ordered, high - left, side="right")
     number = np.maximum(end - begin, 0)
-    if number.sum() > MOST_MATCHES:
+    if number.sum() > options.max_matches:
         return None
-    who = np.repeat(np.arange(len(number)), number)
-    other = order[np.arange(len(who)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(begin, number)]
-    found = np.zeros((len(who), places), dtype=bool)
-    found[:, halves[0]] = sets[0][place[0][who]] > 0
-    found[:, halves[1]] = sets[1][place[1][other]] > 0
-    return found
+    first = np.repeat(np.arange(len(number)), number)
+    second = order[np.arange(len(first)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(begin, number)]
+    matches = np.zeros((len(first), places), dtype=bool)
+    matches[:, halves[0]] = sets[0][place[0][first]] > 0
+    matches[:, halves[1]] = sets[1][place[1][second]] > 0
+    return matches
