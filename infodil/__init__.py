@@ -32,6 +32,7 @@ _MODULES = (
         "checks",
         "cli",
         "corpus",
+        "depth",
         "encoders",
         "entropy",
         "estimate",

@@ -20,7 +20,7 @@ FLOORS = [
     {"encoders"},
     {"ladder", "bounds"},
     {"mi"},
-    {"measure", "processing", "roles"},
+    {"depth", "measure", "processing", "roles"},
     {"testing"},
     {"cli"},
     {"__init__", "__main__"},

@@ -1,0 +1,125 @@
+"""Accumulation over depth: rules against their weights and against time, and messages that are known to survive."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infodil import depth
+from infodil.checks import UserError
+from infodil.traces import ema
+
+FIXED = [name for name, rule in depth.RULES.items() if rule.kind == "fixed"]
+SIZES = st.tuples(st.integers(1, 4), st.integers(1, 12), st.integers(1, 6), st.integers(0, 99))
+
+
+def messages_of(rows, layers, dim, seed=0, dtype=torch.float64):
+    return torch.randn(rows, layers, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def test_every_rule_is_there_and_says_what_its_weights_are():
+    assert {"sum", "scaled", "ema", "ema_bank", "highway", "dense", "hyper", "attention"} <= set(depth.RULES)
+    for name, rule in depth.RULES.items():
+        assert rule.name == name and rule.summary and rule.kind in ("fixed", "learned", "input")
+
+
+@pytest.mark.parametrize("rule", depth.RULES)
+@given(size=SIZES)
+@settings(max_examples=20, deadline=None)
+def test_a_stream_has_the_shape_of_its_messages_and_looks_at_no_later_layer(rule, size):
+    rows, layers, dim, seed = size
+    messages = messages_of(rows, layers, dim, seed)
+    stream = depth.accumulate(messages, rule)
+    assert stream.shape == messages.shape and stream.dtype == messages.dtype
+    changed = messages.clone()
+    changed[:, -1] += 1.0
+    assert torch.allclose(depth.accumulate(changed, rule)[:, :-1], stream[:, :-1])
+
+
+@pytest.mark.parametrize("rule", FIXED)
+@given(size=SIZES)
+@settings(max_examples=20, deadline=None)
+def test_weights_times_messages_are_the_stream(rule, size):
+    rows, layers, dim, seed = size
+    messages = messages_of(rows, layers, dim, seed)
+    expected = torch.einsum("Ll,rld->rLd", depth.weights(rule, layers), messages)
+    assert torch.allclose(depth.accumulate(messages, rule), expected, atol=1e-12)
+
+
+@given(alpha=st.floats(0.01, 1.0), layers=st.integers(1, 70))
+@settings(max_examples=30, deadline=None)
+def test_an_average_over_depth_is_an_average_over_time(alpha, layers):
+    messages = messages_of(3, layers, 5)
+    assert torch.equal(depth.accumulate(messages, "ema", alpha=alpha), ema(messages, alpha))
+    one = depth.accumulate(messages, "ema_bank", alphas=(alpha,))
+    assert torch.allclose(one, ema(messages, alpha), atol=1e-12)
+
+
+def test_a_sum_of_orthogonal_messages_gives_all_of_them_back():
+    layers, dim = 8, 64
+    basis = torch.linalg.qr(messages_of(1, dim, dim)[0]).Q.view(layers, dim // layers, dim)
+    coordinates = messages_of(50, layers, dim // layers, seed=1)
+    messages = torch.einsum("rlk,lkd->rld", coordinates, basis)
+    stream = depth.accumulate(messages, "sum")[:, -1]
+    found = torch.einsum("rd,lkd->rlk", stream, basis)
+    assert torch.allclose(found, coordinates, atol=1e-12)
+
+
+def test_attention_with_one_hot_scores_gives_exactly_the_chosen_message():
+    messages = messages_of(4, 6, 5)
+    chosen = torch.tensor([0, 0, 2, 1, 4, 3])
+    scores = torch.full((6, 6), -math.inf).scatter(1, chosen[:, None], 0.0)
+    assert torch.equal(depth.accumulate(messages, "attention", scores=scores), messages[:, chosen])
+
+
+def test_attention_without_preference_is_the_mean_so_far():
+    messages = messages_of(4, 6, 5)
+    mean = messages.cumsum(1) / torch.arange(1, 7)[:, None]
+    for rule, options in (("attention", {"gain": 0.0}), ("gated", {})):
+        assert torch.allclose(depth.accumulate(messages, rule, **options), mean)
+
+
+def test_attention_over_blocks_of_one_layer_is_attention_over_layers():
+    messages = messages_of(4, 6, 5)
+    full, block = depth.accumulate(messages, "attention"), depth.accumulate(messages, "attention", block=1)
+    assert torch.allclose(full, block)
+
+
+@pytest.mark.parametrize("rule", ["dense", "hyper"])
+def test_learned_rules_begin_as_the_residual_stream(rule):
+    messages = messages_of(4, 6, 5)
+    assert torch.allclose(depth.accumulate(messages, rule), messages.cumsum(1))
+
+
+def test_hyper_connections_mix_their_streams():
+    messages, mixing, write = messages_of(2, 3, 4), torch.rand(2, 2).double(), torch.rand(2).double()
+    stream = depth.accumulate(messages, "hyper", streams=2, mixing=mixing, write=write)
+    weights = [float((torch.linalg.matrix_power(mixing, 2 - layer) @ write).mean()) for layer in range(3)]
+    expected = sum(weight * message for weight, message in zip(weights, messages.unbind(1), strict=True))
+    assert torch.allclose(stream[:, -1], expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: depth.weights("emma", 3), "`rule` must be one of .* did you mean 'ema'"),
+        (lambda: depth.weights("highway", 3), "`rule` 'highway' has no fixed weights"),
+        (lambda: depth.weights("dense", 3), "`rule` 'dense' has no fixed weights"),
+        (lambda: depth.weights("sum", 0), "`layers`"),
+        (lambda: depth.weights("ema", 3, alpha=1.5), "`alpha`"),
+        (lambda: depth.weights("ema", 3, alphas=(0.5,)), "did you mean 'alpha'"),
+        (lambda: depth.accumulate(torch.ones(3, 4), "sum"), "`messages`"),
+        (lambda: depth.accumulate(torch.ones(3, 0, 4), "sum"), "`messages`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4).long(), "sum"), "floating"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "gated", gates=(0.5,)), "`gates`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "dense", table=torch.ones(3, 3)), "`table`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "attention", scores=torch.ones(3, 3)), "`scores`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "attention", scores=-torch.full((2, 2), math.inf)), "`scores`"),
+    ],
+)
+def test_a_mistake_is_one_sentence(call, words):
+    with pytest.raises(UserError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)
