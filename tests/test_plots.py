@@ -1,5 +1,6 @@
 """A plot shows the frame's own numbers: the artists are asked, no image is compared."""
 
+import itertools
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ from infodil.plots import (
     role_sentence,
     save_figure,
 )
+from infodil.plots.style import mark_of
 from infodil.report import compare
 
 
@@ -122,8 +124,102 @@ def test_the_plot_of_a_report_takes_a_probe(report):
     assert report.plot(quantity="beyond_context").get_ylabel() == "bits beyond context per token"
     with pytest.raises(UserError, match=r"`probe` must be one of .*, got 'mlp'"):
         report.plot(probe="mlp")
-    with pytest.raises(UserError, match=r"`quantity` must be one of 'value' or 'beyond_context', got 'bits'"):
+    with pytest.raises(UserError, match=r"`quantity` must be one of 'value', 'beyond_context', .* got 'bits'"):
         report.plot(quantity="bits")
+    with pytest.raises(UserError, match=r"`size` must be one of 'column' or 'page', got 'poster'"):
+        report.plot(size="poster")
+    with pytest.raises(UserError, match=r"`sites` must be one of .*, got 'layer.7': did you mean"):
+        report.plot(sites=["layer.7"])
+
+
+def test_the_plot_of_a_report_takes_sites_lags_and_a_quantity(report):
+    ax = report.plot(sites=["layer.1"], lags=range(5), quantity="top1", size="column")
+    assert line(ax, "layer.1").get_xdata().tolist() == [0, 1, 2, 3, 4]
+    assert ax.get_ylabel() == "top-1 accuracy" and len([each for each in ax.lines if each.get_label()[0] != "_"]) == 1
+    assert ax.figure.get_figwidth() == 3.25 and report.plot().figure.get_figwidth() == 5.5
+
+
+def test_more_than_ten_sites_are_a_heat_map_of_the_rows():
+    report = synthetic_report([f"layer.{place}" for place in range(32)], lags=range(64))
+    ax = report.plot()
+    ax.figure.draw_without_rendering()  # any warning is an error
+    (mesh,) = ax.collections
+    frame = chosen(report)
+    assert mesh.get_array().shape == (32, 64)
+    assert mesh.get_array().ravel().tolist() == frame["value_bits"].tolist()
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [f"layer.{place}" for place in range(32)]
+    panels = compare({"a": report, "b": report}).plot()
+    panels.figure.draw_without_rendering()
+    assert [len(panel.collections) for panel in panels] == [1, 1]
+
+
+def test_curves_that_end_apart_are_labelled_at_their_ends_and_others_by_a_legend(report):
+    apart = report.plot(lags=range(5))
+    assert apart.get_legend() is None
+    assert [text.get_text() for text in apart.texts] == ["ceiling: entropy of a token", *report.sites]
+    assert report.plot().get_legend() is not None
+
+
+def test_a_site_keeps_its_colour_from_one_figure_to_another(report):
+    alone = synthetic_report(["layer.1"]).plot()
+    both = compare({"a": report, "b": synthetic_report(["embedding", "layer.1"])}).plot()
+    colours = {line(ax, "layer.1").get_color() for ax in (alone, report.plot(), *both)}
+    assert len(colours) == 1
+
+
+def test_lower_bounds_below_zero_are_explained_where_they_are_drawn(report):
+    frame = chosen(report).copy()
+    frame["value_bits"] -= 2.0
+    assert "below zero: at least nothing" in [text.get_text() for text in recoverability_curves(frame).texts]
+    assert "below zero: at least nothing" not in [text.get_text() for text in report.plot().texts]
+
+
+def luminance_and_colours(colour, seen):
+    """CIELAB of a colour as it is seen through a matrix over linear RGB (D65)."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(
+        seen @ linear, 0, 1
+    )
+    ratio = np.cbrt(xyz / [0.9505, 1.0, 1.089])
+    return np.array([116 * ratio[1] - 16, 500 * (ratio[0] - ratio[1]), 200 * (ratio[1] - ratio[2])])
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        np.eye(3),
+        # Machado, Oliveira and Fernandes (2009), table 1, severity 1: protanopia, deuteranopia, tritanopia.
+        np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+        np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]),
+        np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]),
+        np.array([[0.2126, 0.7152, 0.0722]] * 3),
+    ],
+    ids=["all colours", "protanopia", "deuteranopia", "tritanopia", "grey"],
+)
+def test_any_two_curves_differ_for_whoever_looks(seen):
+    drawn = [mark_of(place) for place in range(10)]
+    for one, other in itertools.combinations(drawn, 2):
+        assert one["marker"] != other["marker"]
+        distance = np.linalg.norm(
+            luminance_and_colours(one["color"], seen) - luminance_and_colours(other["color"], seen)
+        )
+        # Ten units of CIELAB are a plain difference side by side; where there are fewer, dashes must differ.
+        assert distance >= 10 or one["linestyle"] != other["linestyle"], (one, other, distance)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_curve_shows_on_white_as_wcag_asks_of_graphics(colour):
+    luminance = ((luminance_and_colours(colour, np.eye(3))[0] + 16) / 116) ** 3
+    assert 1.05 / (luminance + 0.05) >= 3
+
+
+def test_the_names_of_a_comparison_stand_within_its_figure():
+    names = [f"model.layers.{place}.self_attention.output" for place in range(8)]
+    figure = compare({"a": synthetic_report(names), "b": synthetic_report(names)}).plot().figure
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
 
 
 @pytest.mark.parametrize("reports", [1, 2, 4, 5])

@@ -1,30 +1,29 @@
 """Figures of bits against lag."""
 
-__all__ = ["QUANTITY_LABELS", "lag_ticks", "multi_curves", "recoverability_curves"]
+__all__ = ["lag_ticks", "multi_curves", "recoverability_curves"]
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, Panels, in_order, new_axes, panel_columns, plain
+from infodil.plots.drawing import Panels, in_order, new_axes, panel_columns, plain
+from infodil.plots.labels import QUANTITY_LABELS, label_curves, legend_beside, legend_columns
+from infodil.plots.style import COLOURS, INK, STYLE, mark_of, site_marks
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
     import pandas
 
-QUANTITY_LABELS = {
-    "value_bits": "bits recovered per token",
-    "beyond_context_bits": "bits beyond context per token",
-    "usable_bits": "usable bits per token",
-    "shuffled_bits": "bits read from shuffled tokens",
-}
 WIDE_LAGS = 24
 """From this longest lag on the axis is logarithmic beyond lag 1, so that the first steps are not crushed."""
 
 
 def recoverability_curves(
-    frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = None, quantity: str = "value_bits"
+    frame: "pandas.DataFrame",
+    ax: "matplotlib.axes.Axes | None" = None,
+    quantity: str = "value_bits",
+    size: str = "page",
 ) -> "matplotlib.axes.Axes":
     """Bits against lag, one curve with its interval band for each site.
 
@@ -33,7 +32,8 @@ def recoverability_curves(
             as a report has them; with `ceiling_bits` the ceiling is drawn too, with `upper_bits` and `upper_by` the
             upper bound of a site (dotted) where it is not the ceiling.
         ax: Axes to draw into; by default those of a new figure.
-        quantity: The column to draw: `"value_bits"`, `"beyond_context_bits"`, ...
+        quantity: The column to draw, such as `"value_bits"` or `"beyond_context_bits"`.
+        size: The width of a new figure, one of `infodil.plots.FIGURE_WIDTHS`.
 
     Returns:
         The axes; `axes.figure` is the figure.
@@ -41,20 +41,25 @@ def recoverability_curves(
     import matplotlib as mpl
 
     sites = in_order(frame, "site")
+    marks = site_marks(sites)
     with mpl.rc_context(STYLE):
         beside = ax is None
-        ax = new_axes(1, len(sites))[0] if ax is None else ax
+        ax = new_axes(1, len(sites), size=size)[0] if ax is None else ax
         if quantity == "value_bits":
             _ceiling(ax, frame)
-        for place, site in enumerate(sites):
-            _curve(ax, frame[frame["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
-        _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
-        _names(ax, sites, beside)
+        for site in sites:
+            _curve(ax, frame[frame["site"] == site], quantity, site, marks[site])
+        _finish(ax, frame, quantity)
+        if not label_curves(ax, {plain(site): COLOURS[marks[site]] for site in sites}):
+            legend_beside(ax, beside)
     return ax
 
 
 def multi_curves(
-    frame: "pandas.DataFrame", quantity: str = "value_bits", figure: "matplotlib.figure.Figure | None" = None
+    frame: "pandas.DataFrame",
+    quantity: str = "value_bits",
+    figure: "matplotlib.figure.Figure | None" = None,
+    size: str = "page",
 ) -> Panels:
     """Bits against lag of several reports, one panel a report, with the same scales and one colour a site.
 
@@ -62,6 +67,7 @@ def multi_curves(
         frame: The columns of `recoverability_curves`, and a column `report`.
         quantity: The column to draw.
         figure: A figure to draw into; by default a new one.
+        size: The width of a new figure, one of `infodil.plots.FIGURE_WIDTHS`.
 
     Returns:
         The axes, one for each report.
@@ -69,31 +75,26 @@ def multi_curves(
     import matplotlib as mpl
 
     reports, sites = in_order(frame, "report"), in_order(frame, "site")
+    marks = site_marks(sites)
     with mpl.rc_context(STYLE):
-        axes = new_axes(len(reports), len(sites), figure)
+        axes = new_axes(len(reports), len(sites), figure, size=size)
         for ax, report in zip(axes, reports, strict=True):
             part = frame[frame["report"] == report]
             if quantity == "value_bits":
                 _ceiling(ax, part)
             for site in in_order(part, "site"):
-                place = sites.index(site)
-                _curve(ax, part[part["site"] == site], quantity, site, COLOURS[place % 10], MARKERS[place % 10])
-            _finish(ax, frame["lag"].tolist(), QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
-            ax.set_title(plain(report), fontsize=9, loc="left", color=INK)
+                _curve(ax, part[part["site"] == site], quantity, site, marks[site])
+            _finish(ax, frame, quantity, notes=ax is axes[0])
+            ax.set_title(plain(report), loc="left", color=INK)
             if ax not in axes[:: panel_columns(len(axes))]:
                 ax.set_ylabel("")
             if ax not in axes[-panel_columns(len(axes)) :]:
                 ax.set_xlabel("")
         handles = {line.get_label(): line for ax in axes for line in ax.lines if not line.get_label().startswith("_")}
-        columns = min(len(handles), 5)
         axes.figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-            handlelength=2.4,
-        )
+            list(handles.values()), list(handles), loc="outside lower center", frameon=False, handlelength=2.4,
+            ncols=legend_columns(list(handles), axes.figure.get_figwidth()),
+        )  # fmt: skip
     return axes
 
 
@@ -125,25 +126,15 @@ def lag_ticks(lags: Iterable[int], most: int = 9) -> list[int]:
     return [0] * (low == 0) + powers[::-1][::stride][::-1]
 
 
-def _curve(
-    ax: "matplotlib.axes.Axes", part: "pandas.DataFrame", quantity: str, label: str, colour: str, marker: str
-) -> None:
+def _curve(ax: "matplotlib.axes.Axes", part: "pandas.DataFrame", quantity: str, label: str, place: int) -> None:
     part = part.sort_values("lag")
     low, high = _ends(quantity)
     lag, value = part["lag"].to_numpy(float), part[quantity].to_numpy(float)
-    sparse = len(lag) <= 20
     ax.plot(
-        lag,
-        value,
-        color=colour,
-        marker=marker,
-        markersize=3.6 if sparse else 0,
-        linewidth=1.3,
-        linestyle=DASHES[MARKERS.index(marker) % len(DASHES)],
-        markeredgewidth=0,
-        label=plain(label),
-        zorder=3,
-    )
+        lag, value, markersize=3.6 if len(lag) <= 20 else 0, linewidth=1.3, markeredgewidth=0, label=plain(label),
+        zorder=3, **mark_of(place),
+    )  # fmt: skip
+    colour = COLOURS[place]
     if quantity == "value_bits":
         _upper(ax, part, label, colour)
     if low in part and high in part:
@@ -168,26 +159,22 @@ def _ceiling(ax: "matplotlib.axes.Axes", frame: "pandas.DataFrame") -> None:
     if "ceiling_bits" not in frame or frame["ceiling_bits"].isna().all():
         return
     part = frame.dropna(subset=["ceiling_bits"]).drop_duplicates("lag").sort_values("lag")
-    lag = part["lag"].to_numpy(float)
-    ax.plot(
-        lag, part["ceiling_bits"].to_numpy(float), color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="_ceiling"
-    )
+    lag, bits = part["lag"].to_numpy(float), part["ceiling_bits"].to_numpy(float)
+    ax.plot(lag, bits, color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="_ceiling")
+    top = bits[-1]
     if {"ceiling_low_bits", "ceiling_high_bits"} <= set(part):
         ends = [part[f"ceiling_{end}_bits"].to_numpy(float) for end in ("low", "high")]
         ax.fill_between(lag, *ends, color=INK, alpha=0.12, linewidth=0, label="_ceiling interval")
+        top = max(top, float(ends[1][-1]))
     ax.annotate(
-        "ceiling: entropy of a token",
-        (lag[-1], part["ceiling_bits"].iloc[-1]),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-        color=INK,
-    )
+        "ceiling: entropy of a token", (lag[-1], top), xytext=(0, 3), textcoords="offset points", ha="right",
+        fontsize=7, color=INK,
+    )  # fmt: skip
 
 
-def _finish(ax: "matplotlib.axes.Axes", lags: Sequence[int], label: str) -> None:
+def _finish(ax: "matplotlib.axes.Axes", frame: "pandas.DataFrame", quantity: str, notes: bool = True) -> None:
     ax.axhline(0, color=INK, linewidth=0.6, zorder=1, label="_zero")
+    lags = frame["lag"].tolist()
     ticks = lag_ticks(lags)
     low, high = min(lags), max(lags)
     if high >= WIDE_LAGS:
@@ -199,16 +186,15 @@ def _finish(ax: "matplotlib.axes.Axes", lags: Sequence[int], label: str) -> None
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlabel("lag (tokens back)")
-    ax.set_ylabel(label)
+    ax.set_ylabel(QUANTITY_LABELS.get(quantity, quantity.replace("_", " ")))
     ax.grid(axis="y", color="#dddddd", linewidth=0.5, zorder=0)
     ax.set_axisbelow(True)
-
-
-def _names(ax: "matplotlib.axes.Axes", sites: Sequence[str], beside: bool) -> None:
-    """A legend in the order of the sites: beside the data of a new figure, inside axes of the caller."""
-    where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if beside else {"loc": "best"}
-    if len(sites) > 0:
-        ax.legend(frameon=False, handlelength=2.6, fontsize=8, **where)
+    bottom, top = ax.get_ylim()
+    if notes and quantity == "value_bits" and float(frame[quantity].min()) < -0.02 * (top - bottom):
+        ax.annotate(
+            "below zero: at least nothing", (0.01, 0), xycoords=("axes fraction", "data"), xytext=(0, -3),
+            textcoords="offset points", va="top", fontsize=7, color=INK, fontstyle="italic",
+        )  # fmt: skip
 
 
 def _ends(quantity: str) -> tuple[str, str]:

@@ -1,51 +1,20 @@
-"""The parts that all plots share: colours, style, axes, labels, and writing a figure whole."""
+"""New axes that show themselves in a notebook, and figures written whole."""
 
-__all__ = [
-    "COLOURS",
-    "DASHES",
-    "INK",
-    "MARKERS",
-    "STYLE",
-    "Panels",
-    "figure_svg",
-    "in_order",
-    "new_axes",
-    "panel_columns",
-    "plain",
-    "save_figure",
-]
+__all__ = ["Panels", "figure_png", "figure_svg", "in_order", "new_axes", "panel_columns", "plain", "save_figure"]
 
 import io
 import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from infodil.plots.style import STYLE, figure_size
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
     import pandas
-
-COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d", "#56b4e9", "#e7298a", "#66711b", "#555555",
-)  # fmt: skip
-"""Okabe and Ito's palette without its yellow, which is lost on white, filled to ten."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
-STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "svg.hashsalt": "infodil",  # the same figure gives the same bytes
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-INK = "#333333"
 
 
 class Panels(tuple):
@@ -85,13 +54,22 @@ def _shown_axes() -> "type[matplotlib.axes.Axes]":
     return ShownAxes
 
 
-def new_axes(panels: int, names: int, figure: "matplotlib.figure.Figure | None" = None) -> Panels:
+def new_axes(
+    panels: int,
+    names: int,
+    figure: "matplotlib.figure.Figure | None" = None,
+    *,
+    size: str = "page",
+    height: float | None = None,
+) -> Panels:
     """Axes in a grid that share their scales.
 
     Args:
         panels: The number of axes.
         names: The number of names in the legend, for which a new figure has room.
         figure: A figure to draw into; by default a new one.
+        size: The width of a new figure, one of `infodil.plots.FIGURE_WIDTHS`.
+        height: The height of a row of panels in inches; by default a fixed part of the width.
 
     Returns:
         The axes.
@@ -101,8 +79,9 @@ def new_axes(panels: int, names: int, figure: "matplotlib.figure.Figure | None" 
     columns = panel_columns(panels)
     rows = -(-panels // columns)
     if figure is None:
-        size = (6.4, 3.6) if panels == 1 else (2.6 * columns + 0.6, 2.3 * rows + 0.3 + 0.2 * -(-names // 5))
-        figure = Figure(figsize=size, layout="constrained")
+        width, row = figure_size(size, 0.6 if panels == 1 else 0.9 / columns)
+        legend = 0.0 if panels == 1 else 0.2 * -(-names // 4)
+        figure = Figure(figsize=(width, (height or row) * rows + legend), layout="constrained")
     axes = (
         figure.subplots(
             rows, columns, sharex=True, sharey=True, squeeze=False, subplot_kw={"axes_class": _shown_axes()}

@@ -5,7 +5,9 @@ __all__ = ["difference_intervals", "ratio_curves", "ratio_intervals", "term_bars
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from infodil.plots.drawing import COLOURS, DASHES, INK, MARKERS, STYLE, in_order, new_axes, plain
+from infodil.plots.drawing import in_order, new_axes, plain
+from infodil.plots.labels import legend_beside
+from infodil.plots.style import COLOURS, DASHES, INK, MARKERS, STYLE
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -70,13 +72,14 @@ def difference_intervals(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | 
     frame = frame.dropna(subset=["difference_nats"])
     names = in_order(frame, "predictor")
     with mpl.rc_context(STYLE):
+        beside = ax is None
         ax = new_axes(1, 0)[0] if ax is None else ax
         margin = float(frame["margin_nats"].iloc[0])
         ax.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0, label="margin")
         ax.axvline(0, color=INK, linewidth=0.6)
         _intervals(ax, frame, names, "predictor", "way", ("difference_nats", "low_nats", "high_nats"))
         ax.set_xlabel("loss less that of the linear predictor (nats a token)")
-        ax.legend(frameon=False, fontsize=8)
+        legend_beside(ax, beside)
     return ax
 
 
@@ -93,11 +96,12 @@ def ratio_intervals(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None"
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
+        beside = ax is None
         ax = new_axes(1, 0)[0] if ax is None else ax
         ax.axvline(1, color=INK, linewidth=0.6)
         _intervals(ax, frame, in_order(frame, "family"), "family", "text", ("ratio", "low", "high"))
         ax.set_xlabel("perplexity over attention's")
-        ax.legend(framealpha=1, edgecolor="none", fontsize=8)
+        legend_beside(ax, beside)
     return ax
 
 
@@ -114,6 +118,7 @@ def ratio_curves(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = 
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
+        beside = ax is None
         ax = new_axes(1, 0)[0] if ax is None else ax
         ax.axhline(1, color=INK, linewidth=0.6)
         for place, size in enumerate(in_order(frame, "size")):
@@ -130,7 +135,7 @@ def ratio_curves(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = 
         ax.set_xticks([], minor=True)
         ax.set_xlabel("training tokens")
         ax.set_ylabel("perplexity over attention's")
-        ax.legend(frameon=False, fontsize=8)
+        legend_beside(ax, beside)
     return ax
 
 

@@ -4,7 +4,9 @@ __all__ = ["role_bars", "role_confusion", "role_sentence"]
 
 from typing import TYPE_CHECKING
 
-from infodil.plots.drawing import COLOURS, INK, STYLE, in_order, new_axes, plain
+from infodil.plots.drawing import in_order, new_axes, plain
+from infodil.plots.labels import legend_beside
+from infodil.plots.style import COLOURS, INK, STYLE
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -25,6 +27,7 @@ def role_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = Non
 
     conditions, groups = in_order(frame, "condition"), in_order(frame, "group")
     with mpl.rc_context(STYLE):
+        beside = ax is None
         ax = new_axes(1, len(conditions))[0] if ax is None else ax
         width = 0.8 / len(conditions)
         for place, condition in enumerate(conditions):
@@ -37,7 +40,7 @@ def role_bars(frame: "pandas.DataFrame", ax: "matplotlib.axes.Axes | None" = Non
         ax.set_xticks(range(len(groups)), [plain(group) for group in groups], rotation=35, ha="right")
         ax.set_ylim(0, 1.02)
         ax.set_ylabel("accuracy")
-        ax.legend(frameon=False, fontsize=8, loc="lower left")
+        legend_beside(ax, beside)
     return ax
 
 

@@ -11,7 +11,7 @@ from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
 from infodil.report.differences import DIFFERENCE_COLUMNS, difference_findings, report_differences
 from infodil.report.names import short_names
 from infodil.report.page import render_page
-from infodil.report.report import RecoverabilityReport
+from infodil.report.report import MOST_CURVES, QUANTITIES, RecoverabilityReport, quantity_column
 from infodil.report.saved import read_result, write_result
 from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
 from infodil.report.table import difference_table, fill, headline, terminal_width
@@ -80,20 +80,28 @@ class ReportComparison:
         rows = [{"report": name, **row} for name, report in self.reports.items() for row in report.rows]
         return pd.DataFrame(rows)
 
-    def plot(self, quantity: str = "value") -> "infodil.plots.Panels":
-        """The selected probe's bits against lag, one panel a report.
+    def plot(self, quantity: str = "value", *, size: str = "page") -> "infodil.plots.Panels":
+        """A quantity against lag, one panel a report: curves, or heat maps where sites are more than ten.
 
         Args:
-            quantity: `"value"` draws the bits themselves, `"beyond_context"` those that later tokens do not give.
+            quantity: One of `QUANTITIES`: `"value"` draws the bits themselves, `"beyond_context"` those that later
+                tokens do not give.
+            size: The width of the figure: `"column"` (3.25 in) or `"page"` (5.5 in).
 
         Returns:
             The axes of the panels; `panels.figure` is the figure, which shows itself in a notebook.
-        """
-        from infodil.plots import multi_curves
 
-        check_one_of("quantity", quantity, ["value", "beyond_context"])
+        Raises:
+            UserError: Where there is no such quantity or size.
+        """
+        from infodil.plots import FIGURE_WIDTHS, heat_maps, multi_curves
+
+        check_one_of("quantity", quantity, QUANTITIES)
+        check_one_of("size", size, FIGURE_WIDTHS)
         frame = self.to_frame()
-        return multi_curves(frame[frame["chosen"].eq(True)], quantity=f"{quantity}_bits")
+        frame = frame[frame["chosen"].eq(True)]
+        draw = multi_curves if frame["site"].nunique() <= MOST_CURVES else heat_maps
+        return draw(frame, quantity=quantity_column(quantity), size=size)
 
     def differences(self) -> "pandas.DataFrame":
         r"""The bits of the selected probe in each report, less those in the first, at the sites that both have.

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from infodil.plots import site_marks
 from infodil.report.cells import SUMMARY_CELLS, number, summary_cells
 from infodil.report.findings import findings, telling_lag
 from infodil.report.glossary import COLUMN_TERMS, GLOSSARY, definition
@@ -227,6 +228,7 @@ def _data(report: Mapping[str, Any], saved: Mapping[str, Any] | None, difference
             "columns": columns,
             "rows": [[row.get(name) for name in columns] for row in report["rows"]],
             "names": short_names(list(dict.fromkeys(row["site"] for row in report["rows"])), 16),
+            "places": site_marks(list(dict.fromkeys(row["site"] for row in report["rows"]))),
             "text_view": report["text_view"],
             "control_probe": control_probe(report),
             "telling_lag": telling_lag(report["rows"]),

@@ -22,7 +22,6 @@ __all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS"]
 REPORT_FORMAT = "infodil.recoverability"
 """What the file of a saved report names itself."""
 
-
 COLUMNS = (
     "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits ceiling_low_bits ceiling_high_bits "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits usable_bits "
@@ -41,6 +40,17 @@ SUMMARY_COLUMNS = (
     "budget_bits budget_low_bits budget_high_bits"
 ).split()
 """Columns of the summary; its sums run over the measured lags and are not a joint quantity."""
+
+QUANTITIES = ("value", "beyond_context", "usable", "upper", "width", "shuffled", "random_weights", "top1", "top5")
+"""Quantities that a figure can show, each a column of the rows."""
+
+MOST_CURVES = 10
+"""Sites that curves can tell apart; more are drawn as a heat map."""
+
+
+def quantity_column(quantity: str) -> str:
+    """The column of the rows that holds a quantity."""
+    return quantity if quantity.startswith("top") else f"{quantity}_bits"
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,25 +182,44 @@ class RecoverabilityReport:
         ax: "matplotlib.axes.Axes | None" = None,
         probe: str | None = None,
         quantity: str = "value",
+        *,
+        sites: Iterable[str] | None = None,
+        lags: Iterable[int] | None = None,
+        size: str = "page",
     ) -> "matplotlib.axes.Axes":
-        """The bits against lag as a figure, one curve a site.
+        """A quantity against lag as a figure: one curve a site, or a heat map where sites are more than ten.
 
         Args:
             ax: Axes to draw into; by default those of a new figure, which shows itself in a notebook.
             probe: The probe to draw; by default the one selected at each site and lag.
-            quantity: `"value"` draws the bits themselves, `"beyond_context"` those that later tokens do not give.
+            quantity: One of `QUANTITIES`: `"value"` draws the bits themselves, `"beyond_context"` those that later
+                tokens do not give.
+            sites: The sites to draw; by default all.
+            lags: The lags to draw; by default all.
+            size: The width of a new figure: `"column"` (3.25 in) or `"page"` (5.5 in).
 
         Returns:
             The axes; `axes.figure` is the figure.
-        """
-        from infodil.plots import recoverability_curves
 
-        check_one_of("quantity", quantity, ["value", "beyond_context"])
+        Raises:
+            UserError: Where a probe, site, lag, quantity or size is none that the report has.
+        """
+        from infodil.plots import FIGURE_WIDTHS, recoverability_curves, recoverability_heat_map
+
+        check_one_of("quantity", quantity, QUANTITIES)
+        check_one_of("size", size, FIGURE_WIDTHS)
         if probe is not None:
             check_one_of("probe", probe, self.probes)
         frame = self.to_frame()
         frame = frame[frame["chosen"].eq(True) if probe is None else frame["probe"] == probe]
-        return recoverability_curves(frame, ax=ax, quantity=f"{quantity}_bits")
+        for column, wanted, known in (("site", sites, self.sites), ("lag", lags, self.lags)):
+            if wanted is not None:
+                wanted = list(wanted)
+                for value in wanted:
+                    check_one_of(f"{column}s", str(value), list(map(str, known)))
+                frame = frame[frame[column].isin(wanted)]
+        draw = recoverability_curves if frame["site"].nunique() <= MOST_CURVES else recoverability_heat_map
+        return draw(frame, ax=ax, quantity=quantity_column(quantity), size=size)
 
     def save(self, path: str | Path) -> Path:
         """Write the report as JSON; the same report gives the same bytes.

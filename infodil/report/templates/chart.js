@@ -61,7 +61,7 @@ function lagChart(home, { label, all, start, logarithmic, series }) {
           draw("path", { class: "upper", stroke: colour(place), d: line(part, quantity.upper) }));
       }
       if (quantity.low) svg.append(draw("path", { class: "band", fill: quiet ? "var(--soft)" : colour(place), d: band(part, quantity.low, quantity.high) }));
-      svg.append(draw("path", { class: quiet ? "curve quiet" : "curve", stroke: quiet ? "var(--soft)" : colour(place), "stroke-dasharray": DASHES[place % 4], d: line(part, quantity.value) }));
+      svg.append(draw("path", { class: quiet ? "curve quiet" : "curve", stroke: quiet ? "var(--soft)" : colour(place), "stroke-dasharray": DASHES[place % 5], d: line(part, quantity.value) }));
       if (part.length <= 24 && !quiet) part.forEach((row) => known(row[quantity.value]) && svg.append(draw("path", { d: MARKS[place % 5], fill: colour(place), transform: `translate(${x(row.lag)} ${y(row[quantity.value])})` })));
     });
     svg.append(draw("line", { class: "cursor", x1: x(state.lag), x2: x(state.lag), y1: T, y2: H - B }));
@@ -148,12 +148,12 @@ function curves(home) {
   const [siteLabel] = choice("Sites", [["", "all, one curve each"], ...sites.map((site) => [site, `${site}: all probes`])], set("site"));
   const [probeLabel] = choice("Probe", [["chosen", "selected probe"], ...probes.map((probe) => [probe, probe])], set("probe"));
   const [axisLabel] = choice("Lag axis", [["log", "logarithmic"], ["linear", "linear"]], (value) => chart.setLogarithmic(value === "log"), logarithmic ? "log" : "linear");
-  const legend = el("div", { class: "legend", role: "group", "aria-label": "Sites shown" }, ...sites.map((site, place) => {
+  const legend = el("div", { class: "legend", role: "group", "aria-label": "Sites shown" }, ...sites.map((site) => {
     const button = el("button", { type: "button", "aria-pressed": String(!state.hidden.has(site)), onclick: () => {
       state.hidden.has(site) ? state.hidden.delete(site) : state.hidden.add(site);
       button.setAttribute("aria-pressed", String(!state.hidden.has(site)));
       paint();
-    } }, swatch(place), site);
+    } }, swatch(placeOf(site)), site);
     return button;
   }));
   const wanted = (row) => {
@@ -165,7 +165,7 @@ function curves(home) {
   function siteSeries() {
     const quantity = QUANTITIES[state.quantity];
     return sites.filter((site) => !state.hidden.has(site)).map((site) => ({
-      name: site, short: data.names[site], site, place: sites.indexOf(site), quantity, rows: byLag(rows.filter((row) => row.site === site && wanted(row))),
+      name: site, short: data.names[site], site, place: placeOf(site), quantity, rows: byLag(rows.filter((row) => row.site === site && wanted(row))),
     })).filter((each) => each.rows.length);
   }
   function probeSeries() {

@@ -21,12 +21,14 @@ const known = (value) => value !== null && value !== undefined;
 const num = (value, digits = 2) => (known(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013");
 const percent = (value) => (known(value) ? (100 * value).toFixed(0) + "%" : "\u2013");
 const range = (low, high, digits = 2) => (known(low) && known(high) ? `[${num(low, digits)}, ${num(high, digits)}]` : "");
+// A site has the place of its name in the palette, here and in every figure.
+const placeOf = (site) => data.places[site];
 const colour = (place) => `var(--c${place % 10})`;
-const DASHES = ["", "8 3", "2 3", "8 3 2 3"];
+const DASHES = ["", "8 3", "2 3", "8 3 2 3", "7 2 2 2 2 2"];
 const MARKS = ["M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M-3-3h6v6h-6z", "M0-4l4 7h-8z", "M0-4l4 4-4 4-4-4z", "M0 4l4-7h-8z"];
 const swatch = (place, stroke = colour(place)) =>
   draw("svg", { width: 26, height: 10, viewBox: "0 0 26 10", "aria-hidden": "true" },
-    draw("path", { d: "M1 5H25", stroke, "stroke-width": 2, "stroke-dasharray": DASHES[place % 4] }),
+    draw("path", { d: "M1 5H25", stroke, "stroke-width": 2, "stroke-dasharray": DASHES[place % 5] }),
     draw("path", { d: MARKS[place % 5], fill: stroke, transform: "translate(13 5)" }));
 
 function choice(name, options, onchange, value) {
