@@ -2,7 +2,7 @@
 
 Sources whose information is known exactly (`infodil.sources`), a hundred seeds each, from a hundred samples on: small
 channels, rare labels, copies, vocabularies of Zipf's law, a sparse table, and slowly varying tokens in documents.
-Coverage is the share of seeds in which truth lies in the interval; a method by name is also asked where it is known to
+Coverage is the share of seeds in which truth lies in the interval; a method by name is also used where it is known to
 be biased, which is what the table is to show. It could refute that `method="auto"` covers at 95% everywhere, and that
 its lower bound is never above the truth by more than its interval. Four minutes on one idle core.
 
@@ -109,15 +109,15 @@ def calibrate(cell, config):
     source, samples = cell
     methods = ("auto",) if source in LARGE else ("auto", *METHODS)
     # A series is also measured as if its samples were independent: what that costs is part of the answer.
-    asked = [(method, True) for method in methods] + ([("auto", False)] if source in SERIES else [])
-    found = {one: [] for one in asked}
+    ways = [(method, True) for method in methods] + ([("auto", False)] if source in SERIES else [])
+    estimates_of = {one: [] for one in ways}
     for seed in range(config.seeds):
         x, y, groups, truth = draw(source, samples, seed)
-        for method, grouped in asked:
+        for method, grouped in ways:
             estimate = discrete_information(
                 x, y, method=method, groups=groups if grouped else None, seed=seed, confidence=config.confidence
             )
-            found[method, grouped].append((estimate, truth))
+            estimates_of[method, grouped].append((estimate, truth))
     return [
         {
             "source": source,
@@ -126,7 +126,7 @@ def calibrate(cell, config):
             "groups": {True: "documents", False: "ignored"}[grouped] if source in SERIES else "none",
         }
         | score(estimates)
-        for (method, grouped), estimates in found.items()
+        for (method, grouped), estimates in estimates_of.items()
     ]
 
 

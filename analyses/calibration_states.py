@@ -1,7 +1,7 @@
 """Do the intervals of `mi.lower_bound` and `mi.estimate` hold the truth as often as they say, where states are vectors?
 
 Sources whose information is known (`infodil.sources`), from a few hundred samples on: codebooks in noise, codes that
-only a nonlinear reader reads, traces with noise, slow series that know nothing of each other, and Gaussian pairs. A
+only a nonlinear probe reads, traces with noise, slow series that know nothing of each other, and Gaussian pairs. A
 lower bound must hold truth *above* its low end; with the entropy of the tokens as the upper side, the truth must lie
 between them. One table for tokens (`mi.lower_bound`), one for vectors (`mi.estimate`). It could refute that the
 certified side is never wrong more often than stated, that a null reads zero on series that move slowly, and that
@@ -87,16 +87,16 @@ def calibrate(cell, config):
     source, samples = cell
     ask = mi.lower_bound if source in TOKENS else mi.estimate
     ways = ("documents", "ignored") if source in DOCUMENTS else ("none",)
-    found = {way: [] for way in ways}
+    estimates_of = {way: [] for way in ways}
     for seed in range(config.seeds):
         pair = (TOKENS | VECTORS)[source](samples, seed)
         for way in ways:
             groups = pair.groups if way == "documents" else None
             given = {"groups": groups, "seed": seed, "confidence": config.confidence}
-            found[way].append((ask(pair.x, pair.y, **given), pair.truth_bits))
+            estimates_of[way].append((ask(pair.x, pair.y, **given), pair.truth_bits))
     return [
         {"call": f"mi.{ask.__name__}", "source": source, "samples": samples, "groups": way} | score(estimates)
-        for way, estimates in found.items()
+        for way, estimates in estimates_of.items()
     ]
 
 

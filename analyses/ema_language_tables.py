@@ -47,17 +47,17 @@ def loss_rows(rows, vocabulary, window):
     flops = {
         pair: flops_per_token(*pair, vocabulary, window) for pair in {(row["family"], row["size"]) for row in rows}
     }
-    found = []
+    table = []
     for row in rows:
-        told = {name: value for name, value in row.items() if name != "losses"}
-        told["training_flops_per_token"] = flops[row["family"], row["size"]]
-        told["tokens_per_second"] = row["tokens"] / row["training_seconds"]
+        shared = {name: value for name, value in row.items() if name != "losses"}
+        shared["training_flops_per_token"] = flops[row["family"], row["size"]]
+        shared["tokens_per_second"] = row["tokens"] / row["training_seconds"]
         for text, lists in row["losses"].items():
             loss = as_loss(lists)
             numbers = {name: getattr(loss, name) for name in ("loss_nats", "perplexity", "bits_per_byte")}
             counts = {"documents": len(loss.tokens), "held_out_tokens": int(loss.tokens.sum())}
-            found.append(told | {"text": text} | numbers | counts)
-    return found
+            table.append(shared | {"text": text} | numbers | counts)
+    return table
 
 
 class Point(NamedTuple):
@@ -111,19 +111,19 @@ def trend_rows(differences):
     """
     rows = []
     for text in sorted({at.text for at in differences}):
-        mine = {at: found for at, found in differences.items() if (at.family, at.text) == ("spen", text)}
+        mine = {at: difference for at, difference in differences.items() if (at.family, at.text) == ("spen", text)}
         sizes = sorted({at.size for at in mine})
         for among in (sizes, *([size] for size in sizes)):
-            some = {at: found for at, found in mine.items() if at.size in among}
+            some = {at: difference for at, difference in mine.items() if at.size in among}
             varied = ("tokens", "parameters") if len(among) > 1 else ("tokens",)
             columns = [np.log2([getattr(at, name) for at in some]) for name in varied]
             inputs = np.column_stack([*columns, np.ones(len(some))])
-            values = np.array([found.seed_values_nats for found in some.values()])  # [points, seeds]
+            values = np.array([difference.seed_values_nats for difference in some.values()])  # [points, seeds]
             solved = np.linalg.lstsq(inputs, values)[0]
             misfit = float(np.sqrt(np.mean((values - inputs @ solved).mean(1) ** 2)))
-            told = {"text": text, "sizes": " ".join(among), "seeds": values.shape[1], "points": len(some)}
+            shared = {"text": text, "sizes": " ".join(among), "seeds": values.shape[1], "points": len(some)}
             rows += [
-                told | {"effect": f"each doubling of {name}"} | over_seeds(slopes) | {"misfit_nats": misfit}
+                shared | {"effect": f"each doubling of {name}"} | over_seeds(slopes) | {"misfit_nats": misfit}
                 for name, slopes in zip(varied, solved, strict=False)
             ]
     return rows
@@ -145,12 +145,12 @@ def gap_rows(cells, margin_nats):
     for term, sides in TERMS.items():
         first, second = ([as_loss(cell["losses"][side]) for cell in cells] for side in sides)
         difference = compare_losses(first, second, margin_nats=margin_nats)
-        told = next(row for row in cells[0]["rows"] if row["term"] == term)
+        one_seed = next(row for row in cells[0]["rows"] if row["term"] == term)
         bits = difference.estimate
         rows.append(
-            {"seed": "all", "reference": cells[0]["reference"], "term": term, "meaning": told["meaning"]}
+            {"seed": "all", "reference": cells[0]["reference"], "term": term, "meaning": one_seed["meaning"]}
             | {name: getattr(bits, name) for name in ("value_bits", "low_bits", "high_bits")}
-            | {"value_nats": difference.value_nats, "kind": told["kind"]}
+            | {"value_nats": difference.value_nats, "kind": one_seed["kind"]}
             | {"seed_values_bits": spaced(BITS_PER_NAT * value for value in difference.seed_values_nats)}
         )
     return rows

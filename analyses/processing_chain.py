@@ -77,7 +77,7 @@ def model_chain(data, config, seed):
     corpus = load_corpus(data / config.corpus)
     with corpus.tokenize(encoder.tokenizer, max_tokens=4 * config.story_tokens, seed=0) as read:
         split = read.splits["train"]
-        found, tokens, documents = [], [], []
+        blocks, tokens, documents = [], [], []
         deepest = max(config.lags)
         for batch in split.batches(8):
             document = split.document[np.searchsorted(split.starts, batch.starts.numpy())]
@@ -88,10 +88,10 @@ def model_chain(data, config, seed):
             with torch.no_grad():
                 states = encoder.encode(ids)
             for row, length in enumerate(lengths.tolist()):
-                found.append({site: values[row, deepest:length].float().clone() for site, values in states.items()})
+                blocks.append({site: values[row, deepest:length].float().clone() for site, values in states.items()})
                 tokens.append(torch.stack([ids[row, deepest - lag : length - lag] for lag in config.lags]))
                 documents.append(torch.full((length - deepest,), int(document[keep.numpy()][row])))
-    stages = [(site, torch.cat([part[site] for part in found])) for site in found[0]]
+    stages = [(site, torch.cat([part[site] for part in blocks])) for site in blocks[0]]
     tokens = torch.cat(tokens, 1)
     return dict(zip(config.lags, tokens, strict=True)), {"layers": stages}, torch.cat(documents)
 

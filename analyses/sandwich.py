@@ -1,14 +1,14 @@
 """Do both sides of a report hold, and how much do they leave open between them?
 
 *Small traces* (2 to 8 types, 1 to 8 dims, noise of .02 to .1 in each number, 2 x 10^5 independent tokens): both sides
-of `infodil.recoverability` up to the exact rung, and the truth by enumeration. The truth is bracketed too: tokens older
-than can be enumerated enter as Gaussian noise (which says less) or are revealed (which says more). It could refute that
-the lower side is within .05 bits of the truth, or that the upper side is above it.
+of `infodil.recoverability` up to the exact posterior, and the truth by enumeration. The truth is bracketed too: tokens
+older than can be enumerated enter as Gaussian noise (which says less) or are revealed (which says more). It could
+refute that the lower side is within .05 bits of the truth, or that the upper side is above it.
 
 *A large trace* (4,096 types, 768 dims, alpha .1): the lower side is the superposition decoder's, read from
 `paper_figures/data/superposition_decoder.csv`; the upper one the genie's for the same codes and observations, with
 Gaussian noise where noise was added, and with the rounding as it is if it is dithered where states were rounded. It
-could refute that the decoder is near what any reader could do. Beside it the genie's bound if rounding is taken for
+could refute that the decoder is near what any probe could do. Beside it the genie's bound if rounding is taken for
 Gaussian noise of the mean error, which is no bound: it says how much such a model would hide.
 
     python -m analyses.sandwich
@@ -84,7 +84,7 @@ def small(cell, config):
     sigma = report.model["errors"]["ema"]
     window, weight = longest_window(types, config.sequences), weights(alpha, 60)
     options = {"lags": config.lags, "window": window, "draws": config.truth_draws, "seed": seed + 100}
-    told = channel_information(embedding, weight, sigma, **options)
+    unconditional = channel_information(embedding, weight, sigma, **options)
     revealed = exact_posterior(embedding, weight, sigma, **options)
     return [
         {
@@ -103,12 +103,12 @@ def small(cell, config):
         | {"upper_high_bits": row["upper_high_bits"], "genie_bits": row["genie_bits"], "width_bits": row["width_bits"]}
         for row in report.rows
         if row["chosen"]
-        for below, above in [(told[config.lags.index(row["lag"])], revealed[config.lags.index(row["lag"])])]
+        for below, above in [(unconditional[config.lags.index(row["lag"])], revealed[config.lags.index(row["lag"])])]
     ]
 
 
 def large(precision, config):
-    """Both sides of the decoder's traces at one precision; the lower one was measured before."""
+    """Both sides of the decoder's traces at one precision; the lower one is measured by another study."""
     decoder, seed = config.decoder, config.large_seed
     (table,) = table_files(DECODED).values()
     measured = [

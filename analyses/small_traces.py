@@ -1,7 +1,7 @@
 """Is `infodil.mi.lower_bound` within .05 bits of the enumerated truth of small traces, and the genie above it?
 
 Exponential traces of 2 to 8 types in 1 to 8 dims with noise of .02 or .1 in each number, 200,000 states in documents of
-25, each lag asked for as a user would: tokens, states and documents, no word of how the states were made. The truth is
+25, each lag measured as a user would: from tokens, states and documents, without the code. The truth is
 an integral for one dim and else a Monte Carlo mean over enumerated posteriors (`infodil.sources.ema_channel`); alpha is
 larger where there are more types, for all tokens that matter must be enumerated. It could refute that the lower bound
 is within .05 bits of the truth at each lag, that its low end is never above the truth, that the genie's bound and the

@@ -2,7 +2,7 @@
 
 Sentences of grammar A; states that see the words so far, and states that see the whole sentence: multi-timescale traces
 of word vectors learned without labels, what the Hebbian learner expects from them, language models, a GRU with random
-weights, and a BiGRU that was told every role. Structure: bits about the role of the newest word, and bits beyond what
+weights, and a BiGRU trained on every role. Structure: bits about the role of the newest word, and bits beyond what
 that word tells, I(role; state | word), by the exact I(role; word) of the grammar and below an exact ceiling. Content:
 bits about the word so many steps back. All are lower bounds by one estimator, with intervals over sentences; for the
 states that see the words so far, content is measured by `infodil.recoverability` as well, which takes no others. It
@@ -93,7 +93,7 @@ def attention(trial, config):
 
 
 def bigru(trial, config):
-    """The supervised rival, which was told the role of every word of the training text."""
+    """The supervised rival, trained on the role of every word of the training text."""
     model, _ = train_bigru(trial.train, trial.validation, steps=config.steps, seed=trial.seed)
     return lambda text: model.states(text.words)[text.present]
 
@@ -154,8 +154,8 @@ def structure(of, text, states, ahead, config):
     known = role_information(of)
     most = known.role_bits - word_ceiling(of, ahead).remaining_bits
     for about, seen, less in (("role", states, 0.0), ("role beyond the word", both, known.word_bits)):
-        found = lower_bound(roles, seen, probe=config.probe, groups=document)
-        yield {"about": about, "lag": "", "by": "lower_bound", **values(found, less), "ceiling_bits": most - less}
+        estimate = lower_bound(roles, seen, probe=config.probe, groups=document)
+        yield {"about": about, "lag": "", "by": "lower_bound", **values(estimate, less), "ceiling_bits": most - less}
 
 
 def content(text, states, config):
@@ -164,19 +164,19 @@ def content(text, states, config):
     for lag in config.lags:
         back = place >= lag
         tokens = text.words[document[back], place[back] - lag]
-        found = lower_bound(tokens, states[back], probe=config.probe, groups=document[back])
+        estimate = lower_bound(tokens, states[back], probe=config.probe, groups=document[back])
         ceiling = entropy_bits(torch.bincount(tokens).double().numpy() / len(tokens))
-        yield {"about": "word", "lag": lag, "by": "lower_bound", **values(found), "ceiling_bits": ceiling}
+        yield {"about": "word", "lag": lag, "by": "lower_bound", **values(estimate), "ceiling_bits": ceiling}
 
 
-def values(found, less=0.0):
+def values(estimate, less=0.0):
     """Columns of an estimate."""
-    ends = {end: getattr(found, end) - less for end in ("value_bits", "low_bits", "high_bits")}
-    return {**ends, "samples": found.samples}
+    ends = {end: getattr(estimate, end) - less for end in ("value_bits", "low_bits", "high_bits")}
+    return {**ends, "samples": estimate.samples}
 
 
 def recovered(encoder, text, seed, config):
-    """The content of the same states by the public door, each lag by the reader that the calibration split chose."""
+    """Bits about earlier words by `infodil.recoverability`: each lag's probe is selected on the calibration split."""
     sentences = [words[words >= 0].numpy() for words in text.words]
     report = infodil.recoverability(
         encoder, sentences, lags=config.lags, probes=config.probes, seed=seed, controls=False, progress=False

@@ -1,7 +1,7 @@
 """How far back does the superposition decoder put tokens at their exact lag, at which precision?
 
 Independent Zipf tokens (4,096 types), random unit token vectors (768 dims), one EMA trace (alpha .1), states after at
-least 300 tokens, observed at several precisions. For each lag: the share of tokens read exactly, and the bits. Beside
+least 300 tokens, rounded to several precisions. For each lag: the share of tokens read exactly, and the bits. Beside
 it the horizon predicted from weight against rounding before anything is decoded (`infodil.precision.horizon`). It could
 refute that an EMA trace destroys token identity, and that the horizon is set by rounding. Each precision and seed is a
 cell of its own: a run that was killed takes up where it stopped. About 20 minutes of one idle core.
@@ -61,12 +61,12 @@ def decode(cell, config):
     document = torch.randint(config.documents, (samples,), generator=generator)
     position = torch.randint(config.before, config.tokens, (samples,), generator=generator)
     chosen = states[document, position]
-    observer = Quantizer.of(precision, states[:, config.before :].flatten(0, 1)[::7])
-    observed = observer.quantize(chosen, noise_generator(seed))
+    quantizer = Quantizer.of(precision, states[:, config.before :].flatten(0, 1)[::7])
+    rounded = quantizer.quantize(chosen, noise_generator(seed))
     weight = weights(config.alpha, 400)
-    error = float(observer.sigma(chosen).pow(2).mean().sqrt())
+    error = float(quantizer.sigma(chosen).pow(2).mean().sqrt())
     begin = time.perf_counter()
-    decoded = pursuit(observed, encoder.embedding, weight, lags=config.lags, prior=source.probabilities)
+    decoded = pursuit(rounded, encoder.embedding, weight, lags=config.lags, prior=source.probabilities)
     seconds = time.perf_counter() - begin
     truth = torch.stack([source.tokens[document, position - lag] for lag in config.lags], 1)
     shared = {

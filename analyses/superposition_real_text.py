@@ -3,8 +3,9 @@
 The token vectors are SmolLM2-135M's (49,152 types, 576 dims), the state a bank of three EMA traces (alpha .5, .1, .02:
 1,728 numbers) in float32, the text wikitext-2 (`--data` is the folder that holds `wikitext-2`). All probes read the
 same states of the same documents; the decoder reads a sample of positions, as the report says. Three seeds draw splits,
-calibration rows and training order anew. It could refute that what a linear or a multilayer probe does not read is
-lost. Five minutes of one idle core a seed.
+calibration rows and training order anew. The multilayer perceptron is left out: on 22,000 training rows of 49,152
+types its hidden layer adds nothing, and it answers as the linear probe does. It could refute that what a linear probe
+does not read is lost. Five minutes of one idle core a seed.
 
     python -m analyses.superposition_real_text --data ../shared/data
 """
@@ -28,7 +29,7 @@ class Config:
     """Its token vectors and tokenizer; or a folder of the data."""
     alphas: tuple[float, ...] = (0.5, 0.1, 0.02)
     lags: tuple[int, ...] = (0, 2, 4, 8, 16)
-    probes: tuple[str, ...] = ("gaussian", "linear", "mlp", "pursuit")
+    probes: tuple[str, ...] = ("gaussian", "linear", "pursuit")
     max_tokens: int = 32_000
     decoded_rows: int = 192
     seeds: tuple[int, ...] = (0, 1, 2)

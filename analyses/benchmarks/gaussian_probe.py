@@ -61,13 +61,13 @@ def ours(splits, config):
     """Seconds and held-out cross-entropy in nats of the closed-form probe, over all types."""
     begin = time.perf_counter()
     (x, y), (xc, yc), (xt, yt) = splits["train"], splits["cal"], splits["test"]
-    frame = Standardizer.of(x[:2048])
+    standardizer = Standardizer.of(x[:2048])
     counts = [torch.bincount(labels, minlength=config.types) for labels in (y, yc)]
     classes = fit_class_map(*counts)
-    reader = PROBES["gaussian"].start_fit(ProbeSpec(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
-    reader.update(frame.apply(x), classes.of_type[y][None])
-    reader.end_pass(Calibration(frame.apply(xc), classes.of_type[yc][None]))
-    logits = classes.class_log_prior + reader.temperatures[0] * reader.scores(frame.apply(xt), 0)
+    fit = PROBES["gaussian"].start_fit(ProbeSpec(config.dim, 1, classes, len(x), torch.device("cpu"), 0), None)
+    fit.update(standardizer.apply(x), classes.of_type[y][None])
+    fit.end_pass(Calibration(standardizer.apply(xc), classes.of_type[yc][None]))
+    logits = classes.class_log_prior + fit.temperatures[0] * fit.scores(standardizer.apply(xt), 0)
     loss = cross_entropy_nats(logits, classes.of_type[yt]) - float(classes.log_within(yt).mean())
     return time.perf_counter() - begin, loss
 

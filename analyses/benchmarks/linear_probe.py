@@ -94,7 +94,7 @@ def gemm_peak(config, device):
 
 
 def make_rows(types, dim, lags, alpha, rows, seed, device):
-    """Framed states of a trace, and the types at the lags 0 to `lags - 1`."""
+    """Standardized states of a trace, and the types at the lags 0 to `lags - 1`."""
     source = iid(types, documents=-(-rows // 200), tokens=200 + lags, distribution="zipf", seed=seed)
     states = TraceEncoder(types, (alpha,), dim=dim, seed=seed).encode(source.tokens)["ema"]
     states = states[:, lags:].flatten(0, 1)[:rows].to(device)
@@ -190,20 +190,20 @@ def small_job(config, seed):
     labels = classes.of_type[types]
     row = {"part": "small", "seed": seed, "classes": classes.number}
 
-    begin, below = time.perf_counter(), None
+    begin, weaker = time.perf_counter(), None
     for name in ("gaussian", "linear"):
         plan = ProbeSpec(
             config.small_dim, config.small_lags, classes, config.small_positions, torch.device("cpu"), seed
         )
-        reader = PROBES[name].start_fit(plan, below)
-        for _ in range(reader.passes):
+        fit = PROBES[name].start_fit(plan, weaker)
+        for _ in range(fit.passes):
             for some in torch.arange(config.small_positions).split(4000):
-                reader.update(states[some], labels[:, some])
-            reader.end_pass(Calibration(states[chosen], labels[:, chosen]))
-        below = reader
+                fit.update(states[some], labels[:, some])
+            fit.end_pass(Calibration(states[chosen], labels[:, chosen]))
+        weaker = fit
         losses = [
             cross_entropy_nats(
-                classes.class_log_prior + reader.temperatures[lag] * reader.scores(states[test], lag), labels[lag, test]
+                classes.class_log_prior + fit.temperatures[lag] * fit.scores(states[test], lag), labels[lag, test]
             )
             for lag in range(config.small_lags)
         ]
@@ -213,13 +213,15 @@ def small_job(config, seed):
     for name, options in trials.items():
         total, losses, iterations = 0.0, [], []
         for label in labels.numpy():
-            found = []
+            losses_by_option = []
             for option in options:
                 seconds, model = fit_logistic(states[train].numpy(), label[train], **option)
                 total += seconds
                 iterations.append(int(model.n_iter_.max()))
-                found.append([peer_loss(model, states[part].numpy(), label[part]) for part in (chosen, test)])
-            losses.append(min(found)[1])
+                losses_by_option.append(
+                    [peer_loss(model, states[part].numpy(), label[part]) for part in (chosen, test)]
+                )
+            losses.append(min(losses_by_option)[1])
         row |= {f"{name}_seconds": total, f"{name}_loss_nats": float(np.mean(losses))}
         row[f"{name}_iterations"] = max(iterations)
     return row | {"ratio": row["peer_seconds"] / row["linear_seconds"]}
