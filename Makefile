@@ -6,16 +6,24 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 JOBS ?= 1
 
-.PHONY: demo test tidy results results-status figures docs clean
+# Two processes of one thread each; a free one takes tests over from a busy one.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+.PHONY: demo test test-fast tidy results results-status figures docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/infodil demo --out demo
 
-test: $(VENV)/.installed
+# Everything: first the quick tests, then those that fit and train, which need no shape checks.
+test: test-fast
+	$(PYTEST) -m "statistical and not slow" tests
+
+# Form, and every test that takes less than about half a second, with the shapes of all calls checked.
+test-fast: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cffconvert --validate
-	$(BIN)/python -m pytest -q
+	$(PYTEST) --jaxtyping-packages=infodil,beartype.beartype -m "not slow and not statistical"
 
 tidy: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

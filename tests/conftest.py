@@ -1,5 +1,6 @@
 """One seed and one thread for every test: the same sums in the same order wherever they run."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,6 +8,12 @@ import pytest
 import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish():
+    """What imports and collection left stays for good: no later collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,7 @@ def test_two_types_lie_on_a_line_in_any_dims():
     assert found.low_bits == found.high_bits
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("vocabulary", "dim"), [(4, 4), (8, 3), (600, 5)])
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0])
 def test_the_genie_is_the_truth_where_a_token_stands_alone(vocabulary, dim, sigma):
@@ -103,6 +104,7 @@ channels = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.statistical
 @settings(max_examples=40, deadline=None)
 @given(channel=channels)
 # Errors so rare that 300 draws meet none: the truth looks like the entropy itself.
@@ -142,6 +144,7 @@ def test_draws_that_met_no_error_do_not_make_the_truth_certain():
     assert held >= 180 and truth < 0.98
 
 
+@pytest.mark.statistical
 def test_a_genie_who_knows_the_newer_tokens_only_says_less():
     embedding, weight = vectors(4, 2), weights(0.3, 12)
     genie = bounds.genie_by_lag(embedding, weight, 0.1, confidence=SURE)
@@ -223,6 +226,7 @@ def test_numpy_and_torch_and_the_seed():
     assert first.value_bits != bounds.genie(embedding, 0.3, 0.2, prior, seed=4).value_bits
 
 
+@pytest.mark.statistical
 def test_the_interval_covers():
     embedding, prior = vectors(200, 3), zipf(200)
     exact = bounds.genie(embedding, 0.3, 0.2, prior, draws=100_000).value_bits
@@ -333,6 +337,7 @@ def chain(documents, length, variances, decay, seed):
     return states.reshape(-1, len(variances)), np.repeat(np.arange(documents), length)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("documents", "length", "dim", "decay"), [(30, 50, 8, 0.9), (20, 100, 16, 0.97)])
 def test_the_budget_holds_on_slow_states_that_are_given_their_documents(documents, length, dim, decay):
     variances = np.full(dim, 20.0)
@@ -343,6 +348,7 @@ def test_the_budget_holds_on_slow_states_that_are_given_their_documents(document
     assert held >= 34 and alone < 30  # 39 expected; as if rows were independent it fails
 
 
+@pytest.mark.statistical
 def test_the_budget_is_above_the_sum_over_lags_and_holds_for_heavy_tails():
     source = iid(6, documents=400, tokens=20, seed=0)
     embedding, sigma, alpha = vectors(6, 4), 0.3, 0.4

@@ -462,6 +462,7 @@ def saved(tmp_path):
     return tmp_path / "tiny"
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_sites_are_the_hidden_states_of_transformers(kind):
     model = tiny(kind)

@@ -33,6 +33,7 @@ def split(tokens, at=20_000):
 # Known truth
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_loss_goes_to_the_entropy_rate_and_not_below(kind):
     chain = markov(vocabulary=8, documents=250, tokens=100, concentration=0.3)
@@ -57,6 +58,7 @@ def test_the_loss_goes_to_the_entropy_rate_and_not_below(kind):
     assert training.held_out_loss_nats < (unigram_nats + surprise_nats.mean()) / 2
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_second_last_token_is_found_where_the_last_tells_nothing(kind):
     rng = np.random.default_rng(0)

@@ -58,6 +58,7 @@ def losses(folder):
 # The same again
 
 
+@pytest.mark.statistical
 def test_a_killed_run_ends_with_the_same_bits(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     expected = train_run(config, whole, progress=False)
@@ -95,6 +96,7 @@ train_run(json.loads(sys.argv[1]), sys.argv[2], progress=False)
         assert all(torch.equal(tensor, other.optimizer[name][kind]) for kind, tensor in state.items())
 
 
+@pytest.mark.statistical
 def test_two_processes_train_the_same_model(config, tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
     config = config | {"training": TRAINING | {"rows_at_once": 2}}
@@ -128,6 +130,7 @@ def test_parts_of_a_batch_add_up_to_it(texts):
         torch.testing.assert_close(weight, ends[1][name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.statistical
 def test_bfloat16_learns_about_the_same(texts):
     ids = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
     found = {}
@@ -143,6 +146,7 @@ def test_bfloat16_learns_about_the_same(texts):
 # Against a twin
 
 
+@pytest.mark.statistical
 def test_attention_trains_as_well_as_nanogpt(texts):
     ids = np.frombuffer("".join(texts).encode(), dtype=np.uint8).astype(np.int64) - 97
     train, held_out = ids[:10_000], ids[10_000:]
@@ -271,6 +275,7 @@ def test_train_from_a_shell(config, tmp_path, capsys):
     )
 
 
+@pytest.mark.statistical
 def test_a_trained_folder_is_measured_from_a_shell(config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     train_run(config, "run", progress=False)

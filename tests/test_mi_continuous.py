@@ -97,6 +97,7 @@ def test_neighbours_read_few_dims(task):
     assert abs(bits.value_bits - pair.truth_bits) < 1.5 * (bits.high_bits - bits.value_bits)
 
 
+@pytest.mark.statistical
 def test_seven_bits_in_a_hundred_dims_each():
     correlation = math.sqrt(1.0 - math.exp(-2.0 * 7.37 / BITS_PER_NAT / 100))
     x, noise = normal(10_000, 100, 0), normal(10_000, 100, 1)
@@ -137,6 +138,7 @@ def test_mixed_neighbours_of_atoms_alone_are_the_plug_in():
 # Nulls.
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("method", ["gaussian-copula", "student-copula", "ksg", "ross"])
 def test_nulls_cover_zero_as_often_as_promised(method):
     """Of 40 draws at 95% more than 6 missing has probability 0.3%."""
@@ -150,6 +152,7 @@ def test_nulls_cover_zero_as_often_as_promised(method):
     assert missed <= 6
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("method", ["gaussian-copula", "ksg", "ross"])
 def test_slow_series_that_know_nothing_of_each_other_read_nothing(method, grouped):
@@ -176,6 +179,7 @@ def test_slow_series_that_depend_on_each_other_cover_the_truth():
     assert missed <= 5
 
 
+@pytest.mark.statistical
 def test_heavy_tails_without_dependence_do_not_pass_for_dependence():
     """The likeliest Student copula of two unrelated heavy tails says 0.1 nats; rows held out refute it."""
     x = student_pair(2.0, np.eye(6), 3, 1000, seed=0).x
@@ -188,6 +192,7 @@ def test_heavy_tails_without_dependence_do_not_pass_for_dependence():
 # Laws.
 
 
+@pytest.mark.statistical
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["gaussian", "gaussian-copula", "student-copula", "ksg"]))
 def test_an_invertible_map_changes_less_than_the_interval(seed, method):
@@ -200,6 +205,7 @@ def test_an_invertible_map_changes_less_than_the_interval(seed, method):
     assert abs(before.value_bits - after.value_bits) < before.high_bits - before.low_bits
 
 
+@pytest.mark.statistical
 def test_auto_sees_through_a_map_that_makes_columns_nearly_equal():
     """Ranks of nearly equal columns lose what their difference says; whitened before, they read what no ranks read."""
     pair = normal_pair(paired_correlation(4, 4), 4, 1000, seed=0)
@@ -238,6 +244,7 @@ def test_labels_may_come_first_or_second_and_by_any_name():
     assert values[0] == values[1] == values[2]
 
 
+@pytest.mark.statistical
 def test_labels_and_many_columns_go_to_the_readers():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 600)
@@ -259,6 +266,7 @@ def test_columns_that_say_nothing_more_change_nothing():
     assert estimate(wide.astype(np.float32), y, "gaussian").value_bits == pytest.approx(plain.value_bits, rel=1e-4)
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_answer():
     pair = beyond_normal("spiral 3x3 2-pair", 400)
     first, second = (estimate(pair.x, pair.y, "learned", seed=5) for _ in range(2))
@@ -362,6 +370,7 @@ def test_held_out_terms_of_a_true_ratio_are_the_information_and_of_none_are_zero
 # What auto does.
 
 
+@pytest.mark.statistical
 def test_what_lines_cannot_see_is_learned_and_is_a_lower_bound():
     """Correlations alone read 0.36 bits of the 1.47 of a spiral; nothing reported is above the truth."""
     pair = beyond_normal("spiral 3x3 2-pair", 2000, seed=0)
@@ -372,6 +381,7 @@ def test_what_lines_cannot_see_is_learned_and_is_a_lower_bound():
     assert "cannot exceed" in bits.warnings[0]
 
 
+@pytest.mark.statistical
 def test_a_closed_form_is_kept_where_rows_held_out_agree():
     pair = beyond_normal("half-cube 3x3 2-pair", 1000, seed=0)
     bits = estimate(pair.x, pair.y)
@@ -386,6 +396,7 @@ def test_more_columns_than_rows_allow_are_named():
     assert few.method == "gaussian-copula" and "fewer than 400" in few.warnings[0]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("method", ["infonce", "mine", "nwj", "smile"])
 def test_bounds_of_the_literature_say_how_they_fail(method):
     pair = normal_pair(0.75, 1, 1000, seed=0)
@@ -395,6 +406,7 @@ def test_bounds_of_the_literature_say_how_they_fail(method):
     assert (bits.kind == "lower bound") == (method != "smile")
 
 
+@pytest.mark.statistical
 def test_infonce_stops_at_the_logarithm_of_its_rows():
     x = normal(800, 20, 0)
     bits = estimate(x, x + 0.001 * normal(800, 20, 1), "infonce")

@@ -53,6 +53,7 @@ CASES = {
 }
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", CASES)
 def test_the_truth_lies_in_the_interval(case):
     inside = []

@@ -242,6 +242,7 @@ def test_a_plot_shows_itself_in_a_notebook_and_names_its_figure(report):
         assert drawn.figure.axes
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_figure_is_written_whole_and_with_the_same_bytes(tmp_path, report, ending):
     first = save_figure(recoverability_curves(chosen(report)).figure, tmp_path / "new" / f"a.{ending}")
@@ -256,6 +257,7 @@ def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path, report):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.statistical
 def test_the_settings_of_matplotlib_are_left_alone():
     code = """
 import sys, matplotlib as mpl

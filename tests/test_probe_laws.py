@@ -8,6 +8,7 @@ import torch
 from infodil.channel.code import Code
 from infodil.probes import PROBES, Calibration, ProbeSpec, Pursuit, fit_class_map, log_predictive, prior_smoothing
 
+pytestmark = pytest.mark.statistical
 CPU = torch.device("cpu")
 TYPES, TRAIN, HELD, TEST = 4, 1200, 800, 1000
 WEIGHTS = torch.tensor([[1.0, 0.25], [0.25, 1.0]])

@@ -66,6 +66,7 @@ def test_nothing_is_searched_for_where_older_tokens_do_not_count():
     assert BeamSearch().lags(chained) == ()
 
 
+@pytest.mark.statistical
 def test_a_report_reads_older_tokens_of_more_types():
     source = iid(24, documents=60, tokens=40, seed=0)
     encoder = TraceEncoder(24, (0.7,), dim=24, seed=0)

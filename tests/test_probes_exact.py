@@ -384,6 +384,7 @@ def documents(embedding, alphas, sigma, number, length, probabilities, lags, see
     return states.flatten(0, 1).float(), torch.stack([turned, *types]).flatten(1)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dim", [8, 3])
 def test_the_reader_is_worth_the_information_there_is(dim):
     """With and without a normal that counts tokens; one state in ten lies near the start of its document."""

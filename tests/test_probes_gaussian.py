@@ -48,6 +48,7 @@ def test_the_affine_part_stays_what_it_was():
     assert blind.temperatures[0] > 0 and not blind.linear.weight.any() and not blind.linear.bias.any()
 
 
+@pytest.mark.statistical
 def test_nothing_reads_nothing_and_suspects_nothing():
     used, bits = 0, []
     for seed in range(100):

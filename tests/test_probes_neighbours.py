@@ -38,6 +38,7 @@ def stripes(rows, seed, dim=1, noise=0.1):
     return states / states.std(0), tokens
 
 
+@pytest.mark.statistical
 def test_it_sees_classes_that_take_turns():
     train, held, test = (stripes(3000, seed) for seed in range(3))
     assert bits_of(read(train, held, ["gaussian", "linear"]), *test) < 0.02
@@ -46,6 +47,7 @@ def test_it_sees_classes_that_take_turns():
     assert 0.97 < bits_of(read(train, held, ["gaussian", "linear", "neighbours"]), *test) <= 1.0
 
 
+@pytest.mark.statistical
 def test_the_metric_leaves_out_what_is_noise():
     states, tokens = stripes(4000, 0, dim=4)
     metric = fit_components(states, tokens.numpy(), 2, 0)
@@ -56,6 +58,7 @@ def test_the_metric_leaves_out_what_is_noise():
     assert bits_of(read(train, held), *test) > 0.9
 
 
+@pytest.mark.statistical
 def test_it_does_not_spoil_what_the_rung_below_reads():
     train, held, test = (codebook(3000, 4, 3, 0.8, seed) for seed in range(3))
     below = bits_of(read(train[:2], held[:2], ["gaussian"]), *test[:2])
@@ -97,6 +100,7 @@ def test_votes_are_counted_as_one_by_one():
     np.testing.assert_allclose(q, factor / factor.sum(1, keepdims=True))
 
 
+@pytest.mark.statistical
 def test_a_report_has_it_where_it_applies():
     tokens = iid(4, documents=60, tokens=60, seed=0).tokens
     encoder = TraceEncoder(4, (0.5,), dim=2)

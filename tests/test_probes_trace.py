@@ -66,6 +66,7 @@ def test_rounds_make_states_no_less_likely(source, labelled):
     assert steps.min() > -2e-3 and likelihoods[-1] > likelihoods[0]  # sequences of less than a thousandth are left out
 
 
+@pytest.mark.statistical
 def test_the_fit_finds_code_decay_and_lag(code, source):
     white = whitening(source.y)
     model = fit_trace((source.y @ white).float(), source.x, 4, 0, TraceOptions())[0]
@@ -84,11 +85,13 @@ def test_labels_say_which_lag_they_are_of_and_name_the_types(code, source, order
     assert match_labels(true_model(code, 1).at_lag(0), source.y[:2000].float(), labels, TraceOptions()) == (LAG, order)
 
 
+@pytest.mark.statistical
 def test_labels_of_nothing_name_no_types(code, source):
     labels = torch.randint(4, (2000,), generator=torch.Generator().manual_seed(0))
     assert match_labels(true_model(code, LAG + 1), source.y[:2000].float(), labels, TraceOptions()) is None
 
 
+@pytest.mark.statistical
 def test_states_alone_show_the_code_and_the_decay():
     places = torch.randn(4, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     states = ema_channel(places, ALPHA, 0.02, lags=[0], documents=100, tokens=50, truth_samples=16).at(0).y
@@ -108,6 +111,7 @@ def test_a_gaussian_explains_what_is_no_trace():
     assert fit_unlabelled(states, 4, 0, TraceOptions()) == []
 
 
+@pytest.mark.statistical
 def test_a_token_is_read_whose_means_are_lost_in_their_own_error():
     """Four types in eight dims, five newer tokens in the way: means that lie apart by less than 8,000 rows tell."""
     places = torch.randn(4, 8, generator=torch.Generator().manual_seed(48), dtype=torch.float64)
@@ -136,12 +140,14 @@ def test_no_model_where_states_say_nothing():
     assert abs(bits_of(labels, states)) < 0.01
 
 
+@pytest.mark.statistical
 def test_what_is_no_trace_is_left_to_others():
     pair = xor_code(1, 0.4, samples=1000)
     bits = lower_bound(pair.x, pair.y, groups=pair.groups)
     assert "trace" not in bits.method and bits.value_bits > 0.5
 
 
+@pytest.mark.statistical
 def test_an_old_token_is_read_to_a_twentieth_of_a_bit():
     """Eight types in four dims, two newer tokens in the way; the same in any coordinates and by any names."""
     code = torch.randn(8, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -175,6 +181,7 @@ def test_vectors_that_are_all_alike_say_nothing_of_the_decay():
     assert em_round(model, states, None, model.search(states, 9), EM()).embedding.isfinite().all()
 
 
+@pytest.mark.statistical
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("types", [2, 5])
 @pytest.mark.parametrize("kind", ["still", "one dim still", "two points", "one-hot", "heavy tails", "one outlier"])

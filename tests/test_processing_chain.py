@@ -50,6 +50,7 @@ def chain(kind, pair, seed=0):
 # ---------------------------------------------------------------------------------------------------- true chains
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("kind", ["quantised", "projected", "noisy", "rounded"])
 def test_a_chain_is_not_accused(kind):
     pair = states_of()
@@ -120,6 +121,7 @@ def test_a_good_estimator_is_accused_no_more_often_than_its_level(seeds):
 # ---------------------------------------------------------------------------------------------------- no chains
 
 
+@pytest.mark.statistical
 def test_more_downstream_than_upstream_can_hold_is_caught():
     pair = states_of()
     check = check_chain(pair.x, chain("quantised", pair)[::-1], groups=pair.groups, probe="gaussian")
@@ -127,6 +129,7 @@ def test_more_downstream_than_upstream_can_hold_is_caught():
     assert check.links[0].usable_bits_are == "created"
 
 
+@pytest.mark.statistical
 def test_a_known_upper_bound_upstream_is_used():
     pair = states_of()
     stages = [("noisy", noisy(pair.y, 3.0)), ("state", pair.y)]
@@ -196,6 +199,7 @@ def adds_downstream(tokens, states, groups, seed, confidence):
     return Estimate(*ends, confidence, samples=len(tokens), method="adds bits")
 
 
+@pytest.mark.statistical
 def test_an_estimator_that_adds_bits_downstream_is_caught():
     pair = states_of(samples=600, sigma=0.8)
     wide = torch.cat([pair.y, torch.randn(600, 2, generator=torch.Generator().manual_seed(0))], 1)
@@ -226,6 +230,7 @@ def test_a_probe_read_on_its_own_training_rows_is_caught():
 # ---------------------------------------------------------------------------------------------------- the result
 
 
+@pytest.mark.statistical
 def test_the_table_and_the_frame_say_the_same():
     pair = states_of(samples=400)
     check = check_chain(pair.x, chain("quantised", pair), groups=pair.groups, probe="gaussian")

@@ -41,6 +41,7 @@ def english_shapes():
     return shapes(grammar("A", depth=2))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("classes", "roles"),
     [

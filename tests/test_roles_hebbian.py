@@ -49,6 +49,7 @@ def settle(inhibition, drive, steps):
 # No labels
 
 
+@pytest.mark.statistical
 def test_permuted_labels_give_bit_equal_units_and_other_names():
     text, validation, test = (grammar("A").sample(300, seed=seed) for seed in range(3))
     learned = []
@@ -64,6 +65,7 @@ def test_permuted_labels_give_bit_equal_units_and_other_names():
     assert not torch.equal(names, other_names)
 
 
+@pytest.mark.statistical
 def test_labels_that_nobody_may_read_are_not_read():
     class Told(RoleText):
         @property
@@ -87,6 +89,7 @@ def test_a_seed_gives_its_units_again():
     assert not torch.equal(learned(words, seed=3).units(words), learned(words, seed=4).units(words))
 
 
+@pytest.mark.statistical
 def test_roles_are_learned_and_are_lost_when_words_change_places():
     of = grammar("A", depth=0)
     train, test = of.sample(2500, training=True, seed=0), of.sample(500, seed=1)

@@ -30,6 +30,7 @@ def no_groups(name, text):
 # Rivals
 
 
+@pytest.mark.statistical
 def test_the_bigru_learns_roles_and_reads_both_ways(texts):
     train, validation, test = texts
     model, tuning = train_bigru(train, validation, (Tuning(hidden=24),), steps=150, seed=0)
@@ -193,6 +194,7 @@ def test_proto_roles_are_read(tmp_path):
         read_protoroles(path, split="test", proto_role="volition", like=like)
 
 
+@pytest.mark.statistical
 def test_the_treebank_has_what_its_page_counts(shared):
     folder = shared("ud-english-ewt")
     text = read_universal(folder / "en_ewt-ud-test.conllu.gz")

@@ -42,6 +42,7 @@ def small():
 # ------------------------------------------------------------------------------------------------------- its side
 
 
+@pytest.mark.statistical
 def test_lower_truth_and_upper_stand_in_order(small):
     source, encoder, report = small
     sigma = report.model["errors"]["ema"]
@@ -60,6 +61,7 @@ def test_lower_truth_and_upper_stand_in_order(small):
     assert chosen(report)[9]["upper_bits"] < 0.05  # next to nothing is left, and that is known
 
 
+@pytest.mark.statistical
 def test_states_near_a_start_are_told_better_and_the_bound_knows_it():
     # Sequences of six tokens (4,096 of them: hardly any comes twice): a sixth of the states hold one token alone.
     source = iid(4, documents=500, tokens=6, seed=6)
@@ -117,6 +119,7 @@ def test_a_state_too_small_for_a_token_is_bounded_by_its_budget():
     assert row["low_bits"] <= row["upper_high_bits"]
 
 
+@pytest.mark.statistical
 def test_rounding_enters_as_dithered_and_the_report_says_so():
     source = iid(300, documents=100, tokens=50, seed=1)
     encoder = TraceEncoder(300, (0.3,), dim=1, embedding=torch.randn(300, 1))
@@ -131,6 +134,7 @@ def test_rounding_enters_as_dithered_and_the_report_says_so():
     assert chosen(coarse)[0]["upper_bits"] <= math.log2(253)
 
 
+@pytest.mark.statistical
 def test_the_model_of_rounding_is_not_overstepped_where_states_are_rounded_coarsely():
     # Rounded, not dithered: the reader knows the grid. No lag may show more than the dithered genie allows.
     source = iid(2, documents=100, tokens=40, seed=4)

@@ -102,6 +102,7 @@ def test_uniform_noise_is_the_entropy_of_the_sum_less_that_of_the_noise(width):
     assert uniform_noise(width, 10).truth_bits == pytest.approx(entropy - math.log2(2 * width), abs=1e-6)
 
 
+@pytest.mark.statistical
 def test_zero_inflation_hides_which_zeros_were_counts():
     """Twin: the sum over counts of adaptive integrals. The published (1 - p) 0.3012 nats holds at p = 0 alone."""
     for zeros in (0.0, 0.15, 0.5):

@@ -262,6 +262,7 @@ def test_the_random_state_of_the_caller_is_left_alone():
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=50)
 
 
+@pytest.mark.statistical
 @quick
 @given(token_batches(7, documents=3, tokens=9))
 def test_token_batches(batch):
