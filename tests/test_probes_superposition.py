@@ -15,7 +15,6 @@ from infodil.checks import UserError
 from infodil.encoders import TraceEncoder
 from infodil.encoders.trace import random_embedding
 from infodil.probes import pursuit
-from infodil.probes.regression import estimate_code
 from infodil.probes.superposition.deep_lags import deep_lag_residual
 from infodil.probes.superposition.matching_pursuit import Dictionary, match_tokens
 from infodil.probes.superposition.options import DecoderOptions
@@ -306,37 +305,3 @@ def test_what_does_not_fit_is_said_in_a_sentence(change, words):
     states, embedding, weight = (options.pop(name) for name in ("states", "embedding", "weights"))
     with pytest.raises(UserError, match=words):
         pursuit(states, embedding, weight, **options)
-
-
-# ------------------------------------------------------------------------------------------------- a code not told
-
-
-def test_a_code_that_is_not_told_is_found_by_regression():
-    encoder = TraceEncoder(40, (0.3,), dim=64)
-    tokens = iid(40, documents=30, tokens=60, distribution="zipf", seed=2).tokens
-    states = encoder.encode(tokens)["ema"]
-    found = estimate_code(tokens, states, lags=40)
-    assert found.unexplained < 1e-8
-    scale = encoder.embedding.norm(dim=1).mean().double()
-    assert torch.allclose(found.code.weights[0], weights(0.3, 40) * scale, atol=1e-5)
-    decoded = pursuit(states[:, -1], found.code.embedding, found.code.weights[0], lags=range(6))
-    # A fitted code is good to about 1e-5 of a vector, a told one to the rounding: a few repeated tokens stay open.
-    assert float((decoded.tokens == tokens[:, -6:].flip(1)).double().mean()) > 0.9
-
-
-def test_states_that_are_no_superposition_are_said_to_be_none():
-    tokens = iid(10, documents=20, tokens=50, seed=2).tokens
-    states = torch.randn(20, 50, 16, generator=torch.Generator().manual_seed(0))
-    assert estimate_code(tokens, states, lags=5).unexplained > 0.9
-
-
-@pytest.mark.parametrize(
-    ("tokens", "states", "words"),
-    [
-        (torch.zeros(2, 3).long(), torch.zeros(2, 4, 5), "`states`"),
-        (torch.tensor([[9000]]), torch.zeros(1, 1, 2), "types"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_fitted_is_said_in_a_sentence(tokens, states, words):
-    with pytest.raises(UserError, match=words):
-        estimate_code(tokens, states, lags=2)

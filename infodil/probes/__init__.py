@@ -25,7 +25,6 @@ __all__ = [
     "control_probe",
     "cross_entropy_nats",
     "describe_probes",
-    "estimate_code",
     "fit_class_map",
     "fit_temperature",
     "log_predictive",
@@ -54,7 +53,6 @@ from infodil.probes.neural.mlp import MLP
 from infodil.probes.prior import Prior
 from infodil.probes.probe import Calibration, Learning, LinearScores, Probe, ProbeFit, ProbeSpec
 from infodil.probes.registry import AUTO, PROBES, ProbeChoice, choose_probes, control_probe, describe_probes
-from infodil.probes.regression import estimate_code
 from infodil.probes.standardizer import Standardizer
 from infodil.probes.superposition.decoder import pursuit
 from infodil.probes.superposition.probe import Pursuit
