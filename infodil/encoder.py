@@ -1,17 +1,21 @@
 """The contract of an encoder: token ids in, one state a position out, and every other member with its default."""
 
-__all__ = ["KINDS_OF_SITE", "EncodesTokens", "Encoder", "hash_tensors", "random_copy"]
+__all__ = ["KINDS_OF_SITE", "EncodesTokens", "Encoder", "random_copy"]
 
 import copy
-import hashlib
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from infodil.fingerprint import fingerprint
+
 KINDS_OF_SITE = ("embedding", "residual", "mixer", "recurrent", "conv", "trace", "module", "recorded")
 """What a site can be: `residual` is the stream between blocks, `mixer` what a token mixer writes to it, `recurrent` and
 `conv` the memory that a recurrent or convolutional layer carries on, `module` the output of a named submodule."""
+
+LABELS = ("name", "tokenizer")
+"""Members that no state depends on."""
 
 RESETS = ("reset_parameters", "_reset_parameters")
 """How torch's layers draw their parameters anew; its attention layers spell it with an underscore."""
@@ -79,18 +83,16 @@ class Encoder:
         return random_copy(self, seed) if isinstance(self, nn.Module) else None
 
     def fingerprint(self) -> str | None:
-        """Hash of all that decides the states, which names them in a cache; None where it cannot be known."""
-        module = self if isinstance(self, nn.Module) else self.module
-        return None if module is None else hash_tensors(module.state_dict(), repr(module))
+        """Hash of all that decides the states, which names them in a cache; None where it cannot be known.
 
-
-def hash_tensors(tensors: dict[str, Tensor], text: str) -> str:
-    """SHA-256 of a text and of named tensors, in hexadecimal."""
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        Weights, buffers, attributes and code of an encoder that is a torch module or has one; of any other nothing is
+        known, unless it says so itself.
+        """
+        if isinstance(self, nn.Module):
+            return fingerprint(self)
+        if self.module is None:
+            return None
+        return fingerprint(type(self), {name: value for name, value in vars(self).items() if name not in LABELS})
 
 
 @torch.no_grad()

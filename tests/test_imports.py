@@ -13,7 +13,7 @@ import infodil
 ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
-    {"checks", "plots"},
+    {"checks", "plots", "fingerprint"},
     {"estimate", "statistics", "encoder"},
     {"corpus", "entropy", "precision", "traces", "channel"},
     {"lm", "probes", "report", "sources"},

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from infodil.checks import UserError
 from infodil.cli import main
 from infodil.corpus import as_tokenizer, load_corpus, token_bytes, train_bpe
 from infodil.lm import (
+    GRULanguageModel,
     LanguageModel,
     LanguageModelConfig,
     RunConfig,
@@ -269,9 +271,9 @@ def test_train_from_a_shell(config, tmp_path, capsys):
     assert (result["model"]["predictor"], result["seed"], result["tokens"]) == ("mlp", 3, 384)
     assert f"perplexity {result['test_perplexity']:.1f}" in printed.out
     assert printed.err == ""
-    assert main([*command, "--tokens", "900"]) == 2
+    assert main([*command, "--tokens", "900", "--set", "model.predictor=mlp", "--seed", "3"]) == 2
     assert (
-        "`tokens` is 900, and the checkpoint 'checkpoint.safetensors' is of a run with 500" in capsys.readouterr().err
+        "`--tokens` is 900, and the checkpoint 'checkpoint.safetensors' is of a run with 500" in capsys.readouterr().err
     )
 
 
@@ -294,7 +296,11 @@ def test_a_damaged_checkpoint_is_refused(config, tmp_path):
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[-100] ^= 1  # one bit of a weight: the file still reads
-    for bad, why in ((whole[:-50], "damaged"), (bytes(flipped), "its tensors are not those"), (b"{}", "damaged")):
+    for bad, why in (
+        (whole[:-50], "damaged"),
+        (bytes(flipped), "its content is not what was written"),
+        (b"{}", "damaged"),
+    ):
         path.write_bytes(bad)
         for use in (lambda: load_language_model(tmp_path / "run"), lambda: train_run(config, tmp_path / "run")):
             with pytest.raises(UserError, match=rf"`checkpoint` 'checkpoint.safetensors' is .*{why}") as caught:
@@ -315,8 +321,77 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(config, tmp_path):
     train_run(config, tmp_path / "run", progress=False)
     other = config | {"model": TINY | {"feed_forward": 16}}
-    with pytest.raises(UserError, match=r"`checkpoint` is of another model .*: pass the configuration it was trained"):
+    with pytest.raises(UserError, match=r"`feed_forward` is 16, and the checkpoint .* is of a run with \d+: pass that"):
         train_run(other, tmp_path / "run", progress=False)
+
+
+def test_a_checkpoint_of_another_module_is_refused(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 9, 500)
+    options = {"tokens": 100, "window": 8, "batch_size": 2, "progress": False, "checkpoint": tmp_path / "c.safetensors"}
+    train_language_model(GRULanguageModel(9, 4), ids, ids, **options)
+    with pytest.raises(UserError, match=r"`checkpoint` is of another model .*: pass the configuration it was"):
+        train_language_model(GRULanguageModel(9, 5), ids, ids, **options)
+    twice = GRULanguageModel(9, 4)
+    twice.factor = 2.0
+    with pytest.raises(UserError, match=r"`module` is '.*', and the checkpoint .*: train with that code, or pass"):
+        train_language_model(twice, ids, ids, **options)
+    with pytest.raises(UserError, match=r"`train` is '.*', and the checkpoint .*: train on that text, or pass another"):
+        train_language_model(GRULanguageModel(9, 4), ids[::-1], ids, **options)
+
+
+CHOICES = [
+    {"model": {"alphas": (0.5, 0.2)}}, {"model": {"activation": "relu"}}, {"model": {"normalisation": "after"}},
+    {"max_tokens": 3_000}, {"corpus": {"max_length": 9}}, {"fractions": (0.7, 0.2, 0.1)}, {"seed": 8},
+    {"training": {"clip": 0.5}}, {"training": {"tokens": 700}}, {"corpus": {"tokenizer": "characters"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_a_run_goes_on_under_its_own_choices_only(config, tmp_path, choice):
+    result = train_run(config, tmp_path / "run", progress=False)
+    other = dict(config)
+    for name, value in choice.items():
+        other[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
+    with pytest.raises(
+        UserError, match=r"`\w+` is .*, and the .* (made|of a run) with .*: pass that, or another folder"
+    ):
+        train_run(other, tmp_path / "run", progress=False)
+    again = train_run(config, tmp_path / "run", progress=False)
+    assert again == result  # the speed on record, too, is of the training that took place
+
+
+def test_a_run_goes_on_with_its_own_text_only(config, tmp_path):
+    source = Path(config["corpus"]["source"])
+    train_run(config, tmp_path / "run", progress=False)
+    source.write_text(source.read_text(encoding="utf-8").replace("aa", "ab").replace("b", "c"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"`corpus` .* has other documents \(SHA-256 .*: pass those, or another folder"):
+        train_run(config, tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize("name", ["ids", "splits.safetensors", "tokenizer.json", "text.json"])
+def test_a_damaged_text_is_made_anew(config, tmp_path, name):
+    corpus = load_corpus(config["corpus"]["source"], tokenizer=train_bpe(["the cat and the dog"] * 9, 260))
+    first = prepare_text(corpus, tmp_path / "text", progress=False)
+    path = Path(first.splits["train"].tokens.filename) if name == "ids" else tmp_path / "text" / name
+    whole = path.read_bytes()
+    ids = np.array(first.splits["train"].tokens)
+    for bad in (whole[: len(whole) // 2], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], b""):
+        path.write_bytes(bad)
+        with pytest.raises(UserError, match="`text` in 'text' is not there or damaged"):
+            load_text(tmp_path / "text")
+        again = prepare_text(corpus, tmp_path / "text", progress=False)
+        assert np.array_equal(again.splits["train"].tokens, ids) and again.provenance == first.provenance
+
+
+def test_the_record_of_a_checkpoint_is_checked(config, tmp_path):
+    train_run(config, tmp_path / "run", progress=False)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    for before, after in ((b'"step":"', 1), (b"seed", 1), (b'"seconds":"0.', 1)):
+        place = whole.index(before) + len(before) + after
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(UserError, match=r"`checkpoint` 'checkpoint.safetensors' is damaged"):
+            load_language_model(tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

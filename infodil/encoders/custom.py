@@ -57,8 +57,8 @@ class CustomEncoder(Encoder):
 
     def fingerprint(self) -> str | None:
         """Hash by the user's own method, else of the torch module behind the states; None where there is neither."""
-        fingerprint = self.member("fingerprint")
-        return super().fingerprint() if fingerprint is None else fingerprint()
+        own = self.member("fingerprint")
+        return super().fingerprint() if own is None else own()
 
 
 def as_encoder(model: EncodesTokens) -> Encoder:

@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import check_whole
-from infodil.encoder import Encoder, hash_tensors
+from infodil.encoder import Encoder
 from infodil.encoders.trace import random_embedding
+from infodil.fingerprint import fingerprint
 
 
 class ShiftRegisterEncoder(Encoder):
@@ -61,4 +62,4 @@ class ShiftRegisterEncoder(Encoder):
 
     def fingerprint(self) -> str:
         """Hash of window and token vectors."""
-        return hash_tensors({"embedding": self.embedding}, f"shift register {self.window}")
+        return fingerprint(self.embedding, self.window)

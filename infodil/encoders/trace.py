@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, check_whole
-from infodil.encoder import Encoder, hash_tensors
+from infodil.encoder import Encoder
+from infodil.fingerprint import fingerprint
 from infodil.traces import ema_bank, weights
 
 LEAST_SHARE = 1e-12
@@ -115,4 +116,4 @@ class TraceEncoder(Encoder):
 
     def fingerprint(self) -> str:
         """Hash of decay rates, site and token vectors."""
-        return hash_tensors({"embedding": self.embedding}, f"trace {self.alphas} {self.sites}")
+        return fingerprint(self.embedding, self.alphas, self.sites)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError, write_whole
 
-FORMAT = "infodil language model 1"
+FORMAT = "infodil language model 2"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Checkpoint:
     model: dict[str, Tensor] = field(repr=False)
     optimizer: dict[str, dict[str, Tensor]] = field(repr=False)
     """Parameter name -> moments and step count of AdamW."""
+    seconds: float = 0.0
+    """Time that the training of all these steps took, over all runs that it was done in."""
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
         """Put the weights into a model, and the moments into an optimizer of its parameters.
@@ -34,12 +36,7 @@ class Checkpoint:
         Raises:
             UserError: The model has other parameters than the one saved.
         """
-        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-        if own != {name: tuple(tensor.shape) for name, tensor in self.model.items()}:
-            odd = sorted(set(own.items()) ^ {(name, tuple(tensor.shape)) for name, tensor in self.model.items()})
-            raise UserError(
-                f"`checkpoint` is of another model ({odd[0][0]} differs): pass the configuration it was trained with."
-            )
+        self.check(model)
         model.load_state_dict(self.model)
         if optimizer is None:
             return
@@ -48,9 +45,23 @@ class Checkpoint:
         state = {place: dict(self.optimizer[name]) for place, name in enumerate(order) if name in self.optimizer}
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
+    def check(self, model: nn.Module) -> None:
+        """Raise `UserError` unless a model has the parameters that were saved, by name and shape."""
+        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        if own != {name: tuple(tensor.shape) for name, tensor in self.model.items()}:
+            odd = sorted(set(own.items()) ^ {(name, tuple(tensor.shape)) for name, tensor in self.model.items()})
+            raise UserError(
+                f"`checkpoint` is of another model ({odd[0][0]} differs): pass the configuration it was trained with."
+            )
+
 
 def save_checkpoint(
-    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, record: dict[str, Any]
+    path: str | Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    record: dict[str, Any],
+    seconds: float | int = 0.0,
 ) -> Path:
     """A checkpoint file, written under a temporary name and renamed: a kill in between leaves the one before.
 
@@ -60,6 +71,7 @@ def save_checkpoint(
         optimizer: Optimizer of the model's parameters, whose moments are kept.
         step: Number of steps done.
         record: Configuration of model and run, as JSON can hold it.
+        seconds: Time that the training took so far.
 
     Returns:
         The path.
@@ -71,12 +83,12 @@ def save_checkpoint(
     for parameter, state in optimizer.state.items():
         tensors |= {f"optimizer.{kind}.{names[parameter]}": value for kind, value in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    told = {"format": FORMAT, "step": str(step), "record": json.dumps(record), "sha256": digest(tensors)}
-    return write_whole(path, save(tensors, metadata=told))
+    header = {"format": FORMAT, "step": str(step), "record": json.dumps(record), "seconds": repr(float(seconds))}
+    return write_whole(path, save(tensors, metadata=header | {"sha256": digest(header, tensors)}))
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """A checkpoint, every byte of its tensors checked.
+    """A checkpoint, every byte of its header and tensors checked.
 
     Args:
         path: File that `save_checkpoint` wrote.
@@ -94,23 +106,23 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise UserError(f"`checkpoint` {str(path)!r} is not there: pass the folder of a run, or train one.")
     try:
         with safe_open(path, framework="pt") as file:
-            told = file.metadata() or {}
+            header = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise damaged(path, str(error).splitlines()[0]) from None
-    if told.get("format") != FORMAT:
+    if header.get("format") != FORMAT:
         raise UserError(
             f"`checkpoint` {path.name!r} is not one of infodil's: pass the file that `infodil lm train` wrote."
         )
-    if digest(tensors) != told.get("sha256"):
-        raise damaged(path, "its tensors are not those that were written")
+    if digest(header, tensors) != header.get("sha256"):
+        raise damaged(path, "its content is not what was written")
     model = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     optimizer: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, kind, parameter = name.split(".", 2)
             optimizer.setdefault(parameter, {})[kind] = tensor
-    return Checkpoint(int(told["step"]), json.loads(told["record"]), model, optimizer)
+    return Checkpoint(int(header["step"]), json.loads(header["record"]), model, optimizer, float(header["seconds"]))
 
 
 def damaged(path: Path, why: str) -> UserError:
@@ -120,10 +132,13 @@ def damaged(path: Path, why: str) -> UserError:
     )
 
 
-def digest(tensors: dict[str, Tensor]) -> str:
-    """A hash of names, kinds, shapes and bytes."""
-    told = hashlib.sha256()
+def digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """A hash of the header, and of the names, types, shapes and bytes of the tensors."""
+    total = hashlib.sha256()
+    for name, value in sorted(header.items()):
+        if name != "sha256":
+            total.update(f"{name} {len(value)} {value}".encode())
     for name, tensor in sorted(tensors.items()):
-        told.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        told.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return told.hexdigest()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

@@ -5,7 +5,6 @@ __all__ = ["RunConfig", "load_language_model", "named_run", "read_run", "train_r
 import dataclasses
 import inspect
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import TextIOBase
@@ -210,7 +209,6 @@ def train_and_score(
     """What is left once model and text are there."""
     size = SIZES[config.model["size"]]
     options = {"peak_rate": size.peak_rate, **config.training, "tokens": tokens}
-    begun = time.perf_counter()
     calibration = text.splits["calibration"].tokens
     with LossLog(out / "losses.csv") as log:
         training = train_language_model(
@@ -227,10 +225,10 @@ def train_and_score(
             words=f"training {config.model['family']}",
             **options,
         )
-    seconds = time.perf_counter() - begun
     if not among.first:
         return {}
     loss = score_text(model, text.splits["test"], window=built.context, bytes_of=text.bytes_of, progress=progress)
+    seconds = load_checkpoint(out / CHECKPOINT).seconds  # of the training that took place, in however many runs
     result = {
         "parameters": count_parameters(built),
         "tokens": training.tokens,

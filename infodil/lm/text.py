@@ -2,9 +2,11 @@
 
 __all__ = ["RunText", "load_text", "prepare_text"]
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.checks import UserError, write_whole
-from infodil.corpus import Corpus, Split, Tokenizer, as_tokenizer, token_bytes
+from infodil.corpus import Corpus, Split, Tokenizer, Tokens, as_tokenizer, token_bytes
+from infodil.fingerprint import fingerprint
 
 SIDES = ("train", "calibration", "test")
 
@@ -54,27 +57,139 @@ def prepare_text(
 
     Returns:
         The three splits.
+
+    Raises:
+        UserError: The folder has the tokens of another corpus, or of other choices.
     """
     folder = Path(folder)
-    if not (folder / "text.json").exists():
-        tokens = corpus.tokenize(
-            max_tokens=max_tokens, fractions=tuple(fractions), seed=seed, folder=folder, progress=progress
-        )
-        backend = getattr(tokens.tokenizer, "backend", None)
-        stored = backend.to_str() if hasattr(backend, "to_str") else None
-        if stored is not None:
-            write_whole(folder / "tokenizer.json", stored)
-        sizes = None if tokens.tokenizer is None else token_bytes(tokens.tokenizer)
-        arrays = {} if sizes is None else {"bytes_of": sizes}
-        for side in SIDES:
-            split = tokens.splits[side]
-            arrays |= {f"{side}.{name}": getattr(split, name) for name in ("starts", "lengths", "document")}
-        write_arrays(folder / "splits.safetensors", arrays)
-        files = {side: Path(tokens.splits[side].tokens.filename).name for side in SIDES}
-        named = {"tokenizer": tokens.tokenizer.name if tokens.tokenizer is not None and stored is None else None}
-        told = {"files": files, "provenance": tokens.provenance(), **named}
-        write_whole(folder / "text.json", json.dumps(told, indent=2))  # last: a kill before leaves no text at all
+    choices = {
+        "kind": corpus.kind,
+        "tokenizer": described_tokenizer(corpus.tokenizer),
+        "vocabulary": corpus.vocabulary,
+        "max_length": corpus.max_length,
+        "pack": corpus.pack,
+        "max_tokens": max_tokens,
+        "fractions": [float(share) for share in fractions],
+        "seed": seed,
+    }
+    stored = read_header(folder)
+    if stored is not None:
+        check_same_text(folder, stored["made_from"], choices, corpus)
+        try:
+            return load_text(folder)
+        except UserError:
+            pass  # damaged: made anew below, from the same corpus
+    documents = HashedDocuments(corpus.documents)
+    tokens = replace(corpus, documents=documents).tokenize(
+        max_tokens=max_tokens, fractions=tuple(fractions), seed=seed, folder=folder, progress=progress
+    )
+    write_text(folder, tokens, choices | {"documents": documents.number, "sha256": documents.sha256})
     return load_text(folder)
+
+
+class HashedDocuments:
+    """Documents that are hashed as they are read.
+
+    Args:
+        documents: Function that goes through the documents anew.
+    """
+
+    def __init__(self, documents: Callable[[], Iterable[Any]]) -> None:
+        self.documents, self.number, self.digest = documents, 0, hashlib.sha256()
+
+    def __call__(self) -> Iterator[Any]:
+        """The documents; number and hash are those of the last time."""
+        self.number, self.digest = 0, hashlib.sha256()
+        for document in self.documents():
+            self.number += 1
+            content = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else ids_of(document)
+            self.digest.update(f"{len(content)} ".encode() + content)
+            yield document
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the documents read so far, in hexadecimal."""
+        return self.digest.hexdigest()
+
+
+def ids_of(document: Any) -> bytes:
+    """Token ids as bytes, whatever holds them."""
+    return np.asarray(document, dtype="<i8").tobytes()
+
+
+def described_tokenizer(tokenizer: Any) -> str | None:
+    """What decides a tokenizer's ids, as a string."""
+    if isinstance(tokenizer, str | Path) and Path(tokenizer).is_file():
+        return f"{Path(tokenizer).name} {hash_file(Path(tokenizer))[:16]}"
+    if tokenizer is None or isinstance(tokenizer, str | Path):
+        return None if tokenizer is None else str(tokenizer)
+    name = str(getattr(tokenizer, "name", type(tokenizer).__name__))
+    known = fingerprint(tokenizer)
+    return name if known is None else f"{name} {known[:16]}"
+
+
+def check_same_text(folder: Path, before: dict[str, Any], choices: dict[str, Any], corpus: Corpus) -> None:
+    """Raise `UserError` unless a folder's text was made of the same documents by the same choices."""
+    for name, value in choices.items():
+        if before[name] != value:
+            raise UserError(
+                f"`{name}` is {value!r}, and the text in the folder {folder.name!r} was made with {before[name]!r}: "
+                "pass that, or another folder."
+            )
+    documents = HashedDocuments(corpus.documents)
+    for _ in islice(documents(), before["documents"]):
+        pass
+    if documents.sha256 != before["sha256"]:
+        raise UserError(
+            f"`corpus` {corpus.name!r} has other documents (SHA-256 {documents.sha256[:12]}) than the text in the "
+            f"folder {folder.name!r} was made of ({before['sha256'][:12]}): pass those, or another folder."
+        )
+
+
+def write_text(folder: Path, tokens: Tokens, made_from: dict[str, Any]) -> None:
+    """Tokenizer, splits and header of a text whose ids are in the folder; the header comes last."""
+    backend = getattr(tokens.tokenizer, "backend", None)
+    spelled = backend.to_str() if hasattr(backend, "to_str") else None
+    if spelled is not None:
+        write_whole(folder / "tokenizer.json", spelled)
+    sizes = None if tokens.tokenizer is None else token_bytes(tokens.tokenizer)
+    arrays = {} if sizes is None else {"bytes_of": sizes}
+    for side in SIDES:
+        split = tokens.splits[side]
+        arrays |= {f"{side}.{name}": getattr(split, name) for name in ("starts", "lengths", "document")}
+    write_arrays(folder / "splits.safetensors", arrays)
+    files = {side: Path(tokens.splits[side].tokens.filename).name for side in SIDES}
+    kept = [*files.values(), "splits.safetensors", *(["tokenizer.json"] if spelled is not None else [])]
+    header = {
+        "files": files,
+        "provenance": tokens.provenance(),
+        "tokenizer": tokens.tokenizer.name if tokens.tokenizer is not None and spelled is None else None,
+        "made_from": made_from,
+        "sha256": {name: hash_file(folder / name) for name in kept},
+    }
+    header["header_sha256"] = hash_header(header)
+    write_whole(folder / "text.json", json.dumps(header, indent=2))  # last: a kill before leaves no text at all
+
+
+def read_header(folder: Path) -> dict[str, Any] | None:
+    """The header of a folder's text; None where there is none or it is damaged, so that the text is made anew."""
+    try:
+        header = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+        return header if header["header_sha256"] == hash_header(header) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def hash_header(header: dict[str, Any]) -> str:
+    """SHA-256 of a header without its own hash."""
+    rest = {name: value for name, value in header.items() if name != "header_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_text(folder: str | Path) -> RunText:
@@ -91,16 +206,21 @@ def load_text(folder: str | Path) -> RunText:
     """
     folder = Path(folder)
     try:
-        told = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+        header = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+        if header["header_sha256"] != hash_header(header):
+            raise ValueError("its header is not the one that was written")
+        for name, expected in header["sha256"].items():
+            if hash_file(folder / name) != expected:
+                raise ValueError(f"{name} is not what was written")
         arrays = read_arrays(folder / "splits.safetensors")
         splits = {}
         for side in SIDES:
-            ids = np.memmap(folder / told["files"][side], dtype="<i4", mode="r")
+            ids = np.memmap(folder / header["files"][side], dtype="<i4", mode="r")
             cut = (arrays[f"{side}.{name}"] for name in ("starts", "lengths", "document"))
-            splits[side] = Split(ids, *cut, told["provenance"]["max_length"])
-            if len(ids) != told["provenance"]["splits"][side]["tokens"]:
+            splits[side] = Split(ids, *cut, header["provenance"]["max_length"])
+            if len(ids) != header["provenance"]["splits"][side]["tokens"]:
                 raise ValueError(f"{side} has {len(ids)} tokens")
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"`text` in {folder.name!r} is not there or damaged ({type(error).__name__}: {error}): remove the folder "
             "and it is made anew."
@@ -108,9 +228,9 @@ def load_text(folder: str | Path) -> RunText:
     tokenizer = None
     if (folder / "tokenizer.json").exists():
         tokenizer = as_tokenizer(folder / "tokenizer.json")
-    elif told["tokenizer"] == "bytes":
+    elif header["tokenizer"] == "bytes":
         tokenizer = as_tokenizer("bytes")
-    return RunText(splits, told["provenance"]["vocabulary"], tokenizer, arrays.get("bytes_of"), told["provenance"])
+    return RunText(splits, header["provenance"]["vocabulary"], tokenizer, arrays.get("bytes_of"), header["provenance"])
 
 
 def write_arrays(path: Path, arrays: dict[str, ndarray]) -> None:

@@ -2,7 +2,10 @@
 
 __all__ = ["Training", "train_language_model"]
 
+import hashlib
+import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,11 +20,17 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
+from infodil.fingerprint import structure
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.parallel import Processes
 
 WARM_SHARE = 0.05
 SHOWN_EVERY = 20
+WAYS_OUT = {
+    "train": "train on that text, or pass another folder",
+    "module": "train with that code, or pass another folder",
+}
+"""What to do where a checkpoint is of another text or other code, which the record names by SHA-256."""
 RISE_NATS = 1.0
 """A loss this far above the lowest so far was rising before it was lost."""
 
@@ -145,9 +154,15 @@ def train_language_model(
     check_whole("checkpoint_every", checkpoint_every, 1, "pass 1 or more")
     for name, text in (("train", train), ("held_out", held_out)):
         check_whole(f"len({name})", len(text), window + 1, "pass more text or a smaller window")
-    record = {"budget": vars(budget), **(record or {})}
+    record = {
+        **vars(budget),
+        "train": hashlib.sha256(np.ascontiguousarray(train, dtype="<i8")).hexdigest(),
+        **(record or {}),
+        "module": structure(model),
+    }
     optimizer = make_optimizer(model, budget)
-    first = 0 if checkpoint is None else resume(checkpoint, model, optimizer, record)
+    first, before = (0, 0.0) if checkpoint is None else resume(checkpoint, model, optimizer, record)
+    begun = time.perf_counter()
     shared = among.wrap(model)
     device = next(model.parameters()).device
     watch = Watch(budget, checkpoint)
@@ -170,7 +185,7 @@ def train_language_model(
             if step % SHOWN_EVERY == 0:
                 bar.set_postfix_str(f"{loss:.2f} nats a token")
             if checkpoint is not None and among.first and (done % checkpoint_every == 0 or done == budget.steps):
-                save_checkpoint(checkpoint, model, optimizer, done, record)
+                save_checkpoint(checkpoint, model, optimizer, done, record, before + time.perf_counter() - begun)
     model.eval()
     count = sum(parameter.numel() for parameter in model.parameters())
     held_out_nats = held_out_loss(model, held_out, window, rows_at_once, device)
@@ -185,20 +200,36 @@ def make_optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=budget.peak_rate, betas=(0.9, 0.95))
 
 
-def resume(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, record: dict[str, Any]) -> int:
-    """The step to go on from: that of the checkpoint, once it is restored, or zero where there is none."""
+def resume(
+    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, record: dict[str, Any]
+) -> tuple[int, float]:
+    """The step to go on from and the seconds spent so far: those of the checkpoint, once it is restored, or zeros.
+
+    Raises:
+        UserError: The checkpoint is of a run with another value of anything on record.
+    """
     if not Path(path).exists():
-        return 0
+        return 0, 0.0
     found = load_checkpoint(path)
-    differing = [name for name, value in record["budget"].items() if found.record.get("budget", {}).get(name) != value]
-    if differing:
-        name = differing[0]
+    if found.record.get("model") == record.get("model"):
+        found.check(model)
+    for name, new, old in differences(json.loads(json.dumps(record)), found.record):
         raise UserError(
-            f"`{name}` is {record['budget'][name]!r}, and the checkpoint {Path(path).name!r} is of a run with "
-            f"{found.record.get('budget', {}).get(name)!r}: pass that, or another folder."
+            f"`{name}` is {new!r}, and the checkpoint {Path(path).name!r} is of a run with {old!r}: "
+            f"{WAYS_OUT.get(name, 'pass that, or another folder')}."
         )
     found.restore(model, optimizer)
-    return found.step
+    return found.step, found.seconds
+
+
+def differences(new: dict[str, Any], old: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Name and both values of each entry that differs, within entries that are dictionaries too."""
+    for name in [*new, *(name for name in old if name not in new)]:
+        values = new.get(name), old.get(name)
+        if isinstance(values[0], dict) and isinstance(values[1], dict):
+            yield from differences(*values)
+        elif values[0] != values[1]:
+            yield name, *values
 
 
 def gradients(
