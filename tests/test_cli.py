@@ -13,7 +13,7 @@ from synthetic_report import synthetic_report
 
 from infodil.cli import demo, main
 from infodil.cli.arguments import read_lags, read_options
-from infodil.cli.names import encoder_names, precision_names, probe_summaries
+from infodil.cli.names import encoder_names, encoder_options, precision_names, probe_summaries
 from infodil.report import load_report
 
 FILES = {"report.json", "report.html", "recoverability.png"}
@@ -233,7 +233,10 @@ def test_options_from_text():
         ({"lags": "0,1000"}, "`--lags` has 1000, which is never observed: the longest"),
         ({"extra": ["--option", "alpha"]}, "`--option` must be NAME=VALUE, got 'alpha': pass such as alpha=0.5."),
         ({"extra": ["--option", "al pha=1"]}, "`--option` must be NAME=VALUE, got 'al pha=1'"),
-        ({"extra": ["--option", "alpah=1"]}, "`alpah` is neither an argument of this call nor an option of the model"),
+        (
+            {"extra": ["--option", "alpah=1"]},
+            "`--option` 'alpah' is none that 'shift_register' has (it has window, dim).",
+        ),
         ({"extra": ["--precision", "float31"]}, "`--precision` must be one of"),
         ({"extra": ["--device", "nowhere"]}, "`--device` 'nowhere' is not there: pass 'cpu'"),
         ({"extra": ["--dtype", "int8"]}, "`--dtype` must be a floating-point torch dtype"),
@@ -326,6 +329,7 @@ def test_a_command_or_flag_that_there_is_not_is_answered_by_those_that_there_are
         (["--seed", "-1"], "`--seed` must be a whole number of at least 0, got -1"),
         (["--lags", "a-b"], "`--lags` must be whole numbers and ranges, got 'a-b'"),
         (["--option", "alpha"], "`--option` must be NAME=VALUE, got 'alpha'"),
+        (["--option", "alfa=0.5"], "`--option` 'alfa' is none that 'ema' has (it has alpha, dim"),
         (["--out", "/proc/report"], "`--out` '/proc/report' cannot be written"),
         (["--out", "x" * 300], "cannot be written (File name too long)"),
         (["--out", "dangling/in"], "`--out` 'dangling/in' cannot be written"),
@@ -355,6 +359,8 @@ def test_names_read_from_the_source_are_those_of_the_registries():
 
     loaded = f"{encoder_names()} {precision_names()} {probe_summaries()}"
     assert loaded == written
+    assert encoder_options("gru") == ["dim"] and encoder_options("ema")[0] == "alpha" and encoder_options("x") is None
+    assert encoder_options("ema_bank")[0] == "alphas" and "layers" in encoder_options("attention")
     assert (encoder_names(), precision_names(), list(probe_summaries())) == (
         list(ENCODERS),
         list(PRECISIONS),

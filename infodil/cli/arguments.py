@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from infodil.checks import (
     check_whole,
     near_matches,
 )
-from infodil.cli.names import encoder_names, precision_names, probe_summaries
+from infodil.cli.names import encoder_names, encoder_options, precision_names, probe_summaries
 
 NO_FILES = "-"
 """In place of a folder: no file is written."""
@@ -140,6 +140,7 @@ def check_measurement(options: argparse.Namespace) -> None:
     """
     check_folder(options.out)
     check_model(options.model)
+    check_options(options.model, read_options(options.option))
     check_corpus(options.corpus)
     check_probes(options.probes)
     check_precision_name(options.precision)
@@ -161,6 +162,16 @@ def check_model(model: str) -> None:
         advice = near_matches(model, names)
         if advice != ".":
             raise UserError(f"`model` {model!r} is no built-in name{advice}")
+
+
+def check_options(model: str, given: Mapping[str, Any]) -> None:
+    """Refuse an option that a built-in encoder does not have."""
+    known = encoder_options(model)
+    for name in given if known is not None else ():
+        if name not in known:
+            raise UserError(
+                f"`--option` {name!r} is none that {model!r} has (it has {', '.join(known)}){near_matches(name, known)}"
+            )
 
 
 def check_corpus(corpus: str) -> None:

@@ -1,6 +1,6 @@
 """The names that a registry knows, read from its source, so that a typo is answered before torch is imported."""
 
-__all__ = ["encoder_names", "precision_names", "probe_summaries"]
+__all__ = ["encoder_names", "encoder_options", "precision_names", "probe_summaries"]
 
 import ast
 import sys
@@ -16,6 +16,16 @@ def encoder_names() -> list[str]:
     return [ast.literal_eval(key) for key in _assigned("encoders/loading.py", "ENCODERS").keys]
 
 
+def encoder_options(name: str) -> list[str] | None:
+    """The options of a built-in encoder, which `--option` passes; None for an encoder of the caller's own."""
+    loading = _source("encoders/loading.py")
+    table = _assigned("encoders/loading.py", "ENCODERS")
+    made = {ast.literal_eval(key): value.id for key, value in zip(table.keys, table.values, strict=True)}
+    if name not in made:
+        return None
+    return [option for option in _parameters(loading, made[name]) if option not in ("vocabulary", "seed", "device")]
+
+
 def precision_names() -> list[str]:
     """Names of the precisions; any `snr=<number>dB` comes beside them."""
     return list(ast.literal_eval(_assigned("precision/formats.py", "PRECISIONS")))
@@ -27,11 +37,8 @@ def probe_summaries() -> dict[str, str]:
     if loaded is not None:
         return {name: probe.summary for name, probe in loaded.PROBES.items()}
     registry = _source("probes/registry.py")
-    homes = {
-        alias.name: node.module for node in registry.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
     made = [node.func.id for node in ast.walk(_assigned("probes/registry.py", "PROBES")) if isinstance(node, ast.Call)]
-    probes = [_class_literals(homes[name], name) for name in made]
+    probes = [_class_literals(_imported(registry, name), name) for name in made]
     return {probe["name"]: probe["summary"] for probe in probes}
 
 
@@ -49,6 +56,35 @@ def _assigned(path: str, name: str) -> ast.expr:
     return next(node.value for node in _source(path).body if _target(node) == name)
 
 
+def _imported(source: ast.Module, name: str) -> ast.Module:
+    """The module that a name is imported from."""
+    nodes = (node for node in source.body if isinstance(node, ast.ImportFrom))
+    home = next(node.module for node in nodes if name in [alias.name for alias in node.names])
+    return _source(f"{home.removeprefix('infodil.').replace('.', '/')}.py")
+
+
+def _parameters(source: ast.Module, name: str) -> list[str]:
+    """The parameters of a function or class, with those of the call that it passes further ones on to."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    node = next((node for node in source.body if isinstance(node, kinds) and node.name == name), None)
+    if node is None:
+        return _parameters(_imported(source, name), name)
+    if isinstance(node, ast.ClassDef):
+        node = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    arguments = node.args
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    if arguments.kwarg is not None:
+        call = next(each.value for each in ast.walk(node) if isinstance(each, ast.Return))
+        passed = _parameters(source, call.func.id)
+        names += [each for each in passed if each not in names and each not in _positional(passed, call)]
+    return [each for each in names if each != "self"]
+
+
+def _positional(parameters: list[str], call: ast.Call) -> list[str]:
+    """The parameters that a call fills by position."""
+    return parameters[: len(call.args)]
+
+
 def _target(node: ast.stmt) -> str | None:
     """The name that a statement assigns to; None for any other statement."""
     if isinstance(node, ast.Assign):
@@ -60,9 +96,8 @@ def _target(node: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
-def _class_literals(module: str, name: str) -> dict[str, object]:
+def _class_literals(source: ast.Module, name: str) -> dict[str, object]:
     """The literals that the body of a class assigns."""
-    source = _source(f"{module.removeprefix('infodil.').replace('.', '/')}.py")
     body = next(node.body for node in source.body if isinstance(node, ast.ClassDef) and node.name == name)
     return {
         node.targets[0].id: ast.literal_eval(node.value)

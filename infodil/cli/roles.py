@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas
 
 DEFAULT_CONDITIONS = ("Hebbian", "BiGRU", "majority per word")
+SEED_CONFIDENCE = 0.95
+"""Confidence level of the intervals over seeds."""
 
 
 def add_roles(commands: argparse._SubParsersAction) -> None:
@@ -93,15 +95,15 @@ def run_roles(options: argparse.Namespace) -> None:
 
 
 def summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
-    """Mean accuracy of each condition and group of tokens, with its interval over seeds."""
+    """The mean accuracy of each condition and group of tokens, with its interval over seeds."""
     import pandas as pd
 
-    from infodil.roles.study import summarise
+    from infodil.statistics import share_interval
 
     frame = frame[frame["naming"] != "one_to_one"]
     rows = []
     for (condition, group), part in frame.groupby(["condition", "group"], sort=False):
         if len(part) > 1:
-            mean, low, high = summarise(part["accuracy"].tolist())
+            mean, low, high = share_interval(part["accuracy"].tolist(), part["tokens"].tolist(), SEED_CONFIDENCE)
             rows.append({"condition": condition, "group": group, "accuracy": mean, "low": low, "high": high})
     return pd.DataFrame(rows)

@@ -1,6 +1,5 @@
 """Several reports side by side, in bits, with the reasons that forbid a comparison."""
 
-import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
 from infodil.report.differences import DIFFERENCE_COLUMNS, difference_findings, report_differences
 from infodil.report.names import short_names
-from infodil.report.page import render_page
+from infodil.report.page import render_page, summary_html
 from infodil.report.report import MOST_CURVES, QUANTITIES, RecoverabilityReport, quantity_column
 from infodil.report.saved import read_result, write_result
 from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
@@ -71,7 +70,23 @@ class ReportComparison:
         return {"precision": " or ".join(precisions), "confidence": levels.pop() if len(levels) == 1 else None}
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        together = self._together()
+        return summary_html(
+            lead=" · ".join(_title(name, report) for name, report in self.reports.items()),
+            summary=together["summary"], rows=together["rows"],
+            findings=[*self.warnings, *difference_findings(self.differences().to_dict("records"))],
+            notes=meaning_sentences(self._settings()),
+        )  # fmt: skip
+
+    def _together(self) -> dict[str, Any]:
+        """The rows of all reports as those of one, each site under the name of its report."""
+        every = list(self.reports.items())
+        return {
+            "rows": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.rows],
+            "summary": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.summary],
+            "warnings": [*self.warnings, *(f"{name}: {text}" for name, report in every for text in report.warnings)],
+            "text_view": None,
+        }
 
     def to_frame(self) -> "pandas.DataFrame":
         """The frames of the reports, one below the other, with a first column `report`."""
@@ -173,13 +188,7 @@ class ReportComparison:
         """
         from infodil.plots import figure_svg
 
-        every = list(self.reports.items())
-        together = {
-            "rows": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.rows],
-            "summary": [{**row, "site": f"{name}: {row['site']}"} for name, report in every for row in report.summary],
-            "warnings": [*self.warnings, *(f"{name}: {text}" for name, report in every for text in report.warnings)],
-            "text_view": None,
-        }
+        every, together = list(self.reports.items()), self._together()
         differences = self.differences().to_dict("records")
         page = render_page(
             heading=f"Recoverability of past tokens: {len(every)} reports",

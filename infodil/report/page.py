@@ -19,7 +19,7 @@ from infodil.report.sentences import control_probe, report_sentences
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["render_page", "report_page", "summary_html", "table_page"]
+__all__ = ["render_page", "report_lead", "report_page", "summary_html", "table_page"]
 
 SCRIPTS = ("elements", "chart", "heat_map", "text_view", "rows", "downloads", "page")
 """Parts of the page's script, in order."""
@@ -47,7 +47,7 @@ def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
     }
     return render_page(
         heading="Recoverability of past tokens",
-        lead=_lead(report),
+        lead=report_lead(report),
         facts=facts,
         provenance={name: report[name] for name in ("model", "corpus", "config", "provenance")},
         report=report,
@@ -140,28 +140,34 @@ def table_page(
     )  # fmt: skip
 
 
-def summary_html(report: Mapping[str, Any]) -> str:
-    """The summary of a report as a table for a notebook, with its findings and a fold of notes.
+def summary_html(
+    *,
+    lead: str,
+    summary: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    findings: Sequence[str],
+    notes: Sequence[str],
+) -> str:
+    """The summary of a result as a table for a notebook, with findings above it and a fold of notes below.
 
     Args:
-        report: The report as `RecoverabilityReport.to_dict()` gives it.
+        lead: The line above the table.
+        summary: The rows of the summary.
+        rows: The rows of the result.
+        findings: Sentences above the table.
+        notes: Sentences of the fold.
 
     Returns:
         HTML without a script.
     """
-    return (
-        _environment()
-        .get_template("notebook.html")
-        .render(
-            lead=_lead(report),
-            summary=_summary(report["summary"], report["rows"]),
-            findings=findings(report),
-            sentences=[*report_sentences(report), *(f"Warning: {text}" for text in report["warnings"])],
-        )
-    )
+    table = _summary(summary, rows)
+    return _environment().get_template("notebook.html").render(
+        lead=lead, summary=table, findings=findings, sentences=notes
+    )  # fmt: skip
 
 
-def _lead(report: Mapping[str, Any]) -> str:
+def report_lead(report: Mapping[str, Any]) -> str:
+    """The model and the text of a report."""
     return f"{report['model'].get('name', 'a model')} on {report['corpus'].get('name', 'a corpus')}"
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_one_of, write_whole
 from infodil.estimate import Estimate
-from infodil.report.page import report_page, summary_html
+from infodil.report.findings import findings
+from infodil.report.page import report_lead, report_page, summary_html
 from infodil.report.saved import plain_json, read_result, write_result
+from infodil.report.sentences import report_sentences
 from infodil.report.table import report_table
 
 if TYPE_CHECKING:
@@ -125,7 +127,11 @@ class RecoverabilityReport:
         return report_table(self.to_dict())
 
     def _repr_html_(self) -> str:
-        return summary_html(self.to_dict())
+        content = self.to_dict()
+        return summary_html(
+            lead=report_lead(content), summary=self.summary, rows=self.rows, findings=findings(content),
+            notes=[*report_sentences(content), *(f"Warning: {text}" for text in self.warnings)],
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values, with its format."""

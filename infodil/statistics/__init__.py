@@ -17,6 +17,7 @@ __all__ = [
     "number_groups",
     "number_labels",
     "random_folds",
+    "share_interval",
     "t_quantile",
 ]
 
@@ -26,4 +27,4 @@ from infodil.statistics.clusters import Clusters, group_clusters, independent_ro
 from infodil.statistics.folds import balanced_folds, random_folds
 from infodil.statistics.jackknife import jackknife_error
 from infodil.statistics.labels import number_groups, number_labels
-from infodil.statistics.student import mean_interval, t_quantile
+from infodil.statistics.student import mean_interval, share_interval, t_quantile

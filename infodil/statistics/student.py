@@ -1,6 +1,6 @@
 """Student's interval of a mean."""
 
-__all__ = ["mean_interval", "t_quantile"]
+__all__ = ["mean_interval", "share_interval", "t_quantile"]
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import stdtrit
+from scipy.special import expit, logit, stdtrit
 
 
 def t_quantile(freedom: float | int, confidence: float) -> float:
@@ -43,3 +43,32 @@ def mean_interval(values: Float[ndarray, "values"] | Sequence[float], confidence
     half_width = t_quantile(len(values) - 1, confidence) * float(values.std(ddof=1)) / math.sqrt(len(values))
     mean = float(values.mean())
     return mean, mean - half_width, mean + half_width
+
+
+def share_interval(
+    shares: Float[ndarray, "values"] | Sequence[float], counts: Sequence[int], confidence: float
+) -> tuple[float, float, float]:
+    r"""Mean of independent shares and the ends of an interval within 0 and 1: Student's, of their empirical logits.
+
+    .. math:: z_i = \log\frac{n_i p_i + 1/2}{n_i (1 - p_i) + 1/2}
+
+    Args:
+        shares: Two or more independent shares, such as one accuracy for each seed.
+        counts: Number of cases of which each is a share.
+        confidence: Confidence level of the interval.
+
+    Returns:
+        The mean, the low end and the high end; the interval is widened to hold the mean where the logits' mean is
+        elsewhere.
+
+    Reference:
+        Cox and Snell (1989), Analysis of Binary Data, section 2.1.6, for the empirical logit.
+
+    Example:
+        >>> [round(value, 3) for value in share_interval([0.9, 1.0], [100, 100], 0.95)]
+        [0.95, 0.0, 1.0]
+    """
+    shares, counts = np.asarray(shares, dtype=float), np.asarray(counts, dtype=float)
+    _, low, high = mean_interval(logit((counts * shares + 0.5) / (counts + 1.0)), confidence)
+    mean = float(shares.mean())
+    return mean, min(mean, float(expit(low))), max(mean, float(expit(high)))
