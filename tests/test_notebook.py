@@ -5,6 +5,8 @@ import warnings
 import pytest
 from synthetic_report import synthetic_report
 
+pytestmark = pytest.mark.statistical  # a kernel takes seconds to start
+
 CELLS = [
     "from infodil.report import compare, load_report\nreport = load_report('report.json')\nreport",
     "report.plot()",

@@ -11,6 +11,8 @@ from test_report import HOSTILE
 
 from infodil.report import compare, load_report
 
+pytestmark = pytest.mark.statistical  # a browser takes seconds to start
+
 
 @pytest.fixture(scope="module")
 def browser():

@@ -108,7 +108,7 @@ def test_an_interval_of_shares_lies_within_0_and_1_and_holds_their_mean(shares):
 
 
 def test_the_interval_of_shares_covers():
-    # Accuracies of five seeds on 400 cases, their true rates logit-normal; 4,000 draws: three standard errors are .0104.
+    # Accuracies of five seeds on 400 cases, logit-normal rates; 4,000 draws: three standard errors are .0104.
     rng = np.random.default_rng(0)
     rates = 1 / (1 + np.exp(-(2.0 + 0.4 * rng.standard_normal((4000, 5)))))
     shares = rng.binomial(400, rates) / 400
