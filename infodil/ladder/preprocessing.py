@@ -141,10 +141,13 @@ def save_preprocessing(path: Path, sites: Mapping[str, SitePreprocessing]) -> No
     save_states(path, arrays)
 
 
-def load_preprocessing(path: Path, precision: str, device: torch.device) -> dict[str, SitePreprocessing]:
-    """Read what `save_preprocessing` wrote."""
+def load_preprocessing(path: Path, precision: str, device: torch.device) -> dict[str, SitePreprocessing] | None:
+    """What `save_preprocessing` wrote; None where there is nothing or it is damaged."""
+    arrays = load_states(path)
+    if arrays is None:
+        return None
     sites: dict[str, dict[str, Tensor]] = {}
-    for key, array in load_states(path).items():
+    for key, array in arrays.items():
         part, _, name = key.partition(":")
         sites.setdefault(name, {})[part] = array
     return {

@@ -80,8 +80,9 @@ class StateStream:
     ) -> dict[str, Float[Tensor, "rows dim"]]:
         """The states of a batch at the stated precision, from the store or from the encoders."""
         path = self.store / f"{self.name}-{int(batch.starts[0])}-{len(batch.starts)}" if self.store else None
-        if path and path.exists():
-            return load_states(path, wanted)
+        kept = load_states(path, wanted) if path else None
+        if kept is not None:
+            return kept
         # What is stored serves every later pass: all sites are.
         states = encode_rows(self.sites, batch, real, None if path else wanted)
         place = NoisePlace(self.seed, self.name, batch.starts, batch.lengths)
@@ -138,8 +139,9 @@ def fit_preprocessing(
         name: Name of the split.
     """
     path = store / "preprocessing" if store else None
-    if path and path.exists():
-        return load_preprocessing(path, precision, device)
+    kept = load_preprocessing(path, precision, device) if path else None
+    if kept is not None:
+        return kept
     batch = next(split.batches(batch_size))
     real, _, _ = places(batch)
     place = NoisePlace(seed, name, batch.starts, batch.lengths)

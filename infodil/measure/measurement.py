@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from infodil.corpus import Tokens
+from infodil.encoders import Encoder
+from infodil.fingerprint import code_version
 from infodil.ladder import (
     FittedLadder,
     LagTask,
@@ -80,7 +82,10 @@ def measure(
         corpus=describe_corpus(tokens, task),
         config=describe_config(config, tokens, ladder),
         provenance=provenance(device, config.seed) | {"resampled": estimates.resampled},
-        warnings=tuple(warn(rows, tokens, estimates.resampled, ladder.probes)),
+        warnings=(
+            *warn(rows, tokens, estimates.resampled, ladder.probes),
+            *([] if cache_dir is None else why_not_kept(sites.encoder)),
+        ),
         text_view={"tokens": tokens.token_texts(shown), "lags": list(config.lags), "sites": lines},
         controls={"learning": curves} if curves else None,
         probe_order=tuple(config.probes.available),
@@ -104,10 +109,23 @@ def open_states(
     """The folder for the states of a costly encoder, named by all that the states depend on."""
     key = sites.encoder.fingerprint() if cache_dir is not None else None
     if key is not None:
-        key += f"{tokens.sha256} {config.to_dict()} {tokens.max_length} {tokens.pack} {tokens.splits}"
+        key += f"{code_version()} {tokens.sha256} {config.to_dict()} {tokens.max_length} {tokens.pack} {tokens.splits}"
     number_bytes = 8 if config.precision == "float64" else 4
     needed = tokens.total * sum(sites.dims.values()) * number_bytes * (1 + (sites.control is not None))
     return open_store(cache_dir, key, needed, sites.encoder.costly)
+
+
+def why_not_kept(encoder: Encoder) -> list[str]:
+    """A sentence on states that no cache keeps, where there is a reason."""
+    name = encoder.name or type(encoder).__name__
+    if not encoder.costly:
+        return [f"`cache_dir` was not used: states of {name} are made as fast as they are read."]
+    if encoder.fingerprint() is None:
+        return [
+            f"`cache_dir` was not used: what decides the states of {name} cannot be known, and they might be another "
+            "model's; give it a method fingerprint() that returns a string."
+        ]
+    return []
 
 
 def open_streams(
