@@ -40,8 +40,6 @@ PENDING = {
     "bounds",
     "channel",
     "entropy",
-    "ladder",
-    "measure",
     "mi",
     "precision",
     "probes",

@@ -13,26 +13,51 @@ from torch import Tensor
 from infodil.checks import UserError
 from infodil.statistics import number_groups
 
-FEWEST_SAMPLES = 100
+LEAST_SAMPLES = 100
+"""With fewer rows than this, too few are left to train, select and test on."""
+
 FEWEST_GROUPS = 10
-"""Some are held out from training, some from selection."""
+"""Some groups are held out from training, some from selection."""
 
 
 def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[ndarray, "samples"]:
-    """The types numbered from zero on; raise `UserError` unless they are whole numbers, enough, and of two types."""
+    """The types numbered from zero on.
+
+    Args:
+        tokens: Token ids, one for each row.
+
+    Returns:
+        Ids without gaps.
+
+    Raises:
+        UserError: Ids that are not whole numbers, fewer than 100 samples, or one type only.
+    """
     tokens = whole_numbers("tokens", tokens, "pass token ids, such as tokens.astype(int)")
-    if len(tokens) < FEWEST_SAMPLES:
+    if len(tokens) < LEAST_SAMPLES:
         raise UserError(
-            f"`tokens` has {len(tokens)} samples, too few to train, choose and test on: pass at least {FEWEST_SAMPLES}."
+            f"`tokens` has {len(tokens)} samples, too few to train, choose and test on: pass at least {LEAST_SAMPLES}."
         )
     types, numbered = np.unique(tokens, return_inverse=True)
     if len(types) < 2:
-        raise UserError(f"`tokens` has one type only, {types[0]}: pass tokens of at least two, else there is no doubt.")
+        raise UserError(
+            f"`tokens` has one type only, {types[0]}: pass tokens of at least two, else nothing is unknown."
+        )
     return numbered
 
 
 def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Float[Tensor, "samples dim"]:
-    """The states as a tensor; raise `UserError` unless there is one of finite numbers for each token."""
+    """The states as a tensor of two axes.
+
+    Args:
+        states: One state for each token.
+        samples: Number of tokens.
+
+    Returns:
+        Floating-point states on the CPU.
+
+    Raises:
+        UserError: Another shape or number of states, or numbers that are not floating or not finite.
+    """
     states = torch.as_tensor(states).detach().cpu()
     states = states[:, None] if states.dim() == 1 else states
     if states.dim() != 2 or states.shape[1] == 0:

@@ -14,7 +14,7 @@ from infodil.statistics import bootstrap_interval, bootstrap_weights, correlatio
 FEWEST_BLOCKS = 20
 """An interval from fewer blocks of a series says little: the result warns of it."""
 
-REPLICATES = 2000
+BOUND_REPLICATES = 2000
 
 HELD_OUT_AS = {
     "rows": "Rows were held out one by one, for neighbouring rows are not correlated: pass `groups` if rows of one "
@@ -25,7 +25,17 @@ HELD_OUT_AS = {
 
 
 def certify(predicted: CrossFit, held: HeldOut, confidence: float, seed: int) -> Estimate:
-    """The lower bound of cross-fitted predictions, its interval wide enough for the unknown entropy."""
+    """The lower bound of cross-fitted predictions, its interval wide enough for the unknown entropy.
+
+    Args:
+        predicted: Pointwise terms of every row.
+        held: Clusters that were held out together.
+        confidence: Confidence level of the interval.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        A lower bound in bits.
+    """
     certified = predicted.certified_nats
     cluster = blocks(held, predicted.gain, predicted.log_share)
     (low, _), (_, high) = mean_intervals(cluster, confidence, seed, certified, predicted.gain)
@@ -49,7 +59,15 @@ def certify(predicted: CrossFit, held: HeldOut, confidence: float, seed: int) ->
 
 
 def blocks(held: HeldOut, *terms: Float[ndarray, "rows"]) -> Int[ndarray, "rows"]:
-    """The resampling cluster of each row: its group, or its block of about ten correlation times of the terms."""
+    """The resampling cluster of each row: its group, or its block of about ten correlation times of the terms.
+
+    Args:
+        held: Clusters that were held out together.
+        terms: Terms whose means are wanted, row by row.
+
+    Returns:
+        Number of the cluster of each row.
+    """
     cluster = held.resampled()
     if held.kind != "series":
         return cluster
@@ -61,9 +79,19 @@ def blocks(held: HeldOut, *terms: Float[ndarray, "rows"]) -> Int[ndarray, "rows"
 def mean_intervals(
     cluster: Int[ndarray, "rows"], confidence: float, seed: int, *terms: Float[ndarray, "rows"]
 ) -> list[tuple[float, float]]:
-    """The interval of the mean of each of some terms in nats, in bits, by resampling clusters."""
+    """The interval of the mean of each of some terms, by resampling clusters.
+
+    Args:
+        cluster: Number of the cluster of each row.
+        confidence: Confidence level of each interval.
+        seed: Seed of the bootstrap.
+        terms: Terms of each row, nats.
+
+    Returns:
+        Low and high end of each, bits.
+    """
     number = int(cluster.max()) + 1
-    weights = bootstrap_weights(number, REPLICATES, seed)
+    weights = bootstrap_weights(number, BOUND_REPLICATES, seed)
     counts = weights @ np.bincount(cluster, minlength=number)
     drawn = [weights @ np.bincount(cluster, each, minlength=number) / counts for each in terms]
     ends = [bootstrap_interval(each, number, confidence) for each in drawn]

@@ -20,7 +20,7 @@ from infodil.probes import ClassMap, ProbeChoice, fit_class_map, most_classes
 
 SCORED_ROWS = 2**14
 """Rows that are standardized at once."""
-LOGITS = 2**22
+GAIN_LOGITS = 2**22
 """Logits held at once: 16 MB in float32."""
 
 
@@ -62,6 +62,9 @@ def cross_fit(
         folds: Rows to train on, to choose on (those that depend on each other side by side) and to test.
         choice: The strongest probe, or `auto` for all that apply and do not take long.
         seed: Seed of everything random.
+
+    Returns:
+        Terms of every row that some fold tests.
 
     Raises:
         UserError: The probe that was asked for does not apply.
@@ -133,7 +136,7 @@ def gains(
     if not fit.temperatures[0]:
         return np.zeros(len(types))
     parts = []
-    rows = max(1, min(SCORED_ROWS, LOGITS // classes.number))
+    rows = max(1, min(SCORED_ROWS, GAIN_LOGITS // classes.number))
     for some, known in zip(states.split(rows), types.split(rows), strict=True):
         log = log_probs(fitted, fit.prepare(data.view(STATES, some, fit.raw)), 0, known, classes)
         parts.append(log - classes.class_log_prior[classes.of_type[known]].double())

@@ -137,6 +137,9 @@ def stream_data(
         clusters: Clusters of the calibration split.
         learning_curves: Whether probes that can tell their learning curves are asked for them.
 
+    Returns:
+        Training rows, calibration rows, and what is known of each site.
+
     Raises:
         UserError: The encoder describes its states by a superposition of other dims than it gives.
     """

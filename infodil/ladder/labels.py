@@ -66,5 +66,12 @@ class LagLabels:
 
 
 def positions(split: Split) -> Int[ndarray, "tokens"]:
-    """Number of tokens of the same sequence before each token; sequences lie end to end."""
+    """Number of tokens of the same sequence before each token.
+
+    Args:
+        split: Sequences that lie end to end.
+
+    Returns:
+        One number a token.
+    """
     return (np.arange(len(split.tokens)) - np.repeat(split.starts, split.lengths)).astype(np.int32)

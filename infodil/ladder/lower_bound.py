@@ -112,6 +112,13 @@ def choose_probe(probe: str | Probe) -> ProbeChoice:
 def pool_rare(tokens: Int[ndarray, "rows"], held: HeldOut) -> Int[ndarray, "rows"]:
     """Class ids from zero on: one for each type, and one for all that are too rare outside some fold.
 
+    Args:
+        tokens: Type ids from zero on.
+        held: Fold of each row.
+
+    Returns:
+        A class for each row.
+
     Raises:
         UserError: All types are too rare.
     """

@@ -47,6 +47,9 @@ def score_rows(
         types: The true types.
         classes: What the probe tells apart.
         context: Log-probability of each class given the tokens after the hidden one.
+
+    Returns:
+        Log-probabilities and ranks of the true types.
     """
     fit, smoothing, label = fitted.fit, fitted.smoothings[target], classes.of_type[types]
     scores, temperature, prior = fit.scores(prepared, target), fit.temperatures[target], classes.class_log_prior
@@ -75,7 +78,17 @@ def log_probs(
 def control_log_probs(
     fitted: FittedProbe, prepared: Any, types: Int[Tensor, "rows"], classes: ClassMap
 ) -> Float[Tensor, "rows"]:
-    """Log-probability of the token of a shuffled document; the prior's by a probe that names types."""
+    """Log-probability of the token of a shuffled document; the prior's by a probe that names types.
+
+    Args:
+        fitted: The probe.
+        prepared: `fit.prepare(states)` of the rows.
+        types: The true types.
+        classes: What the probe tells apart.
+
+    Returns:
+        Nats, one a row.
+    """
     if fitted.probe.names_types:
         return classes.log_prior[types]
     return log_probs(fitted, prepared, 0, types, classes)

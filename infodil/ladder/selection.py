@@ -14,10 +14,10 @@ from infodil.ladder.fit import FittedProbe
 from infodil.probes.calibration import LEAST_GAIN_NATS
 from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
-REPLICATES = 1000
+SEARCH_REPLICATES = 1000
 
 LARGE_NATS = 1e6
-"""Stands for a gain that is not finite."""
+"""Size given to a gain that is not finite."""
 
 
 def select(fitted: Mapping[str, FittedProbe]) -> dict[str, list[str]]:
@@ -132,5 +132,5 @@ def cross_selected_low(
     kept = np.stack([gain[:, half != side].sum(1) > 0.0 for side in (0, 1)])
     total = np.where(kept[half].T, gain, 0.0).sum(0)
     sums, counts = (np.bincount(cluster, each, minlength=number) for each in (total, np.ones(len(cluster))))
-    weights = bootstrap_weights(number, REPLICATES, seed)
+    weights = bootstrap_weights(number, SEARCH_REPLICATES, seed)
     return float(bootstrap_interval((weights @ sums) / (weights @ counts), number, confidence)[0])

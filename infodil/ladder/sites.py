@@ -16,7 +16,14 @@ CONTROL = "random weights of "
 
 
 def control_of(site: str) -> str:
-    """The name of the same site of the encoder with random weights."""
+    """The name of the same site of the encoder with random weights.
+
+    Args:
+        site: Name of a measured site.
+
+    Returns:
+        A name that no encoder gives.
+    """
     return CONTROL + site
 
 

@@ -36,6 +36,9 @@ def open_store(cache_dir: str | Path | None, key: str | None, needed_bytes: int,
         key: Text that names encoder, corpus and settings; None where the encoder cannot be named.
         needed_bytes: Size of all states of one pass.
         costly: Whether encoding takes longer than reading the states from disk.
+
+    Yields:
+        The folder, or None.
     """
     if not costly:
         yield None

@@ -137,6 +137,9 @@ def fit_preprocessing(
         seed: Seed of added noise.
         store: Folder of an earlier run that is resumed, or of this one.
         name: Name of the split.
+
+    Returns:
+        What was fitted, by site, controls among them.
     """
     path = store / "preprocessing" if store else None
     kept = load_preprocessing(path, precision, device) if path else None

@@ -18,8 +18,6 @@ from infodil.ladder.labels import LagLabels, positions
 from infodil.probes import BackwardNgram, ClassMap, fit_class_map, most_classes
 from infodil.probes.backward_ngram import LONGEST
 
-SPLITS = ("train", "calibration", "test")
-
 FEWEST_TEST_TOKENS = 32
 """Fewer test tokens than this give no interval worth its name."""
 
@@ -94,14 +92,31 @@ class LagTask:
 
 
 def make_labels(tokens: Tokens, lags: tuple[int, ...], generator: np.random.Generator) -> dict[str, LagLabels]:
-    """Labels of each split."""
-    return {split: LagLabels.of(tokens.splits[split], lags, generator) for split in SPLITS}
+    """Labels of each split.
+
+    Args:
+        tokens: The corpus.
+        lags: Lags in ascending order.
+        generator: Source of the rotations of the control.
+
+    Returns:
+        Labels by split.
+    """
+    return {split: LagLabels.of(tokens.splits[split], lags, generator) for split in ("train", "calibration", "test")}
 
 
 def count_labels(
     tokens: Tokens, labels: Mapping[str, LagLabels], vocabulary: int
 ) -> dict[str, Int[ndarray, "targets vocabulary"]]:
     """Number of labels of each type, by split.
+
+    Args:
+        tokens: The corpus.
+        labels: Labels by split.
+        vocabulary: Number of types.
+
+    Returns:
+        Counts `[targets, vocabulary]` by split.
 
     Raises:
         UserError: A lag that occurs in no document, too few test tokens, or tokens of one type only.

@@ -12,7 +12,7 @@ from infodil.ladder import FittedLadder, FittedProbe
 SEED_OFFSET = 0x5EED
 """Added to the seed, so that a model made here with random weights is not compared with itself."""
 
-COLUMNS = ("extrapolated_bits", "online_code_bits", "compression_bits")
+LEARNING_COLUMNS = ("extrapolated_bits", "online_code_bits", "compression_bits")
 
 
 def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
@@ -30,7 +30,7 @@ def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
 def learning_of(fitted: FittedProbe, target: int) -> dict[str, float | None]:
     """The learning of a probe of one target; None for each figure of a probe whose learning is not followed."""
     learning = fitted.fit.learning
-    return {name: None if learning is None else getattr(learning[target], name) for name in COLUMNS}
+    return {name: None if learning is None else getattr(learning[target], name) for name in LEARNING_COLUMNS}
 
 
 def learning_curves(ladder: FittedLadder, lags: Sequence[int]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from infodil.ladder import FittedLadder, TextClusters
 from infodil.measure.accumulators import EntrySums
 from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
-REPLICATES = 2000
+REPORT_REPLICATES = 2000
 
 Places = Float[ndarray, "entries targets"]
 Drawn = Float[ndarray, "replicates entries targets"]
@@ -29,7 +29,7 @@ class Bootstrap:
     @classmethod
     def of(cls, clusters: int, confidence: float, seed: int) -> "Bootstrap":
         """Weights of 2,000 replicates."""
-        return cls(bootstrap_weights(clusters, REPLICATES, seed), confidence)
+        return cls(bootstrap_weights(clusters, REPORT_REPLICATES, seed), confidence)
 
     def means(self, terms: Float[ndarray, "*shape clusters"], counts: Float[ndarray, "*shape clusters"]) -> ndarray:
         """The mean over the rows of the drawn clusters, replicates first."""

@@ -19,14 +19,14 @@ FEWEST_SAMPLES = 1000
 
 
 def describe(model: object, encoder: Encoder) -> str:
-    """What the report calls the model; a local folder by its last name only."""
+    """The name of the model in the report; of a local folder its last part only."""
     if isinstance(model, str | Path):
         return Path(model).name if Path(model).exists() else str(model)
     return encoder.name or type(encoder).__name__
 
 
 def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence[str]) -> list[str]:
-    """Sentences that a reader of the figures should know."""
+    """Warnings that the figures need, one sentence each."""
     sentences = list(tokens.warnings)
     few = min(row["samples"] for row in rows)
     if few < FEWEST_SAMPLES:

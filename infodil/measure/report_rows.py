@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from infodil.ladder import FittedLadder, control_of
 from infodil.measure.controls import learning_of
-from infodil.measure.intervals import REPLICATES, Bootstrap, ReportEstimates
+from infodil.measure.intervals import REPORT_REPLICATES, Bootstrap, ReportEstimates
 
 
 def make_rows(
@@ -125,7 +125,7 @@ def half_life_columns(
     bootstrap: Bootstrap,
 ) -> dict[str, float | None]:
     """The half-life and its interval; None past the longest lag."""
-    lives = np.array([half_life(lags, curve) for curve in certified[: REPLICATES // 4]])
+    lives = np.array([half_life(lags, curve) for curve in certified[: REPORT_REPLICATES // 4]])
     life = half_life(lags, value)
     # A replicate past the longest lag is past it: the quantile is one of the replicates, never between two.
     ends = 0.5 - bootstrap.confidence / 2, 0.5 + bootstrap.confidence / 2

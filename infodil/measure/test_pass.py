@@ -25,9 +25,9 @@ from infodil.ladder import (
 from infodil.measure.accumulators import EntrySums, ScoreSums
 from infodil.probes import ClassMap
 
-LOGITS = 2**22
+SCORE_LOGITS = 2**22
 """Logits held at once: 16 MB in float32."""
-FEWEST_ROWS = 256
+FEWEST_SCORED_ROWS = 256
 """Rows scored at once, at least."""
 
 
@@ -142,7 +142,7 @@ class Part:
 
 def parts_of(chunk: Chunk, task: LagTask, clusters: TextClusters, subsample: Int[ndarray, "rows"]) -> Iterator[Part]:
     """A chunk cut into parts whose logits fit into memory."""
-    size = max(FEWEST_ROWS, LOGITS // task.classes.number)
+    size = max(FEWEST_SCORED_ROWS, SCORE_LOGITS // task.classes.number)
     for first in range(0, len(chunk.index), size):
         rows = slice(first, first + size)
         index = chunk.index[rows]

@@ -19,12 +19,12 @@ from infodil.estimate import Estimate
 from infodil.ladder import LadderData, LagTask, SitePreprocessing, TextClusters, positions
 from infodil.precision import PRECISIONS, Quantizer
 
-MOST_ROWS = 2048
-MOST_DIMS = 1024
+BUDGET_ROWS = 2048
+BUDGET_DIMS = 1024
 """Rows that the budget is taken from, and fewer of states wider than this: the smaller side of a matrix decides what
 it costs."""
 
-FEWEST_ROWS = 8
+FEWEST_BUDGET_ROWS = 8
 LEAST_ERROR = 1e-60
 """Error of an exact zero: its square must not vanish beside that of the states."""
 
@@ -196,9 +196,9 @@ def budget_of(
     confidence: float,
 ) -> Estimate | None:
     """The budget of the observed states; None where they are too few."""
-    most = min(len(states), MOST_ROWS if states.shape[1] <= MOST_DIMS else MOST_DIMS)
+    most = min(len(states), BUDGET_ROWS if states.shape[1] <= BUDGET_DIMS else BUDGET_DIMS)
     rows = np.linspace(0, len(states) - 1, most).astype(int)
-    if len(rows) < FEWEST_ROWS or len(np.unique(group[rows])) < 2:
+    if len(rows) < FEWEST_BUDGET_ROWS or len(np.unique(group[rows])) < 2:
         return None
     # Rounded states need not carry the error that is modelled: a number that never leaves its cell varies by nothing.
     quantized = noise == "gaussian"
