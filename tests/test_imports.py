@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_a_file_imports_only_from_lower_floors(path):
     assert here in FLOOR, f"{here} has no floor: add it to FLOORS"
     upward = sorted(name for name in imported(path) - {here} if FLOOR[name] >= FLOOR[here])
     assert not upward, f"{path.name} may not import {upward}"
+
+
+@pytest.mark.parametrize("room", ["channel", "ladder", "measure"])
+def test_a_room_is_entered_by_its_face(room):
+    inside = re.compile(rf"^\s*(from|import) infodil\.{room}\.", re.MULTILINE)
+    entered = [path.name for path in ROOT.rglob("*.py") if unit(path) != room and inside.search(path.read_text())]
+    assert not entered, f"{entered} must import from infodil.{room}"
 
 
 def test_only_encoders_know_transformers():

@@ -1,4 +1,4 @@
-"""The ladder end to end: no rung below a weaker one, climbing that stops, precisions, and the controls of it all."""
+"""The ladder end to end: no probe below a weaker one, a search that stops, precisions, and the controls of it all."""
 
 import json
 
@@ -72,7 +72,7 @@ ENCODERS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_sequences():
-    """The exact reader enumerates three tokens: the tests are of what is done with it."""
+    """The exact probe enumerates three tokens: the tests are of what is done with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PROBES, "exact", Exact(sequences=TYPES**3))
         yield
@@ -94,7 +94,7 @@ def by_place(report):
     return places
 
 
-# ---------------------------------------------------------------------------------------------------- the rungs
+# ---------------------------------------------------------------------------------------------------- the probes
 
 
 def test_every_built_in_encoder_is_here():
@@ -102,15 +102,15 @@ def test_every_built_in_encoder_is_here():
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_no_rung_falls_below_a_weaker_one(name, tokens):
+def test_no_probe_falls_below_a_weaker_one(name, tokens):
     encoder = ENCODERS[name]()
     told = any(encoder.superposition(site) for site in encoder.sites)
     known = [name for name in PROBES if told and name not in TRAINED]
     report = measure(encoder, tokens, probes=[*known, *TRAINED])
     assert list(report.probes) == [*TRAINED, *known]
-    for rungs in by_place(report).values():
+    for probes in by_place(report).values():
         weaker = []
-        for row in rungs.values():
+        for row in probes.values():
             assert all(row["high_bits"] >= weak["value_bits"] for weak in weaker), (row["lag"], row["probe"])
             weaker.append(row)
     assert not any("fell below" in sentence for sentence in report.warnings)
@@ -131,30 +131,30 @@ class OverconfidentFit(ProbeFit):
         return 5.0 * torch.randn(len(states), self.spec.classes.number)
 
 
-def test_where_a_fit_failed_the_weaker_rung_answers(tokens, monkeypatch):
+def test_where_a_fit_failed_the_weaker_probe_predicts(tokens, monkeypatch):
     monkeypatch.setitem(PROBES, "linear", Overconfident())
     report = measure(ENCODERS["shift_register"](), tokens, probes=["prior", "gaussian", "linear"])
-    for rungs in by_place(report).values():
-        assert rungs["linear"]["selected_probe"] == rungs["gaussian"]["selected_probe"] == "gaussian"
-        same = set(rungs["linear"]) - {"probe", "chosen", "selected_probe"}
-        assert all(rungs["linear"][column] == rungs["gaussian"][column] for column in same)
-        assert not rungs["linear"]["chosen"]
-    # A weaker rung answers also where it is not reported itself.
+    for probes in by_place(report).values():
+        assert probes["linear"]["selected_probe"] == probes["gaussian"]["selected_probe"] == "gaussian"
+        same = set(probes["linear"]) - {"probe", "chosen", "selected_probe"}
+        assert all(probes["linear"][column] == probes["gaussian"][column] for column in same)
+        assert not probes["linear"]["chosen"]
+    # A weaker probe predicts also where it is not reported itself.
     alone = measure(ENCODERS["shift_register"](), tokens, probes="linear")
     assert {row["selected_probe"] for row in alone.rows} == {"gaussian"} and alone.probes == ("linear",)
     assert [row["value_bits"] for row in alone.rows] == [r["linear"]["value_bits"] for r in by_place(report).values()]
 
 
-def test_answers_are_those_of_least_calibration_loss(tokens):
+def test_predictions_are_those_of_least_calibration_loss(tokens):
     report = measure(ENCODERS["gru"](), tokens, probes=TRAINED)
-    for rungs in by_place(report).values():
+    for probes in by_place(report).values():
         for place, probe in enumerate(TRAINED):
-            answering = rungs[probe]["selected_probe"]
-            assert answering in TRAINED[: place + 1]
-            assert rungs[probe]["value_bits"] == rungs[answering]["value_bits"]
+            selected = probes[probe]["selected_probe"]
+            assert selected in TRAINED[: place + 1]
+            assert probes[probe]["value_bits"] == probes[selected]["value_bits"]
 
 
-def test_a_rung_that_applies_to_some_sites_has_rows_there(tokens, tmp_path):
+def test_a_probe_that_applies_to_some_sites_has_rows_there(tokens, tmp_path):
     encoder = CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()})
     report = measure(encoder, tokens, probes=["gaussian", "exact"])
     assert {(row["site"], row["probe"]) for row in report.rows} == {
@@ -167,7 +167,7 @@ def test_a_rung_that_applies_to_some_sites_has_rows_there(tokens, tmp_path):
     assert str(both) and both.plot() and both.to_html(tmp_path / "b.html")
 
 
-def test_a_rung_that_applies_nowhere_is_refused(tokens):
+def test_a_probe_that_applies_nowhere_is_refused(tokens):
     with pytest.raises(
         UserError, match="`probes` cannot have 'exact' here: pass states that are weighted sums of known"
     ):
@@ -196,7 +196,7 @@ def test_a_superposition_of_the_slowest_and_the_fastest_trace():
     assert TraceEncoder(TYPES, (1.0,), dim=3).superposition("ema")[1].tolist() == [[1.0]]
 
 
-# ---------------------------------------------------------------------------------------------------- climbing
+# ---------------------------------------------------------------------------------------------------- search
 
 
 class Deaf:
@@ -209,19 +209,19 @@ class Deaf:
         return {"clock": torch.cat([angle.cos(), angle.sin()], 1).expand(len(tokens), -1, -1)}
 
 
-def test_the_climb_ends_where_a_rung_adds_nothing():
+def test_the_search_ends_where_a_probe_adds_nothing():
     tokens = iid(TYPES, documents=90, tokens=40, seed=1).tokens
     report = measure(Deaf(), tokens, probes="auto")
     assert report.config["probes"] == "auto" and report.config["fitted_probes"] == ["prior", "gaussian"]
     assert report.probes == ("prior", "gaussian")
 
 
-def test_the_climb_goes_past_the_affine_rungs_where_they_read_something(tokens):
+def test_the_search_goes_past_the_affine_probes_where_they_read_something(tokens):
     report = measure(ENCODERS["ema"](), tokens, probes=["auto"])
-    climbed = report.config["fitted_probes"]
-    assert climbed[:3] == ["prior", "gaussian", "linear"] and climbed[-1] == "exact"
-    assert list(report.probes) == climbed == [probe for probe in PROBES if probe in climbed]
-    named = measure(ENCODERS["ema"](), tokens, probes=climbed)
+    searched = report.config["fitted_probes"]
+    assert searched[:3] == ["prior", "gaussian", "linear"] and searched[-1] == "exact"
+    assert list(report.probes) == searched == [probe for probe in PROBES if probe in searched]
+    named = measure(ENCODERS["ema"](), tokens, probes=searched)
     assert named.rows == report.rows
 
 
@@ -234,7 +234,7 @@ def test_lags_picked_for_their_gain_do_not_look_like_gain():
     real = generator.normal(0, 1, (30, 1000))
     real[3] += 0.5
     assert cross_selected_low(real, unit, 0.95, 0) > 0
-    real[4:] -= 0.5  # that it is worse elsewhere takes nothing away: there a weaker rung answers
+    real[4:] -= 0.5  # that it is worse elsewhere takes nothing away: there a weaker probe predicts
     assert cross_selected_low(real, unit, 0.95, 0) > 0
 
 
@@ -319,7 +319,7 @@ def test_stored_states_are_as_observed(tokens, tmp_path):
                 assert torch.equal(states_of(kept)["ema"], kept.preprocessing["ema"].quantizer.quantize(plain))
 
 
-def test_float64_states_stay_float64_for_readers_that_take_them_as_they_are(tokens):
+def test_float64_states_stay_float64_for_probes_that_take_them_as_they_are(tokens):
     encoder = TraceEncoder(TYPES, (0.3,), embedding=torch.randn(TYPES, 4, dtype=torch.float64))
     with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
         for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
@@ -330,16 +330,16 @@ def test_float64_states_stay_float64_for_readers_that_take_them_as_they_are(toke
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "snr=20dB"])
-def test_the_error_that_readers_are_told_is_the_error(name):
+def test_the_error_that_probes_know_is_the_error(name):
     embedding, types = torch.randn(50, 32, dtype=torch.float64), torch.randint(50, (8, 200))
     truth = TraceEncoder(50, (0.1,), embedding=embedding.float().double()).encode(types)["ema"].flatten(0, 1)
     states = TraceEncoder(50, (0.1,), embedding=embedding.float()).encode(types)["ema"].flatten(0, 1)
-    observer = Quantizer.of(name, states)
-    seen = observer.quantize(states, torch.Generator().manual_seed(0))
+    quantizer = Quantizer.of(name, states)
+    seen = quantizer.quantize(states, torch.Generator().manual_seed(0))
     error = float((seen.double() - truth).square().mean().sqrt())
     # Where nothing but the sum rounds: a processor that multiplies and adds in one step rounds once, not twice.
     fused = 2.0**0.5 if name.startswith("float") else 1.0
-    assert error / 1.3 < typical_error(observer, states) < 1.3 * fused * error
+    assert error / 1.3 < typical_error(quantizer, states) < 1.3 * fused * error
 
 
 # ---------------------------------------------------------------------------------------------------- controls

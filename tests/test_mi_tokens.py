@@ -122,7 +122,7 @@ def test_neither_coordinates_nor_the_names_of_tokens_matter(seed):
     assert abs(here.value_bits - there.value_bits) < 0.5 * (here.high_bits - here.low_bits)
 
 
-def test_a_trace_of_one_number_needs_more_than_affine_readers():
+def test_a_trace_of_one_number_needs_more_than_affine_probes():
     pair = ema_channel(torch.tensor([[-1.0], [1.0]]), 0.5, 0.02, lags=[4], documents=50, tokens=100).at(4)
     assert lower_bound(pair.x, pair.y, groups=pair.groups, probe="linear").value_bits < 0.02
     bits = lower_bound(pair.x, pair.y, groups=pair.groups)
@@ -227,7 +227,7 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(changed, message):
         lower_bound(**({"tokens": TOKENS, "states": STATES} | changed))
 
 
-def test_the_local_reader_by_name_needs_few_dims():
+def test_the_local_probe_by_name_needs_few_dims():
     with pytest.raises(UserError, match="`probe` cannot be 'neighbours' here"):
         lower_bound(TOKENS, np.random.default_rng(0).standard_normal((200, 9)), probe="neighbours")
 

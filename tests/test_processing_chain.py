@@ -149,7 +149,7 @@ def test_bits_made_usable_are_no_violation():
 
 
 def wind(states):
-    """Whether two signs agree, as the parity of a place on a line of many: all there, and no affine reader sees it."""
+    """Whether two signs agree, as the parity of a place on a line of many: all there, and no affine probe sees it."""
     parity = (states[:, 0] * states[:, 1] < 0).double()
     generator = torch.Generator().manual_seed(1)
     turn = torch.randint(12, (len(states),), generator=generator)

@@ -57,7 +57,7 @@ def test_lower_truth_and_upper_stand_in_order(small):
         assert row["upper_low_bits"] <= row["upper_bits"] <= row["upper_high_bits"] <= row["ceiling_high_bits"]
         assert row["width_bits"] == pytest.approx(row["upper_bits"] - row["value_bits"])
         assert row["upper_bits"] <= row["genie_high_bits"]
-        assert abs(row["width_bits"]) < 0.15  # the reader is all but the best, and the bound all but the truth
+        assert abs(row["width_bits"]) < 0.15  # the probe is all but the best, and the bound all but the truth
     assert chosen(report)[9]["upper_bits"] < 0.05  # next to nothing is left, and that is known
 
 
@@ -136,7 +136,7 @@ def test_rounding_enters_as_dithered_and_the_report_says_so():
 
 @pytest.mark.statistical
 def test_the_model_of_rounding_is_not_overstepped_where_states_are_rounded_coarsely():
-    # Rounded, not dithered: the reader knows the grid. No lag may show more than the dithered genie allows.
+    # Rounded, not dithered: the probe knows the grid. No lag may show more than the dithered genie allows.
     source = iid(2, documents=100, tokens=40, seed=4)
     report = measure(TraceEncoder(2, (0.5,), dim=1, embedding=torch.tensor([[-0.7], [1.0]])), source, precision="int8",
                      lags=range(5, 14))  # fmt: skip
@@ -181,8 +181,8 @@ def test_the_noise_of_a_format_is_that_of_its_smallest_numbers():
     steps = torch.tensor([[2.0**-7, 2.0**-7], [2.0**-7, 2.0**-14]], dtype=torch.float64)
     assert law == "uniform"
     torch.testing.assert_close(sigma, 1 / (1 / steps).mean(0) / math.sqrt(12))
-    observer = Quantizer.of("snr=10dB", states)
-    assert noise_of(observer, states) == (observer.unit, "gaussian")
+    quantizer = Quantizer.of("snr=10dB", states)
+    assert noise_of(quantizer, states) == (quantizer.unit, "gaussian")
 
 
 # ------------------------------------------------------------------------------------------- what the corpus declares
