@@ -98,21 +98,37 @@ def fit_ladder(
     Raises:
         UserError: A probe that was asked for applies to none of the sites.
     """
-    automatic, search, reference = choice.requested is None, search or AutoSearch(), control_probe()
-    planned = in_turn(choice, search) if automatic else needed(choice)
+    search = search or AutoSearch()
     check_places(data, choice)
-    fitted: dict[str, dict[str, FittedProbe]] = {site: {} for site in data.sites}
+    fitted, control, left_out = fit_in_turn(data, choice, search, confidence)
+    if data.controls and not control:
+        control = fit_probe(data, choice.available[control_probe()], data.controls, {})
+    fitted = {site: {name: one[name] for name in choice.available if name in one} for site, one in fitted.items()}
+    names = [name for name in choice.available if choice.wants(name) and any(name in one for one in fitted.values())]
+    selected = {site: select(one) for site, one in fitted.items()}
+    return FittedLadder(fitted, tuple(names), control, selected, tuple(left_out))
+
+
+Fitted = dict[str, dict[str, FittedProbe]]
+
+
+def fit_in_turn(
+    data: LadderData, choice: ProbeChoice, search: AutoSearch, confidence: float
+) -> tuple[Fitted, dict[str, FittedProbe], list[str]]:
+    """Fitted probes by site, those of sites with random weights, and names of the probes left out for their cost."""
+    automatic = choice.requested is None
+    fitted: Fitted = {site: {} for site in data.sites}
     control: dict[str, FittedProbe] = {}
     base: dict[str, FittedProbe] = {}
     left_out, ended = [], False
-    for probe in planned:
+    for probe in in_turn(choice, search) if automatic else needed(choice):
         sites = data.sites_for(probe)
         if not sites or (ended and not probe.requires_superposition):
             continue
         if automatic and max(probe.flops(data.specs[site]) for site in sites) > search.most_flops:
             left_out.append(probe.name)
             continue
-        controls = data.controls if probe.name == reference else []
+        controls = data.controls if probe.name == control_probe() else []
         found = fit_probe(data, probe, [*sites, *controls], base)
         control |= {site: found.pop(site) for site in controls}
         if automatic and search.until_nothing_added and ends_search(probe, choice):
@@ -122,12 +138,7 @@ def fit_ladder(
         ended = ended or (automatic and nothing_open(data, fitted, search.least_open_nats))
         if not (probe.requires_superposition or probe.independent_of_base):
             base = base | found
-    if data.controls and not control:
-        control = fit_probe(data, choice.available[reference], data.controls, {})
-    fitted = {site: {name: one[name] for name in choice.available if name in one} for site, one in fitted.items()}
-    names = [name for name in choice.available if choice.wants(name) and any(name in one for one in fitted.values())]
-    selected = {site: select(one) for site, one in fitted.items()}
-    return FittedLadder(fitted, tuple(names), control, selected, tuple(left_out))
+    return fitted, control, left_out
 
 
 def in_turn(choice: ProbeChoice, search: AutoSearch) -> list[Probe]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 from infodil.corpus import Split
 from infodil.ladder import (
@@ -174,18 +175,7 @@ def score_target(
     """Score the rows of a part that have a label of one target, and add the scores to the sums."""
     classes, types, cluster = task.classes, part.types[target, rows], part.cluster[rows]
     device = classes.of_type.device
-    label = classes.of_type.cpu().numpy()[types]
-    terms = {
-        "count": np.ones(len(rows)),
-        "prior": classes.class_log_prior.cpu().numpy()[label],
-        "plug_in": plug_in.classes[target][label],
-        "type_prior": classes.log_prior.cpu().numpy()[types],
-        "type_plug_in": plug_in.types[target][types],
-    }
-    context = None
-    if target:
-        context = task.context_log_probs("test", part.chunk.index[part.rows][rows], task.lags[target - 1])
-        terms["context"] = context.gather(1, torch.from_numpy(label).to(device)[:, None]).squeeze(1)
+    terms, context = row_terms(part, target, rows, task, plug_in)
     # Places of the subsampled rows among the rows with a label, and among the subsampled ones.
     place = np.flatnonzero(np.isin(rows, part.subsample))
     among = np.searchsorted(part.subsample, rows[place])
@@ -205,3 +195,23 @@ def score_target(
             scored = {"probe": scores.log_prob, "given_context": scores.given_context}
             scored |= {"top1": scores.hits(1), "top5": scores.hits(5)}
         sums.update_probe(number, target, cluster[chosen], scored)
+
+
+def row_terms(
+    part: Part, target: int, rows: Int[ndarray, "rows"], task: LagTask, plug_in: PlugIn
+) -> tuple[dict[str, ndarray | Tensor], Float[Tensor, "rows classes"] | None]:
+    """Terms of some rows that do not depend on a probe, and what the context says of them; None for the control."""
+    classes, types = task.classes, part.types[target, rows]
+    label = classes.of_type.cpu().numpy()[types]
+    terms: dict[str, ndarray | Tensor] = {
+        "count": np.ones(len(rows)),
+        "prior": classes.class_log_prior.cpu().numpy()[label],
+        "plug_in": plug_in.classes[target][label],
+        "type_prior": classes.log_prior.cpu().numpy()[types],
+        "type_plug_in": plug_in.types[target][types],
+    }
+    if not target:
+        return terms, None
+    context = task.context_log_probs("test", part.chunk.index[part.rows][rows], task.lags[target - 1])
+    terms["context"] = context.gather(1, torch.from_numpy(label).to(context.device)[:, None]).squeeze(1)
+    return terms, context
