@@ -1,8 +1,4 @@
-"""Causal language models of Hugging Face transformers: the residual stream at every depth.
-
-States that live in a recurrent cache (Mamba, RWKV, gated delta nets) are another family of sites, for a file of their
-own beside this one: what is shared is `undisturbed` and the naming of sites by depth.
-"""
+"""Causal language models of Hugging Face transformers: residual stream, mixers and recurrent states at every depth."""
 
 __all__ = ["HuggingFaceEncoder", "load_huggingface"]
 
@@ -17,21 +13,38 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError
 from infodil.encoder import Encoder
+from infodil.encoders.mixers import find_mixers
 from infodil.encoders.module import undisturbed
-from infodil.encoders.sites import choose_sites
+from infodil.encoders.recurrent import RecurrentStates, find_recurrent_states
+from infodil.encoders.sites import choose_by_depth
 
 
 class HuggingFaceEncoder(Encoder):
-    """Residual stream of a causal language model of transformers, by depth.
+    """States of a causal language model of transformers, block by block; the language-model head is never run.
 
-    Sites are `embedding` (what the first block reads) and `layer.1` to `layer.N` (what each block leaves, before
-    any final normalisation). The language-model head is never run.
+    Sites, for block N from 1:
+
+    * `embedding`: what the first block reads.
+    * `layer.N`: the residual stream that the block leaves, before any final normalisation.
+    * `layer.N.mixer`: what its token mixer (attention, a recurrence, or both side by side) gives.
+    * `layer.N.recurrent`, `layer.N.conv`: the state of a recurrence and the window of a short convolution after each
+      token, every number in a row, as the model itself keeps them; `layer.N.recurrent.<part>` where it keeps several
+      tensors, `layer.N.recurrent.head.M` for each head of a state that has heads. A self-test compares them with the
+      model's own when the encoder is made.
+
+    In a pattern, `*` stands for one part of a name: `layer.*` is the stream, `layer.*.recurrent` all recurrent states.
+    `*` alone stands for every depth of the stream, `**` for every site.
 
     Args:
         model: Causal language model of transformers.
-        sites: Names, patterns or numbers; by default the embedding, the middle and the last layer.
+        sites: Names, patterns, or numbers of depths; by default the embedding, the middle and the last layer, and for a
+            recurrent model the embedding and the stream, mixer and recurrent state of the first, the middle and the
+            last recurrent layer.
         tokenizer: Tokenizer for corpora of text.
         name: Name of the model in reports.
+
+    Raises:
+        UserError: A name or pattern matches nothing, or the self-test of the recurrent states fails.
     """
 
     def __init__(
@@ -49,14 +62,40 @@ class HuggingFaceEncoder(Encoder):
         self.tokenizer = tokenizer
         self.name = name or type(model).__name__
         self.blocks = find_blocks(self.module, config)
-        offered = ["embedding", *(f"layer.{number + 1}" for number in range(len(self.blocks)))]
-        if sites is None:
-            sites = sorted({0, (len(offered)) // 2, len(offered) - 1})
-        self.sites = tuple(choose_sites(sites, offered))
+        self.mixers = find_mixers(self.module, self.blocks)
+        self.states = find_recurrent_states(self.module, self.blocks)
+        self.sites = tuple(self.choose(sites))
+        if self.states is not None and any(map(is_state, self.sites)):
+            self.states.self_test(self.vocabulary)
+
+    def choose(self, wanted: str | int | Iterable[str | int] | None) -> list[str]:
+        """The sites that are wanted; numbers count depths, from the embedding on."""
+        depths = ["embedding", *(f"layer.{number + 1}" for number in range(len(self.blocks)))]
+        if wanted is None:
+            wanted = default_sites(depths, self.states)
+        return choose_by_depth(wanted, depths, self.offered())
+
+    def offered(self) -> list[str]:
+        """Names of all sites, block by block."""
+        names = ["embedding"]
+        for block in range(len(self.blocks)):
+            names.append(f"layer.{block + 1}")
+            names += [f"layer.{block + 1}.mixer"] * (block in self.mixers)
+            names += self.states.sites_of(block) if self.states is not None and block in self.states.shapes else []
+        return names
 
     @torch.no_grad()
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:
-        """The stream at each site, `[documents, tokens, dim]`."""
+        """The states at each site, `[documents, tokens, numbers]`."""
+        device = next(self.module.parameters()).device
+        kept = [site for site in self.sites if is_state(site)]
+        found = self.states.encode(tokens.to(device), kept) if kept else {}
+        if len(kept) < len(self.sites):
+            found |= self.read_stream(tokens.to(device))
+        return {site: found[site] for site in self.sites}
+
+    def read_stream(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:
+        """The embedding, streams and mixers that are wanted, by one pass."""
         found: dict[str, Tensor] = {}
         handles = []
         try:
@@ -64,20 +103,26 @@ class HuggingFaceEncoder(Encoder):
                 if site == "embedding":
                     read = partial(keep_read, found, site)
                     handles.append(self.blocks[0].register_forward_pre_hook(read, with_kwargs=True))
-                else:
-                    block = self.blocks[int(site.removeprefix("layer.")) - 1]
-                    handles.append(block.register_forward_hook(partial(keep_left, found, site)))
+                    continue
+                block, _, part = site.removeprefix("layer.").partition(".")
+                if not part:
+                    handles.append(self.blocks[int(block) - 1].register_forward_hook(partial(keep_left, found, site)))
+                elif part == "mixer":
+                    for mixer, factor in self.mixers[int(block) - 1]:
+                        handles.append(mixer.register_forward_hook(partial(add_left, found, site, factor)))
             with undisturbed(self.module):
-                device = next(self.module.parameters()).device
-                self.module(input_ids=tokens.to(device), use_cache=False)
+                self.module(input_ids=tokens, use_cache=False)
         finally:
             for handle in handles:
                 handle.remove()
-        return {site: found[site] for site in self.sites}
+        return found
 
     def kind_of_site(self, site: str) -> str:
-        """`embedding`, or the `residual` stream."""
-        return "embedding" if site == "embedding" else "residual"
+        """`embedding`, `residual`, `mixer`, `recurrent` or `conv`, by the name."""
+        if site == "embedding":
+            return "embedding"
+        parts = site.split(".")
+        return parts[2] if len(parts) > 2 else "residual"
 
     def randomised(self, seed: int) -> "HuggingFaceEncoder | None":
         """The same sites of a model made anew from the same configuration; None where that cannot be done."""
@@ -92,7 +137,23 @@ class HuggingFaceEncoder(Encoder):
         other.module = module.eval().to(parameter.device, parameter.dtype)
         config = getattr(module.config, "get_text_config", lambda: module.config)()
         other.blocks = find_blocks(module, config)
+        other.mixers = find_mixers(module, other.blocks)
+        other.states = find_recurrent_states(module, other.blocks)
         return other
+
+
+def is_state(site: str) -> bool:
+    """Whether a site is a recurrent state or the window of a convolution."""
+    return site.split(".")[2:3] in (["recurrent"], ["conv"])
+
+
+def default_sites(depths: list[str], states: RecurrentStates | None) -> list[str]:
+    """Sites that are read where none are named."""
+    blocks = [] if states is None else [block for block in states.shapes if states.has_memory(block)]
+    if not blocks:
+        return [depths[depth] for depth in sorted({0, len(depths) // 2, len(depths) - 1})]
+    chosen = sorted({blocks[0], blocks[len(blocks) // 2], blocks[-1]})
+    return ["embedding"] + [f"layer.{block + 1}{part}" for block in chosen for part in ("", ".mixer", ".recurrent")]
 
 
 def keep_read(found: dict[str, Tensor], site: str, block: nn.Module, inputs: tuple, named: dict) -> None:
@@ -103,6 +164,14 @@ def keep_read(found: dict[str, Tensor], site: str, block: nn.Module, inputs: tup
 def keep_left(found: dict[str, Tensor], site: str, block: nn.Module, inputs: object, output: object) -> None:
     """A hook after a block: the stream that it leaves."""
     found[site] = output[0] if isinstance(output, tuple) else output
+
+
+def add_left(
+    found: dict[str, Tensor], site: str, factor: float, mixer: nn.Module, inputs: object, output: object
+) -> None:
+    """A hook after a mixer: what it gives, added to what a mixer beside it gave."""
+    left = factor * (output[0] if isinstance(output, tuple) else output)
+    found[site] = found[site] + left if site in found else left
 
 
 def find_blocks(module: nn.Module, config: object) -> nn.ModuleList:

@@ -2,6 +2,7 @@
 
 __all__ = ["ENCODERS", "load_encoder"]
 
+import fnmatch
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from infodil.encoders.custom import as_encoder
 from infodil.encoders.huggingface import HuggingFaceEncoder, load_huggingface
 from infodil.encoders.language_models import attention, gru
 from infodil.encoders.module import ModuleEncoder
+from infodil.encoders.rwkv5 import is_rwkv5, load_rwkv5
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites
 from infodil.encoders.trace import TraceEncoder
@@ -90,6 +92,9 @@ def load_encoder(
     if isinstance(model, str | Path):
         if "/" not in str(model) and not Path(model).exists() and "did you" in near_matches(model, ENCODERS):
             raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, ENCODERS)}")
+        if is_rwkv5(Path(model)):
+            check_options(model, options, ())
+            return load_rwkv5(Path(model), sites, device=device, dtype=dtype)
         return load_huggingface(model, sites, device=device, dtype=dtype, **options)
     if isinstance(model, EncodesTokens):
         check_options(model, options, ())
@@ -118,16 +123,13 @@ def check_options(model: object, options: Iterable[str], known: Iterable[str]) -
 def from_memory(
     model: nn.Module, sites: str | int | Iterable[str | int] | None, vocabulary: int | None, **options: object
 ) -> Encoder:
-    """A Hugging Face model at the depths named by `sites`, else at the submodules of these names."""
+    """A Hugging Face model at the sites that are named by block, or at submodules where all names are of these."""
     sites = list(sites) if isinstance(sites, Iterable) and not isinstance(sites, str) else sites
     try:
         return HuggingFaceEncoder(model, sites, **options)
     except UserError:
-        if sites is None or isinstance(sites, int) or (isinstance(sites, list) and not all(map(is_name, sites))):
+        names = [name for name, _ in model.named_modules()]
+        wanted = sites if isinstance(sites, list) else [sites]
+        if not all(isinstance(site, str) and fnmatch.filter(names, site) for site in wanted):
             raise
     return ModuleEncoder(model, sites, vocabulary, **options)
-
-
-def is_name(site: object) -> bool:
-    """Whether a site is named rather than numbered."""
-    return isinstance(site, str)

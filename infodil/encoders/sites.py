@@ -1,6 +1,6 @@
 """Which of an encoder's states are read, and whether they are states at all."""
 
-__all__ = ["ChosenSites", "check_states", "choose_sites"]
+__all__ = ["ChosenSites", "check_states", "choose_by_depth", "choose_sites"]
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,15 @@ from infodil.checks import UserError, check_not_empty, near_matches
 from infodil.encoder import Encoder
 
 
-def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequence[str]) -> list[str]:
+def choose_sites(
+    wanted: str | int | Iterable[str | int] | None, offered: Sequence[str], *, by_part: bool = False
+) -> list[str]:
     """The offered names that match: exact names, shell patterns, or whole numbers counting from either end.
 
     Args:
         wanted: Names, patterns or numbers; None for all.
         offered: Names of the sites that there are.
+        by_part: Whether `*` stands for one part of a name between its dots, so that `layer.*` is not `layer.1.mixer`.
 
     Returns:
         The chosen names in the order in which they are offered.
@@ -39,7 +42,7 @@ def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequen
         if isinstance(site, int):
             found = [offered[site]] if -len(offered) <= site < len(offered) else []
         else:
-            found = [site] if site in offered else fnmatch.filter(offered, site)
+            found = [site] if site in offered else matches(site, offered, by_part)
         if not found:
             close = near_matches(site, offered)
             hint = (
@@ -51,6 +54,40 @@ def choose_sites(wanted: str | int | Iterable[str | int] | None, offered: Sequen
             raise UserError(f"`sites` has {site!r}, which the model does not have{hint}")
         chosen.update(found)
     return [site for site in offered if site in chosen]
+
+
+def choose_by_depth(
+    wanted: str | int | Iterable[str | int], depths: Sequence[str], offered: Sequence[str]
+) -> list[str]:
+    """The offered sites of a model of blocks that are wanted.
+
+    Args:
+        wanted: Names, patterns or numbers: a number counts depths, `*` alone stands for all depths and `**` for all
+            sites, and a star in a pattern for one part of a name between its dots.
+        depths: Names of the residual stream, from the embedding on.
+        offered: Names of all sites.
+
+    Returns:
+        The chosen names in the order in which they are offered.
+
+    Raises:
+        UserError: A name, pattern or number matches nothing.
+    """
+    wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
+    check_not_empty("sites", wanted, "pass at least one name, or leave it out for the usual ones")
+    named: list[str] = []
+    for site in wanted:
+        named += depths if site == "*" else choose_sites(site, depths) if isinstance(site, int) else [site]
+    return choose_sites(named, offered, by_part=True)
+
+
+def matches(pattern: str, offered: Sequence[str], by_part: bool) -> list[str]:
+    """The offered names that a shell pattern matches, as a whole or part by part; two stars match all."""
+    if not by_part or pattern == "**":
+        return fnmatch.filter(offered, pattern)
+    parts = pattern.split(".")
+    split = [(name, name.split(".")) for name in offered]
+    return [name for name, own in split if len(own) == len(parts) and all(map(fnmatch.fnmatchcase, own, parts))]
 
 
 def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> None:
