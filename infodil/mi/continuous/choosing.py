@@ -1,9 +1,9 @@
-"""What to believe of two continuous variables: which reading fits their dims and the rows held out. In nats."""
+"""Choice of the estimator of two continuous variables: by their dims, and by held-out rows. In nats."""
 
-__all__ = ["LOW_DIMS", "choose", "neighbour_coordinates"]
+__all__ = ["ChoiceOptions", "choose", "neighbour_coordinates", "neighbours"]
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,112 +20,140 @@ from infodil.mi.continuous.density_ratio import (
 )
 from infodil.mi.continuous.elliptical import student_copula
 from infodil.mi.continuous.gaussian import RawEstimate, gaussian, information_bias, normal_scores, whiten
-from infodil.mi.continuous.neighbours import ksg, mixed_ksg
+from infodil.mi.continuous.neighbours import ksg
 from infodil.mi.continuous.variables import Variable
 from infodil.statistics import Clusters
 
-LOW_DIMS = 3
-"""Columns in all up to which nearest neighbours are taken at their word."""
-
-MIDDLE_DIMS = 6
-"""Columns in all up to which they may overrule a bound they exceed."""
-
-MOST_TO_SEARCH = 200_000
-"""Rows that neighbours are looked for among; of more, whole units are drawn."""
-
-ALIKE = 0.1
-"""The least eigenvalue of a correlation matrix below which some columns nearly repeat each other."""
-
-SURE = 2.0
-"""Standard errors by which a richer model must be better to be believed."""
-
-DOUBT = 3.0
-"""Standard errors by which a closed form may differ from the same model read on rows held out."""
+APART = 1e4
+"""Distance between rows of different labels among the coordinates: far beyond any normal score."""
 
 
-def choose(x: Variable, y: Variable, rows: Clusters, seed: int) -> tuple[str, RawEstimate]:
-    """The name of the method that the rule in `estimate` picks, and what it reads."""
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """Settings of the choice.
+
+    Attributes:
+        low_dims: Columns with a density, of both variables, up to which nearest neighbours are believed.
+        middle_dims: Columns up to which nearest neighbours overrule a bound that they exceed.
+        most_to_search: Rows that neighbours are looked for among; of more, whole clusters are drawn.
+        alike: Least eigenvalue of a correlation matrix below which some columns nearly repeat each other.
+        richer: Standard errors by which a richer model must be better to be believed.
+        apart: Standard errors by which a closed form may differ from the same model on held-out rows.
+    """
+
+    low_dims: int = 3
+    middle_dims: int = 6
+    most_to_search: int = 200_000
+    alike: float = 0.1
+    richer: float = 2.0
+    apart: float = 3.0
+
+
+def choose(
+    x: Variable, y: Variable, clusters: Clusters, seed: int, options: ChoiceOptions = ChoiceOptions()
+) -> tuple[str, RawEstimate]:
+    """Name of the method that the rule in `infodil.mi.estimate` picks, and its estimate.
+
+    Args:
+        x: Vectors.
+        y: Vectors.
+        clusters: Rows that may depend on each other.
+        seed: Seed of folds, networks and dither.
+        options: Settings.
+    """
     dims = x.dim + y.dim
-    atoms = x.has_atoms or y.has_atoms
-    if dims <= LOW_DIMS:
-        return _neighbours(x, y, rows, seed)
+    if dims - len(x.atomic) - len(y.atomic) <= options.low_dims:
+        return "ksg", neighbours(x, y, clusters, seed, options)
     if len(x.values) < FEWEST_TO_LEARN:
         few = f"with fewer than {FEWEST_TO_LEARN} samples only dependence that a correlation shows is seen"
-        return "gaussian-copula", replace(
-            gaussian(normal_scores(x.values), normal_scores(y.values), rows), warnings=(few,)
-        )
-    kept = rows.subsample(MOST_TO_LEARN, seed)
-    columns = x.values, y.values
+        return "gaussian-copula", replace(gaussian(x.scores, y.scores, clusters), warnings=(few,))
+    kept = clusters.subsample(MOST_TO_LEARN, seed)
+    atoms = x.has_atoms or y.has_atoms
+    columns = x.columns, y.columns
     if not atoms:
-        columns = _columns(*columns, kept, rows.select(kept), seed)
-    apart = cross_fit(columns[0][kept], columns[1][kept], rows.select(kept), seed=seed)
-    name, reading = _judge(apart, *columns, rows, rows.select(kept), atoms)
-    if dims <= MIDDLE_DIMS:
-        other, near = _neighbours(x, y, rows, seed)
-        error = math.hypot(near.standard_error_nats, reading.standard_error_nats)
-        if near.value_nats - reading.value_nats > DOUBT * error:
-            return other, near
-    return name, reading
+        columns = _whiten_if_better(*columns, kept, clusters.select(kept), seed, options)
+    apart = cross_fit(columns[0][kept], columns[1][kept], clusters.select(kept), seed=seed)
+    name, chosen = _judge(apart, *columns, clusters, clusters.select(kept), atoms, options)
+    if dims <= options.middle_dims:
+        near = neighbours(x, y, clusters, seed, options)
+        error = math.hypot(near.standard_error_nats, chosen.standard_error_nats)
+        if near.value_nats - chosen.value_nats > options.apart * error:
+            return "ksg", near
+    return name, chosen
 
 
-def _columns(
-    x: Float[ndarray, "samples dim_x"],
-    y: Float[ndarray, "samples dim_y"],
-    kept: Int[ndarray, "rows"],
-    rows: Clusters,
+def neighbours(
+    x: Variable, y: Variable, clusters: Clusters, seed: int, options: ChoiceOptions = ChoiceOptions()
+) -> RawEstimate:
+    """Estimate of `ksg` from the coordinates of both variables, on a part of very many rows."""
+    kept = clusters.subsample(options.most_to_search, seed)
+    dims = x.dim + y.dim - len(x.atomic) - len(y.atomic)
+    parts = (x, y) if dims else (replace(x, atomic=()), replace(y, atomic=()))  # labels alone leave no distances
+    coordinates = (neighbour_coordinates(part, options)[kept] for part in parts)
+    return ksg(*coordinates, clusters.select(kept), seed=seed, dims=dims or x.dim + y.dim)
+
+
+def neighbour_coordinates(
+    variable: Variable, options: ChoiceOptions = ChoiceOptions()
+) -> Float[ndarray, "rows coordinates"]:
+    """Normal scores, whitened if several: balls of neighbours then do not depend on the units of the columns.
+
+    Columns that nearly repeat each other are whitened before their ranks are taken, too. Columns of few values are one
+    label, whose rows lie far apart from those of any other: a neighbour has the same label.
+    """
+    density = [column for column in range(variable.dim) if column not in variable.atomic]
+    scores = variable.scores[:, density]
+    if len(density) > 1 and not variable.has_atoms:
+        if np.linalg.eigvalsh(np.corrcoef(scores, rowvar=False))[0] < options.alike:
+            scores = normal_scores(whiten(variable.columns[:, density]))
+        scores = whiten(scores)
+    if not variable.atomic:
+        return scores
+    label = np.unique(variable.values[:, list(variable.atomic)], axis=0, return_inverse=True)[1]
+    return np.hstack([APART * label.reshape(-1, 1), scores])
+
+
+def _whiten_if_better(
+    x: Float[ndarray, "rows dim_x"],
+    y: Float[ndarray, "rows dim_y"],
+    kept: Int[ndarray, "kept"],
+    clusters: Clusters,
     seed: int,
-) -> tuple[Float[ndarray, "samples dim_x"], Float[ndarray, "samples dim_y"]]:
-    """The columns as they are, or whitened before ranks are taken where a copula of these reads more on rows held out.
+    options: ChoiceOptions,
+) -> tuple[Float[ndarray, "rows dim_x"], Float[ndarray, "rows dim_y"]]:
+    """The columns, whitened before ranks are taken where a copula of these says more of held-out rows.
 
     Ranks undo what was done to a column alone, and lose what small differences of nearly equal columns say.
     """
     white = whiten(x), whiten(y)
-    fold = rows.folds(FOLDS, seed)
+    fold = clusters.folds(FOLDS, seed)
     fit, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
-    plain, turned = (copula_terms(part[0][kept], part[1][kept], fit, test) for part in ((x, y), white))
-    gain = turned - plain
-    return white if gain.mean() > SURE * rows.select(test).standard_error(gain) else (x, y)
-
-
-def neighbour_coordinates(variable: Variable) -> Float[ndarray, "samples dim"]:
-    """Normal scores, whitened if several: balls of neighbours then do not depend on the units of the columns.
-
-    Columns that nearly repeat each other are whitened before their ranks are taken too.
-    """
-    scores = normal_scores(variable.values)
-    if variable.dim == 1 or variable.has_atoms:
-        return scores
-    if np.linalg.eigvalsh(np.corrcoef(scores, rowvar=False))[0] < ALIKE:
-        scores = normal_scores(whiten(variable.values))
-    return whiten(scores)
-
-
-def _neighbours(x: Variable, y: Variable, rows: Clusters, seed: int) -> tuple[str, RawEstimate]:
-    kept = rows.subsample(MOST_TO_SEARCH, seed)
-    name, read = ("mixed-ksg", mixed_ksg) if x.has_atoms or y.has_atoms else ("ksg", ksg)
-    coordinates = (neighbour_coordinates(part)[kept] for part in (x, y))
-    return name, read(*coordinates, rows.select(kept), seed=seed)
+    plain, whitened = (copula_terms(part[0][kept], part[1][kept], fit, test) for part in ((x, y), white))
+    gain = whitened - plain
+    return white if gain.mean() > options.richer * clusters.select(test).standard_error(gain) else (x, y)
 
 
 def _judge(
     apart: ReadApart,
-    x: Float[ndarray, "samples dim_x"],
-    y: Float[ndarray, "samples dim_y"],
-    rows: Clusters,
+    x: Float[ndarray, "rows dim_x"],
+    y: Float[ndarray, "rows dim_y"],
+    clusters: Clusters,
     kept: Clusters,
     atoms: bool,
+    options: ChoiceOptions,
 ) -> tuple[str, RawEstimate]:
-    """A closed form if rows held out agree with it and no richer model reads more, else the learned bound."""
+    """A closed form if held-out rows agree with it and no richer model says more, else the learned bound."""
     error = kept.standard_error
     better = apart.student - apart.gaussian
-    if better.mean() > SURE * error(better):
-        name, terms, closed = "student-copula", apart.student, student_copula(x, y, rows)
+    if better.mean() > options.richer * error(better):
+        name, terms, closed = "student-copula", apart.student, student_copula(x, y, clusters)
     else:
-        name, terms, closed = "gaussian-copula", apart.gaussian, gaussian(normal_scores(x), normal_scores(y), rows)
-    # What estimating the parameters costs on rows held out is about what it gains on those fitted.
+        scores = normal_scores(x), normal_scores(y)
+        name, terms, closed = "gaussian-copula", apart.gaussian, gaussian(*scores, clusters)
+    # What estimating the parameters costs on held-out rows is about what it gains on those fitted.
     cost = 2.0 * information_bias(apart.fit_rows, x.shape[1], y.shape[1])
-    fits = abs(closed.value_nats - terms.mean()) <= DOUBT * error(terms) + cost
-    exceeded = apart.learned.mean() - closed.value_nats > SURE * error(apart.learned - terms)
+    fits = abs(closed.value_nats - terms.mean()) <= options.apart * error(terms) + cost
+    exceeded = apart.learned.mean() - closed.value_nats > options.richer * error(apart.learned - terms)
     if fits and not exceeded and not atoms:
         return name, replace(closed, warnings=("dependence that no copula and no network found is not in it",))
     return "learned", bound_of(apart, kept)

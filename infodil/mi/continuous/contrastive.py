@@ -82,7 +82,7 @@ CONTRASTIVE = {
 def contrastive(
     x: Float[ndarray, "samples dim_x"],
     y: Float[ndarray, "samples dim_y"],
-    rows: Clusters,
+    clusters: Clusters,
     name: str,
     *,
     seed: int = 0,
@@ -93,13 +93,13 @@ def contrastive(
     """
     train_objective, read_objective, bound, failure = CONTRASTIVE[name]
     x, y = normal_scores(x), normal_scores(y)
-    fold = rows.folds(FOLDS, seed)
+    fold = clusters.folds(FOLDS, seed)
     test, train = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
-    back = rows.select(train).folds(VALIDATION, seed + 1) == 0
+    back = clusters.select(train).folds(VALIDATION, seed + 1) == 0
     scores, _ = train_critic(x, y, train[~back], train[back], objective=train_objective, seed=seed)
     test = test[:MOST_TOGETHER]
     matrix = scores(test)
     value = float(read_objective(torch.from_numpy(matrix).float()))
     terms = held_out_terms(matrix) if name == "infonce" else np.diag(matrix)
     warning = "for comparison only: " + failure.format(ceiling=math.log2(len(test)))
-    return RawEstimate(value, rows.select(test).standard_error(terms), bound=bound, warnings=(warning,))
+    return RawEstimate(value, clusters.select(test).standard_error(terms), bound=bound, warnings=(warning,))

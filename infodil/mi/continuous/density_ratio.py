@@ -77,7 +77,7 @@ def held_out_terms(scores: Float[ndarray, "rows rows"]) -> Float[ndarray, "rows"
 
 
 def cross_fit(
-    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters, *, seed: int = 0
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], clusters: Clusters, *, seed: int = 0
 ) -> ReadApart:
     """Fit all models on three folds and read them on the fourth, four times.
 
@@ -85,14 +85,14 @@ def cross_fit(
     (`canonical_variates`), chosen on rows held back; a network adds to it what these rows confirm.
     """
     x, y = uniform_ranks(x), uniform_ranks(y)
-    fold = rows.folds(FOLDS, seed)
+    fold = clusters.folds(FOLDS, seed)
     apart = ReadApart(
         *(np.empty(len(x)) for _ in range(3)), fit_rows=len(x) * (FOLDS - 1) * (VALIDATION - 1) // (FOLDS * VALIDATION)
     )
     features = _features(ndtri(x), ndtri(y))
     for number in range(FOLDS):
         test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        back = rows.select(train).folds(VALIDATION, seed + 1) == 0
+        back = clusters.select(train).folds(VALIDATION, seed + 1) == 0
         models = _fit(x, y, features, train[~back], train[back], seed)
         for into, scores in zip((apart.gaussian, apart.student, apart.learned), models, strict=True):
             for part in np.array_split(test, math.ceil(len(test) / MOST_TOGETHER)):
@@ -115,7 +115,7 @@ def copula_terms(
 
 
 def learned(
-    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters, *, seed: int = 0
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], clusters: Clusters, *, seed: int = 0
 ) -> RawEstimate:
     """The lower bound of the learned model of `cross_fit`.
 
@@ -127,18 +127,18 @@ def learned(
             f"`x` must have at least {FEWEST_TO_LEARN} rows for method='learned', got {len(x)}: pass more samples or "
             "method='gaussian-copula'."
         )
-    kept = rows.subsample(MOST_TO_LEARN, seed)
-    return bound_of(cross_fit(x[kept], y[kept], rows.select(kept), seed=seed), rows.select(kept))
+    kept = clusters.subsample(MOST_TO_LEARN, seed)
+    return bound_of(cross_fit(x[kept], y[kept], clusters.select(kept), seed=seed), clusters.select(kept))
 
 
-def bound_of(apart: ReadApart, rows: Clusters) -> RawEstimate:
+def bound_of(apart: ReadApart, clusters: Clusters) -> RawEstimate:
     """The reading of the learned model, with what it cannot see."""
     ceiling = math.log2(min(MOST_TOGETHER, len(apart.learned) // FOLDS))
     unseen = (
         f"a lower bound: what the critic did not learn from {apart.fit_rows:,} rows is not in it, and it cannot exceed "
         f"{ceiling:.1f} bits"
     )
-    error = rows.standard_error(apart.learned)
+    error = clusters.standard_error(apart.learned)
     return RawEstimate(float(apart.learned.mean()), error, bound=True, warnings=(unseen,))
 
 

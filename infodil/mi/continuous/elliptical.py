@@ -96,7 +96,7 @@ def fit_student_copula(
 
 
 def student_copula(
-    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters
+    x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], clusters: Clusters
 ) -> RawEstimate:
     """Mutual information of variables with a Student copula, whatever their margins.
 
@@ -110,8 +110,8 @@ def student_copula(
     terms = np.concatenate(
         [np.diag(copula.log_ratio(x[part], y[part])) for part in np.array_split(np.arange(len(x)), len(x) // 512 + 1)]
     )
-    bias, chance = chance_nats(*white, rows)
-    return RawEstimate(copula.information_nats() - bias, math.hypot(rows.standard_error(terms), chance))
+    bias, chance = chance_nats(*white, clusters)
+    return RawEstimate(copula.information_nats() - bias, math.hypot(clusters.standard_error(terms), chance))
 
 
 def quantiles(ranks: Float[ndarray, "samples dim"], freedom: float) -> Float[ndarray, "samples dim"]:

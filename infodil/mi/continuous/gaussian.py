@@ -81,7 +81,7 @@ def information_bias(samples: int, dim_x: int, dim_y: int) -> float:
     return parts / 2.0
 
 
-def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], rows: Clusters) -> RawEstimate:
+def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_y"], clusters: Clusters) -> RawEstimate:
     r"""Mutual information of `x` and `y` as if they were jointly Gaussian, without the bias of its plug-in.
 
     .. math:: I(X;Y) = \frac12 \log \frac{\det\Sigma_X \det\Sigma_Y}{\det\Sigma_{XY}} - \text{bias}
@@ -93,20 +93,20 @@ def gaussian(x: Float[ndarray, "samples dim_x"], y: Float[ndarray, "samples dim_
         Cover & Thomas, Elements of Information Theory (2006), section 8.5.
     """
     u, v, correlation = canonical(x, y)
-    bias, chance = chance_nats(u, v, rows)
-    error = math.hypot(rows.standard_error(_pointwise(u, v, correlation)), chance)
+    bias, chance = chance_nats(u, v, clusters)
+    error = math.hypot(clusters.standard_error(_pointwise(u, v, correlation)), chance)
     return RawEstimate(pair_information(correlation) - bias, error)
 
 
 def chance_nats(
-    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Clusters
+    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], clusters: Clusters
 ) -> tuple[float, float]:
     """The bias of a log-determinant of whitened variables, and the spread that it has where they are independent.
 
     There the first-order error vanishes and that of a chi-squared with `dim_x dim_y` degrees of freedom remains.
     """
     samples, dim_x, dim_y = len(u), u.shape[1], v.shape[1]
-    factor = dependence_factor(u, v, rows)
+    factor = dependence_factor(u, v, clusters)
     return factor * information_bias(samples, dim_x, dim_y), factor * math.sqrt(dim_x * dim_y / 2.0) / samples
 
 
@@ -157,9 +157,11 @@ def check_no_copy(
         )
 
 
-def dependence_factor(u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], rows: Clusters) -> float:
+def dependence_factor(
+    u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "samples dim_y"], clusters: Clusters
+) -> float:
     """By how much the covariances of whitened `u` and `v` vary more than those of independent rows; 1 for such."""
-    if not rows.dependent:
+    if not clusters.dependent:
         return 1.0
     products = u[:, :, None] * v[:, None, :] if u.shape[1] * v.shape[1] <= 64 else None
     if products is None:  # of many columns a sample of pairs is enough for one number
@@ -167,7 +169,7 @@ def dependence_factor(u: Float[ndarray, "samples dim_x"], v: Float[ndarray, "sam
         products = u[:, pairs[:, 0]] * v[:, pairs[:, 1]]
     products = products.reshape(len(u), -1)
     products = products - products.mean(axis=0)
-    return float((rows.sums(products) ** 2).sum() / (products**2).sum())
+    return float((clusters.sums(products) ** 2).sum() / (products**2).sum())
 
 
 def _pointwise(

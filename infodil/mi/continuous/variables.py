@@ -1,75 +1,128 @@
-"""What a caller passed as one of two variables: labels or vectors, checked, without the columns that say nothing."""
+"""Variables of an estimator: labels or vectors, checked, with their atoms and ties known and columns that add nothing
+left out."""
 
 __all__ = ["Variable", "read_pair"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.linalg import qr
 
 from infodil.checks import UserError
+from infodil.mi.continuous.arrays import read_array
+from infodil.mi.continuous.gaussian import normal_scores
+from infodil.mi.continuous.ties import dither_columns, dithered_scores, few_valued, label_rows, tied_share, top_share
 
-FEWEST = 16
-"""Samples. With fewer no estimator here says anything."""
+FEWEST_ROWS = 16
+"""With fewer rows no estimator here says anything."""
 
-TIED = 0.02
-"""Share of rows that may repeat a value of a column before the column is said to have atoms; rounding makes a few."""
+TIED_SHARE = 0.02
+"""Share of rows that may repeat a value of a column before the column is said to have ties."""
+
+ATOM_SHARE = 0.05
+"""Share of rows with one value from which on the column is said to have an atom; rounding makes many small ones."""
+
+ROUNDING = 1e-12
+"""Residual of a standardised column below which it is the rounding of double precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """One of the two, ready for an estimator."""
+    """One of two variables, ready for an estimator.
+
+    Attributes:
+        discrete: Whether the variable is labels, not vectors.
+        values: Labels; or vectors whose columns are neither constant nor linear combinations of the others.
+        codes: Label of each row where vectors take few values, each of them often; else None.
+        atomic: Columns of vectors that take few values.
+        tied: Largest share, over columns, of rows that share their value with another row.
+        top: Largest share of rows, over columns, that have one and the same value.
+        seed: Seed of the dither that breaks ties.
+    """
 
     discrete: bool
-    """Labels in place of vectors."""
-    values: Int[ndarray, "samples"] | Float[ndarray, "samples dim"]
-    """Labels, or vectors whose columns are neither constant nor linear combinations of the others."""
+    values: Int[ndarray, "rows"] | Float[ndarray, "rows dim"]
+    codes: Int[ndarray, "rows"] | None = None
+    atomic: tuple[int, ...] = ()
     tied: float = 0.0
-    """The largest share, over columns, of rows that are not alone with their value."""
+    top: float = 0.0
+    seed: int = 0
+    _cache: dict[str, ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def dim(self) -> int:
-        """Columns; of labels, none."""
+        """Number of columns of vectors; none for labels."""
         return 0 if self.discrete else self.values.shape[1]
 
     @property
+    def has_ties(self) -> bool:
+        """Whether some column repeats values."""
+        return not self.discrete and self.tied > TIED_SHARE
+
+    @property
     def has_atoms(self) -> bool:
-        """Whether some column takes single values with positive probability."""
-        return not self.discrete and self.tied > TIED
+        """Whether some column takes a single value with positive probability."""
+        return not self.discrete and self.top > ATOM_SHARE
 
     @property
     def is_constant(self) -> bool:
-        """Whether it takes one value only."""
+        """Whether the variable takes one value only."""
         return bool((self.values == self.values[0]).all()) if self.discrete else self.dim == 0
 
+    @property
+    def scores(self) -> Float[ndarray, "rows dim"]:
+        """Normal scores of each column, ties broken by dither: see `dithered_scores`."""
+        if "scores" not in self._cache:
+            self._cache["scores"] = dithered_scores(self.values, self.seed)
+        return self._cache["scores"]
 
-def read_pair(x: Any, y: Any) -> tuple[Variable, Variable]:
+    @property
+    def mid_scores(self) -> Float[ndarray, "rows dim"]:
+        """Normal scores of each column, ties left as they are."""
+        return normal_scores(self.values)
+
+    @property
+    def columns(self) -> Float[ndarray, "rows dim"]:
+        """The columns as they are, ties broken by dither within the gaps between values."""
+        if not self.has_ties:
+            return self.values
+        if "columns" not in self._cache:
+            self._cache["columns"] = dither_columns(self.values, self.seed)
+        return self._cache["columns"]
+
+    def as_labels(self) -> "Variable":
+        """The same variable as labels; only where it is discrete or has `codes`."""
+        return self if self.discrete else Variable(True, self.codes)
+
+
+def read_pair(x: Any, y: Any, seed: int = 0) -> tuple[Variable, Variable]:
     """Both variables, of as many rows each.
 
+    Args:
+        x: Labels or vectors.
+        y: Labels or vectors, row by row with `x`.
+        seed: Seed of the dither that breaks ties.
+
     Raises:
-        UserError: an argument that is neither labels nor vectors of finite numbers, lengths that differ; fewer than 16
+        UserError: An argument that is neither labels nor vectors of finite numbers; lengths that differ; fewer than 16
             rows, unless both are labels.
     """
-    first, second = _read("x", x), _read("y", y)
+    first, second = _read("x", x, seed), _read("y", y, seed + 1)
     if len(first.values) != len(second.values):
         raise UserError(
             f"`y` must have as many rows as `x`, {len(first.values)}, got {len(second.values)}: "
             "row i of both is one sample."
         )
-    if len(first.values) < FEWEST and not (first.discrete and second.discrete):
-        raise UserError(f"`x` must have at least {FEWEST} rows, got {len(first.values)}: pass more samples.")
+    if len(first.values) < FEWEST_ROWS and not (first.discrete and second.discrete):
+        raise UserError(f"`x` must have at least {FEWEST_ROWS} rows, got {len(first.values)}: pass more samples.")
     return first, second
 
 
-def _read(argument: str, values: Any) -> Variable:
-    array = values.detach().cpu() if isinstance(values, torch.Tensor) else values
-    if isinstance(array, torch.Tensor):
-        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
-    array = np.asarray(array)
+def _read(argument: str, values: Any, seed: int) -> Variable:
+    array, eps = read_array(argument, values)
     if array.dtype.kind in "iub" and (array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)):
         return Variable(True, array.reshape(-1).astype(np.int64))
     if array.dtype.kind != "f" or array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
@@ -82,30 +135,44 @@ def _read(argument: str, values: Any) -> Variable:
         raise UserError(
             f"`{argument}` must be finite, got {int((~np.isfinite(array)).sum())} values that are not: drop their rows."
         )
-    vectors = _independent_columns(array.astype(np.float64), float(np.finfo(array.dtype).eps))
-    return Variable(False, vectors, max((_tied(column) for column in vectors.T), default=0.0))
+    vectors = _independent_columns(array, eps)
+    return Variable(
+        False,
+        vectors,
+        codes=label_rows(vectors) if vectors.shape[1] else None,
+        atomic=few_valued(vectors),
+        tied=max((tied_share(column) for column in vectors.T), default=0.0),
+        top=max((top_share(column) for column in vectors.T), default=0.0),
+        seed=seed,
+    )
 
 
-def _independent_columns(array: Float[ndarray, "samples dim"], eps: float) -> Float[ndarray, "samples kept"]:
-    """Without the columns that are linear combinations of the others: what they say is said already.
+def _independent_columns(array: Float[ndarray, "rows dim"], eps: float) -> Float[ndarray, "rows kept"]:
+    """Columns that add something at their own precision: neither constant nor linear combinations of the others.
 
-    Mutual information does not change, and no covariance is singular. `eps` is the rounding of the caller's numbers.
+    Mutual information does not change, and no covariance is singular.
+
+    Args:
+        array: Columns as the caller gave them.
+        eps: Rounding unit of the caller's numbers.
     """
     if len(array) < 2:
         return array[:, :0]
-    centred = array - array.mean(axis=0)
-    spread = centred.std(axis=0)
-    moving = spread > 8.0 * eps * np.abs(array).max(axis=0, initial=0.0)
-    standard = centred[:, moving] / spread[moving]
-    if standard.shape[1] == 0:
+    moving = np.flatnonzero((array != array[0]).any(axis=0))
+    if not len(moving):
         return array[:, :0]
+    # Scaled by powers of two, which rounds nothing: squares of the largest and the smallest doubles stay finite.
+    largest = np.abs(array[:, moving]).max(axis=0)
+    scaled = np.ldexp(array[:, moving], -np.frexp(largest)[1])
+    centred = scaled - scaled.mean(axis=0)
+    centred = np.ldexp(centred, -np.frexp(np.abs(centred).max(axis=0))[1])
+    spread = centred.std(axis=0)
+    rounding = eps * np.abs(scaled).max(axis=0) / np.maximum(scaled.std(axis=0), np.finfo(float).tiny)
     # The triangle of a pivoted QR of a triangle of the rows: columns in the order of what each adds to those before.
-    triangle, order = qr(np.linalg.qr(standard, mode="r"), mode="r", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    kept = np.sort(order[: int((diagonal > 64.0 * eps * diagonal[0]).sum())])
-    return array[:, np.flatnonzero(moving)[kept]]
-
-
-def _tied(column: Float[ndarray, "samples"]) -> float:
-    counts = np.unique(column, return_counts=True)[1]
-    return float(counts[counts > 1].sum() / len(column))
+    triangle, order = qr(np.linalg.qr(centred / spread, mode="r"), mode="r", pivoting=True)
+    adds = np.abs(np.diag(triangle)) / np.sqrt(len(array))
+    # The column that leads has nothing to repeat, however coarse it is.
+    enough = adds > np.maximum(rounding[order[: len(adds)]], ROUNDING)
+    enough[0] = True
+    kept = np.sort(order[: len(adds)][enough])
+    return np.ldexp(array[:, moving[kept]], -np.frexp(largest[kept])[1])

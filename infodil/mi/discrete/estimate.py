@@ -1,6 +1,6 @@
 """Mutual information of two discrete variables: an estimate where they are well sampled, and else bounds. In bits."""
 
-__all__ = ["discrete_bounds", "discrete_information"]
+__all__ = ["discrete_bounds", "discrete_information", "poorly_sampled"]
 
 from typing import Literal
 
@@ -68,7 +68,7 @@ def discrete_information(
     check_one_of("method", method, ("auto", *METHODS))
     if joint.is_constant:
         return _constant(joint, confidence, "estimate")
-    poor = _poorly_sampled(joint)
+    poor = poorly_sampled(joint)
     if method == "auto" and poor:
         lower, upper = _bounds(joint, seed, confidence)
         warnings = (f"{poor}: this is a lower bound, and the interval ends with an upper bound.", *upper.warnings)
@@ -138,7 +138,7 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> Bounds:
     return Bounds(lower, upper)
 
 
-def _poorly_sampled(joint: Joint) -> str:
+def poorly_sampled(joint: Joint) -> str:
     """Why no estimate is to be trusted, or nothing."""
     cells = joint.counts[2]
     worth, singles = len(joint) / joint.design_effects[2], int((cells == 1).sum()) / len(joint)
