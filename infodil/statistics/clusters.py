@@ -81,8 +81,8 @@ class Clusters:
         return Clusters(np.unique(self.index[rows], return_inverse=True)[1], self.dependent)
 
     def coarsen(self, most: int = MOST_CLUSTERS) -> "Clusters":
-        """Several clusters joined into one where they are more than `most`."""
-        if self.number <= most:
+        """Several clusters joined into one where they are more than `most`; independent rows stay as they are."""
+        if not self.dependent or self.number <= most:
             return self
         return Clusters(self.index % most, self.dependent)
 
