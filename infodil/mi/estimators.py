@@ -1,12 +1,13 @@
 """Contract of an estimator of mutual information, and the registry of all estimators."""
 
-__all__ = ["ESTIMATORS", "Estimator", "Sample"]
+__all__ = ["ESTIMATORS", "Estimator", "Sample", "estimators"]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
@@ -179,3 +180,16 @@ _BUILT_IN = (
     ),
 )
 ESTIMATORS.update({estimator.name: estimator for estimator in _BUILT_IN})
+
+
+def estimators() -> pd.DataFrame:
+    """Table of all estimators: name, kinds of variables, what each is and what it is sound for.
+
+    Example:
+        >>> estimators().set_index("name").loc["ksg", "variables"]
+        'vectors'
+    """
+    columns = ["name", "variables", "description", "sound_for", "invariant_to_margins", "comparison_only"]
+    return pd.DataFrame(
+        [[getattr(each, column) for column in columns] for each in ESTIMATORS.values()], columns=columns
+    )
