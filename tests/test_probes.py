@@ -326,7 +326,7 @@ def test_backward_ngram_is_normalised_and_equals_counting_by_hand():
     context.fit(tokens, ends(40, 400))
     following = rng.integers(0, 4, (50, 3))
     for length in range(4):
-        probability = context.spread(following, length)
+        probability = context.probabilities(following, length)
         torch.testing.assert_close(probability.sum(1), torch.ones(50), rtol=1e-5, atol=1e-5)
     pairs = np.zeros((4, 4))
     for i in range(399):
@@ -336,7 +336,7 @@ def test_backward_ngram_is_normalised_and_equals_counting_by_hand():
     given = following[0, 0]
     by_hand = np.maximum(pairs[given] - discount, 0) / pairs[given].sum()
     by_hand += discount * (pairs[given] > 0).sum() / pairs[given].sum() / 4
-    np.testing.assert_allclose(context.spread(following, 1)[0].numpy(), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(context.probabilities(following, 1)[0].numpy(), by_hand, rtol=1e-5)
 
 
 def test_backward_ngram_is_the_prior_on_independent_tokens():

@@ -6,7 +6,8 @@ from gaussian_cases import bits_of, codebook, exclusive_or, nothing, plain_class
 from torch.distributions import MultivariateNormal
 
 from infodil.probes import cross_entropy_nats, fit_class_map, fit_temperature
-from infodil.probes.gaussian.quadratic_discriminant import coefficients, expand, fit_quadratic
+from infodil.probes.gaussian.covariance_contrasts import ContrastSearch
+from infodil.probes.gaussian.quadratic_discriminant import QuadraticOptions, coefficients, expand, fit_quadratic
 from infodil.probes.reservoir import Reservoir
 
 
@@ -127,7 +128,10 @@ def test_a_direction_that_stands_still_adds_no_evidence(rounded):
     weight = torch.tensor([[-50.0, 50.0], [0.0, 0.0]])  # leaves nothing to be gained
     held_out = states, labels, states @ weight
     still = torch.tensor([[0.0], [1.0]])
-    assert fit_quadratic(still, moments, (states, labels), (weight, 1e-6, 1.0), torch.zeros(2), held_out) is None
+    options = (ContrastSearch(), QuadraticOptions())
+    assert (
+        fit_quadratic(still, moments, (states, labels), (weight, 1e-6, 1.0), torch.zeros(2), held_out, *options) is None
+    )
 
 
 def test_a_sample_is_uniform_whatever_the_chunks():

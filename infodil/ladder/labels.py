@@ -9,7 +9,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-from infodil.probes.backward_ngram import LONGEST
+from infodil.probes.backward_ngram import CONTEXT_TOKENS
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class LagLabels:
 
     def following(self, index: Int[ndarray, "rows"], lag: int) -> Int[ndarray, "rows length"]:
         """The types after the hidden token, nearest first, up to three and never past the state's own position."""
-        length = min(lag, LONGEST)
+        length = min(lag, CONTEXT_TOKENS)
         return self.split.tokens[index[:, None] - lag + np.arange(1, length + 1)].astype(np.int64)
 
     def counts(self, vocabulary: int) -> Int[ndarray, "targets vocabulary"]:

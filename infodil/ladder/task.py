@@ -16,7 +16,7 @@ from infodil.corpus import Tokens
 from infodil.ladder.calibration import CALIBRATION_ROWS
 from infodil.ladder.labels import LagLabels, positions
 from infodil.probes import BackwardNgram, ClassMap, fit_class_map, most_classes
-from infodil.probes.backward_ngram import LONGEST
+from infodil.probes.backward_ngram import CONTEXT_TOKENS
 
 FEWEST_TEST_TOKENS = 32
 """Fewer test tokens than this give no interval worth its name."""
@@ -162,9 +162,9 @@ def fit_context(
     context = BackwardNgram(classes)
     context.fit(train.split.tokens, train.remaining())
     tokens, remaining = calibration.split.tokens, calibration.remaining()
-    hidden = rows[remaining[rows] >= LONGEST]
+    hidden = rows[remaining[rows] >= CONTEXT_TOKENS]
     if len(hidden):
-        following = tokens[hidden[:, None] + np.arange(1, LONGEST + 1)]
+        following = tokens[hidden[:, None] + np.arange(1, CONTEXT_TOKENS + 1)]
         context.choose(as_classes(classes, following), labels_of(classes, tokens[hidden]))
     return context
 

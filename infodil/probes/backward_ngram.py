@@ -1,4 +1,4 @@
-"""What the tokens after a token give away about it: a backward n-gram with back-off, no state at all."""
+"""A backward n-gram with back-off: the distribution of a token given those after it, without any state."""
 
 __all__ = ["BackwardNgram"]
 
@@ -11,10 +11,10 @@ from torch import Tensor
 from infodil.probes.calibration import LEAST_GAIN_NATS
 from infodil.probes.class_map import ClassMap
 
-LONGEST = 3
+CONTEXT_TOKENS = 3
 """Tokens after the hidden one that the n-gram may look at."""
 
-MOST_TOKENS = 1_000_000
+COUNTED_TOKENS = 1_000_000
 """Training tokens that are counted: distinct n-grams grow with the corpus, memory must not."""
 
 
@@ -33,18 +33,18 @@ class Table:
 
     def back_off(self, contexts: Int[ndarray, "rows"], lower: Float[Tensor, "rows classes"]) -> None:
         """Mix the longer context into `lower`, in place, for the rows whose context was seen."""
-        found = np.searchsorted(self.keys, contexts).clip(max=len(self.keys) - 1)
-        rows = np.flatnonzero(self.keys[found] == contexts)
-        found = found[rows]
+        entry = np.searchsorted(self.keys, contexts).clip(max=len(self.keys) - 1)
+        rows = np.flatnonzero(self.keys[entry] == contexts)
+        entry = entry[rows]
         if len(rows) == 0:
             return
-        left = torch.ones(len(contexts))
-        left[rows] = torch.from_numpy(self.discount * self.distinct[found] / self.totals[found]).float()
-        lower *= left.to(lower.device)[:, None]
-        lengths = self.distinct[found]
-        entry = np.arange(lengths.sum()) + np.repeat(self.starts[found] - (lengths.cumsum() - lengths), lengths)
-        place = np.repeat(rows, lengths) * lower.shape[1] + self.classes[entry]
-        share = self.kept[entry] / np.repeat(self.totals[found], lengths)
+        weight = torch.ones(len(contexts))
+        weight[rows] = torch.from_numpy(self.discount * self.distinct[entry] / self.totals[entry]).float()
+        lower *= weight.to(lower.device)[:, None]
+        lengths = self.distinct[entry]
+        pair = np.arange(lengths.sum()) + np.repeat(self.starts[entry] - (lengths.cumsum() - lengths), lengths)
+        place = np.repeat(rows, lengths) * lower.shape[1] + self.classes[pair]
+        share = self.kept[pair] / np.repeat(self.totals[entry], lengths)
         lower.view(-1).index_add_(
             0, torch.from_numpy(place).to(lower.device), torch.from_numpy(share).float().to(lower.device)
         )
@@ -61,26 +61,26 @@ class BackwardNgram:
     def __init__(self, classes: ClassMap) -> None:
         self.classes = classes
         self.tables: list[Table] = []
-        self.used = [0] * (LONGEST + 1)
+        self.used = [0] * (CONTEXT_TOKENS + 1)
         """For each number of available following tokens, how many are looked at."""
 
-    def fit(self, tokens: Int[ndarray, "tokens"], left: Int[ndarray, "tokens"]) -> None:
+    def fit(self, tokens: Int[ndarray, "tokens"], following: Int[ndarray, "tokens"]) -> None:
         """Count n-grams.
 
         Args:
             tokens: Training tokens, sequences end to end.
-            left: How many tokens of the same sequence follow each.
+            following: How many tokens of the same sequence follow each.
         """
         of_type = self.classes.of_type.cpu().numpy()
-        symbols = of_type[tokens[:MOST_TOKENS]].astype(np.int64)
-        left = left[: len(symbols)]
-        for length in range(1, LONGEST + 1):
-            place = np.flatnonzero(left >= length)
+        symbols = of_type[tokens[:COUNTED_TOKENS]].astype(np.int64)
+        following = following[: len(symbols)]
+        for length in range(1, CONTEXT_TOKENS + 1):
+            place = np.flatnonzero(following >= length)
             place = place[place + length < len(symbols)]
             if len(place) == 0:
                 break
-            following = np.stack([symbols[place + step] for step in range(1, length + 1)], 1)
-            self.tables.append(Table(self.keys(following), symbols[place], self.classes.number))
+            contexts = np.stack([symbols[place + step] for step in range(1, length + 1)], 1)
+            self.tables.append(Table(self.keys(contexts), symbols[place], self.classes.number))
 
     def keys(self, following: Int[ndarray, "rows length"]) -> Int[ndarray, "rows"]:
         """One whole number for each context. Classes number at most a few thousand, so four of them fit 63 bits."""
@@ -97,18 +97,18 @@ class BackwardNgram:
         losses = []
         best = 0
         for length in range(min(following.shape[1], len(self.tables)) + 1):
-            probability = self.spread(following, length).gather(1, labels[:, None])
+            probability = self.probabilities(following, length).gather(1, labels[:, None])
             losses.append(-float(probability.log().double().sum()))
             if losses[best] - losses[length] > LEAST_GAIN_NATS:
                 best = length
-            self.used[length:] = [best] * (LONGEST + 1 - length)
+            self.used[length:] = [best] * (CONTEXT_TOKENS + 1 - length)
 
     def log_probs(self, following: Int[ndarray, "rows length"]) -> Float[Tensor, "rows classes"]:
         """Log-probability of each class given the classes of the tokens that follow, nearest first, nats."""
-        available = min(following.shape[1], LONGEST)
-        return self.spread(following, self.used[available]).log()
+        available = min(following.shape[1], CONTEXT_TOKENS)
+        return self.probabilities(following, self.used[available]).log()
 
-    def spread(self, following: Int[ndarray, "rows length"], length: int) -> Float[Tensor, "rows classes"]:
+    def probabilities(self, following: Int[ndarray, "rows length"], length: int) -> Float[Tensor, "rows classes"]:
         """Probabilities with exactly `length` following tokens looked at."""
         probability = self.classes.class_log_prior.exp().expand(len(following), -1).clone()
         for shorter, table in enumerate(self.tables[:length], start=1):

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-FEWEST_OCCURRENCES = 5
+MIN_OCCURRENCES = 5
 """A type seen less often in training has no usable class mean: the prior speaks for it."""
 
 MOST_CLASSES = 4096
-"""As many types are modelled, the most frequent first, whatever the memory they take."""
+"""Types modelled one by one whatever memory they take, the most frequent first."""
 
 CEILING_CLASSES = 55_000
 """Classes at most: four class numbers must fit 63 bits (`BackwardNgram`)."""
@@ -21,9 +21,11 @@ TRAINING_BYTES = 3 * 10**9
 """Memory of the weights of softmax heads, their gradient and the two moments of Adam, all sites together."""
 
 MANY_CLASSES = 1024
-ALIGNED = 8
-"""Where there are many classes their number is a multiple of this: at others matrix products are slower, on a GPU by
-several times. A few of the rarest types go into the pool for it."""
+"""Classes from which on their number is made a multiple of `CLASS_MULTIPLE`."""
+
+CLASS_MULTIPLE = 8
+"""What the number of many classes is a multiple of: at others matrix products are slower, on a GPU by several times. A
+few of the rarest types go into the pool for it."""
 
 PSEUDO_COUNTS = (1e-3, 1e-2, 0.1, 0.5, 1.0)
 """Additive smoothing tried on the calibration split."""
@@ -54,12 +56,12 @@ class ClassMap:
 
     @property
     def number(self) -> int:
-        """How many classes, the pool included."""
+        """Number of classes, the pool included."""
         return len(self.class_log_prior)
 
     @property
     def modelled(self) -> int:
-        """How many types are modelled one by one."""
+        """Number of types that are modelled one by one."""
         return self.number - (len(self.pool) > 0)
 
     def log_within(self, types: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows"]:
@@ -76,13 +78,13 @@ class ClassMap:
             types: The true types.
         """
         label = self.of_type[types][:, None]
-        own = logits.gather(1, label) + self.log_within(types)[:, None]
+        true = logits.gather(1, label) + self.log_within(types)[:, None]
         modelled = logits[:, : self.modelled]
         # Counted in int32, which takes a sixth of the time of torch's own choice, int64.
-        greater = (modelled > own).sum(1, dtype=torch.int32)
-        equal = (modelled >= own).sum(1, dtype=torch.int32) - greater
+        greater = (modelled > true).sum(1, dtype=torch.int32)
+        equal = (modelled >= true).sum(1, dtype=torch.int32) - greater
         if len(self.pool):
-            within = (own - logits[:, self.modelled :]).squeeze(1)
+            within = (true - logits[:, self.modelled :]).squeeze(1)
             # A pooled type's own threshold is recomputed exactly: rounding must not rank it below its equals.
             within = torch.where(label.squeeze(1) == self.modelled, self.log_within(types), within).contiguous()
             above = len(self.pool) - torch.searchsorted(self.pool, within, right=True)
@@ -92,11 +94,11 @@ class ClassMap:
 
 
 def most_classes(targets: int, dim: int) -> int:
-    """How many types to model one by one, at most, so that a softmax head of each target can be trained.
+    """Number of types to model one by one at most, so that a softmax head of each target can be trained.
 
     Args:
-        targets: Heads.
-        dim: Numbers in a state; of all sites together, where they are trained side by side.
+        targets: Number of heads.
+        dim: Numbers in a state, or in the states of all sites together where they are trained side by side.
 
     Returns:
         What fits into 3 GB (sixteen bytes for each target, number and class), but 4,096 at least and 55,000 at most.
@@ -112,12 +114,24 @@ def fit_class_map(
     train_counts: Int[Tensor, "vocabulary"],
     calibration_counts: Int[Tensor, "vocabulary"],
     *,
-    fewest: int = FEWEST_OCCURRENCES,
+    fewest: int = MIN_OCCURRENCES,
     most: int = MOST_CLASSES,
 ) -> ClassMap:
-    """Choose the modelled types by their training counts and the prior's smoothing by the calibration split.
+    """A class map whose types are chosen by training counts and whose prior is smoothed by the calibration split.
 
     `p(x) = (n_x + a) / (N + a vocabulary)`, with the `a` of least calibration cross-entropy (Lidstone smoothing).
+
+    Args:
+        train_counts: Occurrences of each type in the training split.
+        calibration_counts: Occurrences of each type in the calibration split.
+        fewest: Training occurrences from which on a type is modelled.
+        most: Types modelled at most, the most frequent first.
+
+    Returns:
+        The map and the smoothed prior.
+
+    Reference:
+        Lidstone (1920), Note on the general case of the Bayes-Laplace formula for inductive probabilities.
     """
     counts = train_counts.double()
     trials = [torch.log((counts + a) / (counts + a).sum()) for a in PSEUDO_COUNTS]
@@ -127,8 +141,8 @@ def fit_class_map(
     order = torch.argsort(train_counts, descending=True, stable=True)
     frequent = order[: min(most, int((train_counts >= fewest).sum()))]
     number = len(frequent) + (len(frequent) < len(counts))
-    if len(frequent) >= MANY_CLASSES and number % ALIGNED:
-        frequent = frequent[: number // ALIGNED * ALIGNED - 1]
+    if len(frequent) >= MANY_CLASSES and number % CLASS_MULTIPLE:
+        frequent = frequent[: number // CLASS_MULTIPLE * CLASS_MULTIPLE - 1]
     rare = torch.ones(len(counts), dtype=torch.bool)
     rare[frequent] = False
     of_type = torch.full((len(counts),), len(frequent))

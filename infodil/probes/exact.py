@@ -25,7 +25,7 @@ from infodil.checks import UserError
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 
-LEAST_EVIDENCE_NATS = -1e8
+MIN_EVIDENCE_NATS = -1e8
 """Evidence below this, against the likeliest class, is cut: its square must stay finite in float32."""
 
 
@@ -130,7 +130,7 @@ class Exact(Probe):
     """Search for tokens older than can be enumerated."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "ExactFit":
-        """A fit that only its temperatures are missing from."""
+        """A fit whose temperatures are still to be chosen."""
         del base
         return ExactFit(self, spec)
 
@@ -162,9 +162,10 @@ class ExactFit(ProbeFit):
         self.beam = probe.beam
         self.further = self.beam.lags(self.channel)
         # A lag that is not enumerated or searched for keeps the prior: it needs no room.
-        found = [(lag, lag in (*self.channel.window, *self.further), lag in self.channel.window) for lag in spec.lags]
-        self.lags = tuple(lag for lag, _, inside in found if inside)
-        self.searched = tuple(lag for lag, there, _ in found if there) if self.further else ()
+        window = self.channel.window
+        self.lags = tuple(lag for lag in spec.lags if lag in window)
+        reached = tuple(lag for lag in spec.lags if lag in (*window, *self.further))
+        self.searched = reached if self.further else ()
         self.by_search = [True] * spec.targets
 
     def end_pass(self, calibration: Calibration) -> None:
@@ -173,12 +174,12 @@ class ExactFit(ProbeFit):
         for target in range(self.spec.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
-            ways = {}
-            for way in (False, True):
-                self.by_search[target] = way
-                ways[way] = self.calibrate_temperature(self.scores(prepared[rows], target), labels[rows])
-            self.by_search[target] = ways[True][1] < ways[False][1]
-            self.temperatures.append(ways[self.by_search[target]][0])
+            fits = {}
+            for searched in (False, True):
+                self.by_search[target] = searched
+                fits[searched] = self.calibrate_temperature(self.scores(prepared[rows], target), labels[rows])
+            self.by_search[target] = fits[True][1] < fits[False][1]
+            self.temperatures.append(fits[self.by_search[target]][0])
 
     def calibrate_temperature(
         self, evidence: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]
@@ -212,7 +213,7 @@ class ExactFit(ProbeFit):
             evidence = torch.cat([evidence, posterior[..., pooled].logsumexp(2, keepdim=True)], 2)
         evidence = evidence - classes.class_log_prior.to(evidence)
         evidence = evidence - evidence.amax(2, keepdim=True)
-        return evidence.clamp(min=LEAST_EVIDENCE_NATS).float()
+        return evidence.clamp(min=MIN_EVIDENCE_NATS).float()
 
     def search(
         self, states: Float[Tensor, "rows scales dim"], seen: Int[Tensor, "rows"]
@@ -223,10 +224,10 @@ class ExactFit(ProbeFit):
         counts = seen.clamp(max=channel.memory)
         for count in counts[counts > channel.window[-1] + 1].unique().tolist():
             rows = torch.nonzero(counts == count).squeeze(1)
-            found = self.beam.log_posterior(channel, states[rows], count)
+            by_lag = self.beam.log_posterior(channel, states[rows], count)
             for column, lag in enumerate(self.searched):
-                if lag in found:
-                    answer[rows, column] = found[lag]
+                if lag in by_lag:
+                    answer[rows, column] = by_lag[lag]
         return answer
 
     def scores(self, prepared: Float[Tensor, "rows answers classes"], target: int) -> Float[Tensor, "rows classes"]:

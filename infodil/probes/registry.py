@@ -63,7 +63,10 @@ def choose_probes(probes: str | Probe | Iterable[str | Probe], argument: str = "
     Args:
         probes: Names of `PROBES`, instances such as `MLP(width=256)`, or `"auto"`. A probe that is not in `PROBES`
             counts as the strongest.
-        argument: What the caller's argument is called, for the message.
+        argument: Name of the caller's argument, for messages.
+
+    Returns:
+        All probes with the caller's options, and the names of those asked for.
 
     Raises:
         UserError: Nothing at all, an unknown name, a probe twice, or `auto` beside others.
@@ -97,10 +100,18 @@ def changed_options(probe: Probe) -> dict[str, object]:
 
 
 def control_probe() -> str:
-    """The name of the probe that is cheap enough to read random weights, too, and whose learning curve is told."""
+    """The name of the probe of the random-weight control and of the learning curve: the first in closed form.
+
+    Returns:
+        A name of `PROBES`.
+    """
     return next(name for name, probe in PROBES.items() if probe.closed_form)
 
 
 def describe_probes() -> str:
-    """All probes, weakest first, each with the noun phrase that says what it is."""
+    """All probes, weakest first, each with its summary.
+
+    Returns:
+        One line, for the help of the command line.
+    """
     return "; ".join(f"{name}: {probe.summary}" for name, probe in PROBES.items())

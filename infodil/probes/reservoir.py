@@ -1,4 +1,4 @@
-"""A few rows of a long stream, each as likely to be kept as any other."""
+"""Reservoir sampling: a uniform sample of the rows of a stream in constant memory."""
 
 __all__ = ["Reservoir"]
 
@@ -8,16 +8,19 @@ from torch import Tensor
 
 
 class Reservoir:
-    """A uniform sample of the rows of a stream in constant memory: those with the smallest of random keys.
+    """A uniform sample of the rows of a stream: those with the smallest of random keys.
 
     Args:
-        most: Rows to keep.
-        announced: Rows that will come. A key that so many rows leave no room for is not copied at all; should fewer
-            rows come, the sample is smaller and no less uniform.
+        most: Rows to keep at most.
+        announced: Rows that are expected. A row whose key is too large for a sample of so many rows is not copied at
+            all; where fewer rows come, the sample is smaller and no less uniform.
         dim: Numbers in a row.
         targets: Labels of a row.
-        seed: What makes the keys.
-        device: Where the rows are kept.
+        seed: Seed of the keys.
+        device: Device of the sampled rows.
+
+    Reference:
+        Vitter (1985), Random sampling with a reservoir.
     """
 
     def __init__(
@@ -36,23 +39,23 @@ class Reservoir:
 
     @property
     def labels(self) -> Int[Tensor, "targets rows"]:
-        """Their labels."""
+        """Labels of the sampled rows."""
         return self.kept_labels[:, : len(self.keys)]
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Offer rows to the sample."""
-        most, held = len(self.kept_states), len(self.keys)
+        most, size = len(self.kept_states), len(self.keys)
         keys = torch.rand(len(states), generator=self.generator, dtype=torch.float64)
         rows = torch.nonzero(keys < self.ceiling).squeeze(1)
-        together = torch.cat([self.keys, keys[rows]])
-        slots = torch.arange(held, len(together))
-        if len(together) > most:
-            stay = torch.zeros(len(together), dtype=torch.bool)
-            stay[together.topk(most, largest=False).indices] = True
-            rows = rows[stay[held:]]
-            slots = torch.cat([torch.nonzero(~stay[:held]).squeeze(1), torch.arange(held, most)])
-            together[slots] = keys[rows]
-        self.keys = together[:most]
+        candidates = torch.cat([self.keys, keys[rows]])
+        slots = torch.arange(size, len(candidates))
+        if len(candidates) > most:
+            kept = torch.zeros(len(candidates), dtype=torch.bool)
+            kept[candidates.topk(most, largest=False).indices] = True
+            rows = rows[kept[size:]]
+            slots = torch.cat([torch.nonzero(~kept[:size]).squeeze(1), torch.arange(size, most)])
+            candidates[slots] = keys[rows]
+        self.keys = candidates[:most]
         slots, rows = slots.to(states.device), rows.to(states.device)
         self.kept_states.index_copy_(0, slots, states.index_select(0, rows))
         self.kept_labels.index_copy_(1, slots, labels.index_select(1, rows))

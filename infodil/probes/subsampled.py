@@ -59,9 +59,9 @@ class SubsampledFit(ProbeFit):
         for target, labels in enumerate(calibration.labels):
             rows = torch.nonzero(labels >= 0).squeeze(1)
             states, labels = calibration.states[rows], labels[rows]
-            there = self.sample.labels[target] >= 0
-            known = self.sample.states[there].cpu(), self.sample.labels[target, there].cpu()
-            self.learned.append(self.learn(target, known, (states, labels)))
+            labelled = self.sample.labels[target] >= 0
+            train = self.sample.states[labelled].cpu(), self.sample.labels[target, labelled].cpu()
+            self.learned.append(self.learn(target, train, (states, labels)))
             self.temperatures.append(calibrate_temperature(base, self.scores(states, target), labels))
         self.sample = None
 

@@ -1,9 +1,10 @@
 """Learning curve and online code length: bits at growing numbers of training rows (Voita and Titov 2020)."""
 
-__all__ = ["LearningCurve", "Solution", "extrapolate"]
+__all__ = ["CurveOptions", "LearningCurve", "Solution", "extrapolate"]
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,25 +17,27 @@ from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats
 from infodil.probes.probe import Calibration, Learning, ProbeSpec
 from infodil.probes.reservoir import Reservoir
 
-HALVINGS = 4
-"""Times the training rows are halved: the smallest number that is fitted is a sixteenth of them."""
 
-BLOCK_ROWS = 1024
-"""Rows of each block that stand for all of them in the code length."""
+@dataclass(frozen=True)
+class CurveOptions:
+    """Options of the learning curve and of its extrapolation."""
 
-CURVE_ROWS = 512
-"""Calibration rows on which a prefix is compared with the whole: few are enough, as both read the same ones."""
+    halvings: int = 4
+    """Times the training rows are halved: the smallest number that is fitted is a sixteenth of them."""
+    block_rows: int = 1024
+    """Rows sampled from each block, which stand for all of it in the code length."""
+    calibration_rows: int = 512
+    """Calibration rows on which a prefix is compared with the whole: few are enough, as both read the same ones."""
+    min_points: int = 4
+    """Points that a law is fitted to, at least: it has three numbers."""
+    exponents: tuple[float, ...] = tuple(0.25 * 6.0 ** (step / 40) for step in range(41))
+    """Powers of the number of rows tried for what is still missing: 0.25 to 1.5."""
+    exponent_penalty: float = 3e-3
+    """Square bits by which an exponent e times too large or too small counts as a worse fit.
 
-FEWEST_POINTS = 4
-EXPONENTS = tuple(0.25 * 6.0 ** (step / 40) for step in range(41))
-"""Powers of the number of rows tried for what is still missing: 0.25 to 1.5."""
-
-PULL = 3e-3
-"""Square bits by which an exponent e times too large or too small counts as a worse fit.
-
-With five points that have errors, the exponent of a fit is hardly known; one is what theory gives a model whose
-parameters each rest on many rows. The figure is the square of a usual error of a point, 0.05 bits.
-"""
+    With five points that have errors, the exponent of a fit is hardly known; one is what theory gives a model whose
+    parameters each rest on many rows. The figure is the square of a usual error of a point, 0.05 bits.
+    """
 
 
 class Solution(NamedTuple):
@@ -55,7 +58,7 @@ class Sums(Protocol):
     counts: Tensor
 
     def copy(self) -> "Sums":
-        """The sums so far, left alone by later rows."""
+        """The sums so far, which later rows do not change."""
         ...
 
     def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -76,9 +79,9 @@ class LearningCurve:
         Learning curves: asymptotic values and rate of convergence, and Hestness et al. (2017) for the power law.
     """
 
-    def __init__(self, spec: ProbeSpec) -> None:
-        self.spec = spec
-        self.ends = sorted({spec.train_rows >> halving for halving in range(1, HALVINGS + 1)} - {0})
+    def __init__(self, spec: ProbeSpec, options: CurveOptions) -> None:
+        self.spec, self.options = spec, options
+        self.ends = sorted({spec.train_rows >> halving for halving in range(1, options.halvings + 1)} - {0})
         self.seen = 0
         self.prefixes: list[Sums] = []
         self.blocks: list[Reservoir] = []
@@ -92,7 +95,7 @@ class LearningCurve:
             yield states[first:last], labels[:, first:last]
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"], collected: Sums) -> None:
-        """Note one piece, which the sums already hold."""
+        """Count one piece, whose rows the sums already hold, and keep the sums where a block ends."""
         self.seen += len(states)
         if self.blocks:
             self.blocks[-1].update(states, labels)
@@ -100,7 +103,7 @@ class LearningCurve:
         if ended < len(self.ends) and self.seen == self.ends[ended]:
             self.prefixes.append(collected.copy())
             after = [*self.ends, spec.train_rows][ended + 1] - self.seen
-            most, seed = min(BLOCK_ROWS, after), spec.seed + 7919 * (ended + 1)
+            most, seed = min(self.options.block_rows, after), spec.seed + 7919 * (ended + 1)
             self.blocks.append(Reservoir(most, after, spec.dim, spec.targets, seed, spec.device))
 
     def finish(
@@ -115,8 +118,8 @@ class LearningCurve:
         Args:
             collected: The sums of all rows.
             whole: The solution of all rows, for each target.
-            solve: From sums (`compute`), the solution for about twice as many rows, and calibration rows with their
-                labels to a solution, every choice in it made on those rows.
+            solve: A function of the moments of a prefix (`compute`), the solution for about twice as many rows, and
+                calibration states with their labels; it gives a solution whose choices are made on those rows.
             calibration: The rows on which the fit made its choices.
         """
         return [self.learn(target, collected, whole[target], solve, calibration) for target in range(len(whole))]
@@ -130,10 +133,11 @@ class LearningCurve:
         labels = calibration.labels[target, rows]
         entropy = float(-base[labels].mean()) if len(labels) else 0.0
         at_end = entropy - solution.nats if solution.temperature else 0.0
-        states, labels = calibration.states[rows[:CURVE_ROWS]], labels[:CURVE_ROWS]
+        few = self.options.calibration_rows
+        states, labels = calibration.states[rows[:few]], labels[:few]
         # The same few rows are read before and after: their ratio has much less error than either.
         read = self.gain(solution, states, labels)
-        known = at_end / read if read * len(labels) > LEAST_GAIN_NATS else 1.0
+        ratio = at_end / read if read * len(labels) > LEAST_GAIN_NATS else 1.0
         counts = collected.counts[target]
         number, nats, saved, following = [round(float(counts.sum()))], [at_end], 0.0, counts.sum()
         for prefix, block in zip(reversed(self.prefixes), reversed(self.blocks), strict=True):
@@ -144,14 +148,16 @@ class LearningCurve:
                 if not gain * len(labels) > LEAST_GAIN_NATS:
                     gain, solution = 0.0, solution._replace(temperature=0.0)
             number.append(round(float(seen)))
-            nats.append(known * gain)
-            there = block.labels[target] >= 0
-            saved += float(following - seen) * self.gain(solution, block.states[there], block.labels[target, there])
+            nats.append(ratio * gain)
+            labelled = block.labels[target] >= 0
+            saved += float(following - seen) * self.gain(
+                solution, block.states[labelled], block.labels[target, labelled]
+            )
             following = seen
         sizes, bits = tuple(number[::-1]), tuple(value * BITS_PER_NAT for value in nats[::-1])
         compression = saved * BITS_PER_NAT / max(1, number[0])
         plain = -float(counts @ base.double()) * BITS_PER_NAT / max(1, number[0])
-        limit = extrapolate(sizes, bits, entropy * BITS_PER_NAT)
+        limit = extrapolate(sizes, bits, entropy * BITS_PER_NAT, self.options)
         return Learning(sizes, bits, limit, plain - compression, compression)
 
     def gain(self, solution: Solution, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "rows"]) -> float:
@@ -163,17 +169,20 @@ class LearningCurve:
         return float(-base[labels].mean()) - cross_entropy_nats(logits, labels)
 
 
-def extrapolate(train_rows: Sequence[int], bits: Sequence[float], most: float = math.inf) -> float | None:
+def extrapolate(
+    train_rows: Sequence[int], bits: Sequence[float], most: float = math.inf, options: CurveOptions = CurveOptions()
+) -> float | None:
     """Where bits tend as rows grow without end, by the law `bits = limit - a rows ** -b`; None where it does not fit.
 
     By least squares of residuals times rows (the law is one of many rows: what it leaves out goes down like one over
-    them), b held near one (`PULL`). None with fewer than four points, where the bits do not grow, and where the three
-    numbers of the law leave more variance for each degree of freedom than a constant does.
+    them), b drawn towards one (`exponent_penalty`). None with fewer than four points, where the bits do not grow, and
+    where the three numbers of the law leave more variance for each degree of freedom than a constant does.
 
     Args:
         train_rows: Rows of each point, ascending.
         bits: Bits of each point.
-        most: What the limit cannot exceed, bits.
+        most: Bits that the limit cannot exceed.
+        options: Options of the fit.
 
     Example:
         >>> round(extrapolate([100, 200, 400, 800], [3.0 - 50.0 / rows for rows in (100, 200, 400, 800)]), 3)
@@ -181,16 +190,16 @@ def extrapolate(train_rows: Sequence[int], bits: Sequence[float], most: float = 
     """
     size, value = np.asarray(train_rows, dtype=float), np.asarray(bits, dtype=float)
     points = len(value)
-    if points < FEWEST_POINTS or len(set(train_rows)) < points or not value[-1] > value[0]:
+    if points < options.min_points or len(set(train_rows)) < points or not value[-1] > value[0]:
         return None
     size = size / size[-1]
     constant = float(np.square(size * (value - np.average(value, weights=size**2))).sum())
     best, limit = math.inf, None
-    for exponent in EXPONENTS:
+    for exponent in options.exponents:
         missing = size**-exponent
         slope, level = np.polyfit(missing, value, 1, w=size)
-        left = float(np.square(size * (value - level - slope * missing)).sum())
-        worth = left + PULL * math.log(exponent) ** 2
-        if slope < 0.0 and worth < best and left / (points - 3) < constant / (points - 1):
-            best, limit = worth, float(level)
+        residual = float(np.square(size * (value - level - slope * missing)).sum())
+        cost = residual + options.exponent_penalty * math.log(exponent) ** 2
+        if slope < 0.0 and cost < best and residual / (points - 3) < constant / (points - 1):
+            best, limit = cost, float(level)
     return None if limit is None else min(limit, most)

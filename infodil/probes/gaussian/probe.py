@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.calibration import cross_entropy_nats, fit_temperature
-from infodil.probes.gaussian.covariance_contrasts import FARTHEST, find_contrasts, reproduced, root_of, unbiased
-from infodil.probes.gaussian.learning_curve import LearningCurve, Solution
-from infodil.probes.gaussian.quadratic_discriminant import Quadratic, fit_quadratic
+from infodil.probes.gaussian.covariance_contrasts import ContrastSearch, find_contrasts, reproduced, root_of, unbiased
+from infodil.probes.gaussian.learning_curve import CurveOptions, LearningCurve, Solution
+from infodil.probes.gaussian.quadratic_discriminant import Quadratic, QuadraticOptions, fit_quadratic
 from infodil.probes.probe import Calibration, LinearScores, Probe, ProbeFit, ProbeSpec
 from infodil.probes.reservoir import Reservoir
 
@@ -29,7 +29,7 @@ class ClassSums:
     many targets have a label for them, each row's outer product is added once, to its bucket, and the second moment
     of a target is a sum of buckets: exact for every lag at the price of one.
 
-    LagLabels must be nested (a row with a label for one target has one for every earlier target), as lags in
+    Labels must be nested (a row with a label for one target has one for every earlier target), as lags in
     ascending order are.
     """
 
@@ -115,6 +115,12 @@ class Gaussian(Probe):
     """One training row in so many is kept, up to `sample_rows`: few rows must not be searched for long."""
     search_rows: int = 2048
     """Rows of the sample, at most half of it, in which directions are searched; the others test what was found."""
+    contrasts: ContrastSearch = ContrastSearch()
+    """Search for directions in which the classes differ in covariance."""
+    quadratic: QuadraticOptions = QuadraticOptions()
+    """Fit of the quadratic evidence along those directions."""
+    curve: CurveOptions = CurveOptions()
+    """Learning curve, where it is asked for."""
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "GaussianFit":
         """A fit that has seen no rows; closed form, so it starts from nothing."""
@@ -132,7 +138,7 @@ class GaussianFit(ProbeFit):
         self.sample: Reservoir | None = Reservoir(
             sampled, spec.train_rows, spec.dim, spec.targets, spec.seed, spec.device
         )
-        self.curve: LearningCurve | None = LearningCurve(spec) if spec.learning_curve else None
+        self.curve: LearningCurve | None = LearningCurve(spec, probe.curve) if spec.learning_curve else None
         self.quadratic: list[Quadratic | None] = []
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
@@ -158,7 +164,7 @@ class GaussianFit(ProbeFit):
             if target == 0:
                 # The covariance of all rows is kept for probes that start here, too.
                 self.total = moments[3]
-                root = root_of(self.total)
+                root = root_of(self.total, self.probe.contrasts.ridge_share)
                 shifted = self.sample.states[:searched] - moments[1].float()
                 white = torch.linalg.solve_triangular(root.T, shifted, upper=True, left=False)
             solution = self.choose(Discriminant(*moments), states, labels)
@@ -166,16 +172,17 @@ class GaussianFit(ProbeFit):
             evidence = torch.addmm(bias[target], states, weight[target])
             temperature, nats = fit_temperature(base, evidence, labels)
             whole.append(Solution(nats, temperature, solution.shrinkage, weight[target], bias[target]))
-            directions = self.suspects(target, moments, white, root)
-            found = None
+            directions = self.contrasting(target, moments, white, root)
+            fitted = None
             if directions is not None:
-                # Affine evidence that was found to say nothing is left out: nothing must not blur the quadratic.
-                live = float(temperature > 0.0)
-                affine = (live * weight[target], solution.shrinkage, temperature)
-                held_out = (states, labels, live * evidence)
-                found = fit_quadratic(directions, moments, self.sampled(target), affine, base, held_out)
-            self.quadratic.append(found[0] if found else None)
-            self.temperatures.append(found[1] if found else temperature)
+                # Affine evidence of temperature zero is left out: its noise must not enter the quadratic evidence.
+                used = float(temperature > 0.0)
+                affine = (used * weight[target], solution.shrinkage, temperature)
+                held_out = (states, labels, used * evidence)
+                options = (self.probe.contrasts, self.probe.quadratic)
+                fitted = fit_quadratic(directions, moments, self.sampled(target), affine, base, held_out, *options)
+            self.quadratic.append(fitted[0] if fitted else None)
+            self.temperatures.append(fitted[1] if fitted else temperature)
         if self.curve:
             self.learning = self.curve.finish(self.collected, whole, self.solve_prefix, calibration)
         for target, solution in enumerate(whole):
@@ -199,10 +206,10 @@ class GaussianFit(ProbeFit):
         return min(trials, key=lambda trial: trial.nats)
 
     def solve_prefix(self, moments: tuple[Tensor, ...], longer: Solution, states: Tensor, labels: Tensor) -> Solution:
-        """Solve for fewer rows: shrunk as much as twice as many rows asked for, or one step more.
+        """The solution for a prefix of the rows: the shrinkage of the next longer prefix, or the next larger one.
 
-        Which of the two is seen at the temperature of the longer, and only the better one is given its own: four
-        prefixes then cost less than the whole.
+        Both are compared at the temperature of the longer prefix, and only the better one is calibrated, so that four
+        prefixes cost less than the whole.
         """
         base, trials = self.spec.classes.class_log_prior, []
         shrinkages = self.probe.shrinkages
@@ -219,29 +226,28 @@ class GaussianFit(ProbeFit):
     def sampled(self, target: int, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Sampled rows that have a label for a target, and the labels."""
         states, labels = self.sample.states[rows], self.sample.labels[target, rows]
-        there = labels >= 0
-        return (states, labels) if bool(there.all()) else (states[there], labels[there])
+        labelled = labels >= 0
+        return (states, labels) if bool(labelled.all()) else (states[labelled], labels[labelled])
 
-    def suspects(self, target: int, moments: tuple, white: Tensor, root: Tensor) -> Tensor | None:
+    def contrasting(self, target: int, moments: tuple, white: Tensor, root: Tensor) -> Tensor | None:
         """Directions in which the classes of a target have different covariances; None where that is not significant.
 
         They are found on one part of the sample and tested on the other.
         """
         searched, classes = len(white), self.spec.classes.number
-        found = find_contrasts(
-            white, self.sample.labels[target, :searched], classes, torch.Generator().manual_seed(self.spec.seed)
-        )
-        if found is None:
+        options, generator = self.probe.contrasts, torch.Generator().manual_seed(self.spec.seed)
+        contrasts = find_contrasts(white, self.sample.labels[target, :searched], classes, generator, options)
+        if contrasts is None:
             return None
-        directions = torch.linalg.solve_triangular(root.T, found, upper=True)
+        directions = torch.linalg.solve_triangular(root.T, contrasts, upper=True)
         counts, centre, means, _ = moments
         shift, scale = (means + centre).float() @ directions, unbiased(counts).float()
         residuals = []
         for part in (slice(0, searched), slice(searched, None)):
             states, labels = self.sampled(target, part)
             residual = (states @ directions - shift[labels]) * scale[labels, None]
-            residuals.append((residual.clamp(-FARTHEST, FARTHEST), labels))
-        chosen = reproduced(*residuals, classes)
+            residuals.append((residual.clamp(-options.max_deviations, options.max_deviations), labels))
+        chosen = reproduced(*residuals, classes, options)
         return None if chosen is None else directions @ chosen
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
@@ -263,17 +269,17 @@ class Discriminant:
         spread, axes = torch.linalg.eigh(((total - between) * freedom).to(precision))
         self.scale = total.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
         self.spread, self.rows, self.present = spread, rows, present
-        # What was to be subtracted has been, in float64; the products that follow are float32 like the states.
-        self.spun = (means.to(precision) @ axes).float()
+        # The differences were taken in float64; the products that follow are float32 like the states.
+        self.rotated_means = (means.to(precision) @ axes).float()
         self.axes, self.counts, self.centre = axes.float(), counts.float()[:, None], centre.float()
 
     def shrunk(self, shrinkage: float) -> tuple[Float[Tensor, "dim classes"], Float[Tensor, "classes"]]:
         """The direction of evidence and its offset, float32."""
         stretch = ((1.0 - shrinkage) * self.spread.clamp(min=0.0) + shrinkage * self.scale).rsqrt().float()
-        white = self.spun * stretch
+        white = self.rotated_means * stretch
         # Sampling alone spreads the means by about classes / rows along each whitened axis.
         signal = ((white**2 * (self.counts / self.rows)).sum(0) - self.present / self.rows).clamp(min=0.0).float()
-        known = self.counts * signal
-        white = white * (known / (1.0 + known))
+        ratio = self.counts * signal
+        white = white * (ratio / (1.0 + ratio))
         direction = self.axes @ (white * stretch).T
         return direction, -0.5 * (white**2).sum(1) - self.centre @ direction

@@ -1,6 +1,6 @@
-"""Evidence from the covariance of a class, where it is its own in a few directions: quadratic in the state."""
+"""Quadratic evidence: the covariance of a class, where it differs from the others' in a few directions."""
 
-__all__ = ["Quadratic", "fit_quadratic"]
+__all__ = ["Quadratic", "QuadraticOptions", "fit_quadratic"]
 
 import math
 from dataclasses import dataclass
@@ -10,17 +10,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
-from infodil.probes.gaussian.covariance_contrasts import FARTHEST, RIDGE, SHARED_ROWS, products, scatter, unbiased
+from infodil.probes.gaussian.covariance_contrasts import ContrastSearch, products, scatter, unbiased
 
-REFINING_STEPS = 6
-LEAST_RISE = 1e-3
-"""Nats a row by which a step must raise twice the log-likelihood for another to follow."""
 
-CHOICE_ROWS = 1024
-"""Calibration rows that choose among `PRIOR_ROWS`."""
+@dataclass(frozen=True)
+class QuadraticOptions:
+    """Options of the fit of quadratic evidence to directions that were found."""
 
-PRIOR_ROWS = (0.5, 4.0, 32.0, 512.0)
-"""Rows' worth of the shared covariance mixed into the covariance of each class, tried on the calibration split."""
+    max_steps: int = 6
+    """Newton steps to the directions of greatest likelihood, at most; they start near."""
+    min_rise_nats: float = 1e-3
+    """Nats a row by which a step must raise twice the log-likelihood for another to follow."""
+    choice_rows: int = 1024
+    """Calibration rows that choose among `prior_rows`, about: two weights a step apart differ on so many."""
+    prior_rows: tuple[float, ...] = (0.5, 4.0, 32.0, 512.0)
+    """Rows' worth of the shared covariance mixed into the covariance of each class, tried on the calibration split."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Quadratic:
     Where the classes share their covariance but for the directions of u, standardised so that the shared one is the
     identity there, the evidence gains
     :math:`-\frac12 \log\det W_c - \frac12 (u - m_c)^\top (W_c^{-1} - I) (u - m_c)`, which is affine in u and its
-    products. A projection counts as `FARTHEST` standard deviations of all rows at most: too little is known out there
-    for its square to be believed.
+    products. A projection is clipped at a few standard deviations of all rows (`ContrastSearch.max_deviations`): too
+    little is known farther out for its square to be trusted.
     """
 
     directions: Float[Tensor, "dim directions"]
@@ -84,6 +88,8 @@ def refine(
     moments: tuple[Tensor, Tensor, Tensor, Tensor],
     within: Float[Tensor, "dim dim"],
     sample: tuple[Float[Tensor, "rows dim"], Int[Tensor, "rows"]],
+    search: ContrastSearch,
+    options: QuadraticOptions,
 ) -> Float[Tensor, "dim directions"]:
     r"""The directions of greatest likelihood, from good ones by Newton steps, standardised by the shared covariance.
 
@@ -100,27 +106,30 @@ def refine(
     means = means + centre
     scale = unbiased(counts).float()[labels, None]
     eye = torch.eye(directions.shape[1], dtype=torch.float64, device=directions.device)
-    v = best = upright(directions.double(), within)
+    v = best = whiten_directions(directions.double(), within)
     least = math.inf
-    for _ in range(REFINING_STEPS):
-        p = ((states @ v.float() - (means @ v).float()[labels]) * scale).clamp(-FARTHEST, FARTHEST)
+    for _ in range(options.max_steps):
+        p = (states @ v.float() - (means @ v).float()[labels]) * scale
+        p = p.clamp(-search.max_deviations, search.max_deviations)
         sums, sampled = scatter(p, labels, len(counts))
-        own = (sums + SHARED_ROWS * eye) / (sampled + SHARED_ROWS)[:, None, None]
-        volume = float(torch.logdet(own) @ sampled)
-        if not volume < least - LEAST_RISE * len(labels):
+        covariance = (sums + search.shared_rows * eye) / (sampled + search.shared_rows)[:, None, None]
+        volume = float(torch.logdet(covariance) @ sampled)
+        if not volume < least - options.min_rise_nats * len(labels):
             break
-        least, best, inverse = volume, v, torch.linalg.inv(own)
+        least, best, inverse = volume, v, torch.linalg.inv(covariance)
         q = (inverse.float()[labels] @ p[:, :, None]).squeeze(2) * scale
         of_class = q.new_zeros(len(counts), q.shape[1]).index_add_(0, labels, q)
         pulled = ((q.T @ states).T.double() - means.T @ of_class.double()) / len(labels)
         curvature = (inverse * (sampled / len(labels))[:, None, None]).sum(0) - eye
         aside = torch.cholesky_solve(pulled, factor) - v @ (v.T @ pulled)
-        v = upright(v - aside @ torch.linalg.inv(curvature + (len(v) / len(labels)) ** 0.5 * eye), within)
+        v = whiten_directions(v - aside @ torch.linalg.inv(curvature + (len(v) / len(labels)) ** 0.5 * eye), within)
     return best
 
 
-def upright(v: Float[Tensor, "dim directions"], within: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim directions"]:
-    """Combinations of some directions along which a covariance is the identity."""
+def whiten_directions(
+    v: Float[Tensor, "dim directions"], within: Float[Tensor, "dim dim"]
+) -> Float[Tensor, "dim directions"]:
+    """Combinations of the directions along which the within-class covariance is the identity."""
     square = v.T @ within @ v
     root = torch.linalg.cholesky(square + 1e-9 * square.diagonal().mean() * torch.eye(len(square)).to(square))
     return torch.linalg.solve_triangular(root, v.T, upper=False).T
@@ -133,6 +142,8 @@ def fit_quadratic(
     affine: tuple[Float[Tensor, "dim classes"], float, float],
     base: Float[Tensor, "classes"],
     held_out: tuple[Float[Tensor, "held dim"], Int[Tensor, "held"], Float[Tensor, "held classes"]],
+    search: ContrastSearch,
+    options: QuadraticOptions,
 ) -> tuple[Quadratic, float] | None:
     """The quadratic evidence of one target and the temperature of all its evidence; None where it does not help.
 
@@ -140,12 +151,17 @@ def fit_quadratic(
     covariance is mixed in; the second half must then gain `LEAST_GAIN_NATS` over the affine evidence alone.
 
     Args:
-        directions: Where the covariances may differ.
+        directions: Directions along which the covariances may differ.
         moments: Class counts, centre, class means less the centre and total covariance (`ClassSums.compute`).
         sample: Training rows and their labels, for the covariances.
         affine: Direction of the affine evidence, its shrinkage and its temperature.
         base: Log-prior of the classes, nats.
         held_out: Calibration states, labels and affine evidence.
+        search: Options with which the directions were found.
+        options: Options of the fit.
+
+    Returns:
+        The quadratic evidence and the temperature, or None.
     """
     counts, centre, means, total = moments
     weight, shrinkage, temperature = affine
@@ -153,33 +169,33 @@ def fit_quadratic(
     freedom = rows / (rows - (counts > 0).sum()).clamp(min=1.0)
     within = (total - (means * (counts / rows)[:, None]).T @ means) * freedom
     sphere = total.diagonal().mean() * torch.eye(len(total), dtype=total.dtype, device=total.device)
-    v = refine(directions, moments, within + RIDGE * sphere, sample)
-    # The means that the affine evidence goes by: its direction, taken back through the covariance it was made with.
-    believed = weight.double().T @ (((1.0 - shrinkage) * within + shrinkage * sphere) @ v)
+    v = refine(directions, moments, within + search.ridge_share * sphere, sample, search, options)
+    # The shrunk means of the affine evidence: its direction, taken back through the covariance it was made with.
+    shrunk_means = weight.double().T @ (((1.0 - shrinkage) * within + shrinkage * sphere) @ v)
 
     states, labels = sample
-    # Along a direction that stands still the sum is rounding, of either sign.
-    farthest = FARTHEST * ((total @ v) * v).sum(0).clamp(min=0.0).sqrt()
+    # Along a direction without variance the sum is rounding, of either sign.
+    farthest = search.max_deviations * ((total @ v) * v).sum(0).clamp(min=0.0).sqrt()
     u = (states @ v.float() - (centre @ v).float()).double().clamp(-farthest, farthest)
     sums, sampled = scatter(unbiased(counts)[labels, None] * (u - (means @ v)[labels]), labels, len(counts))
 
     states, labels, evidence = held_out
     features = expand(states @ v.float() - (centre @ v).float(), farthest.float())
     half = len(labels) // 2
-    first, second = slice(0, half, max(1, half // CHOICE_ROWS)), slice(half, None)
+    first, second = slice(0, half, max(1, half // options.choice_rows)), slice(half, None)
     trials = []
-    for prior_rows in PRIOR_ROWS:
-        weights = coefficients(sums, sampled, believed, prior_rows)
+    for prior_rows in options.prior_rows:
+        weights = coefficients(sums, sampled, shrunk_means, prior_rows)
         whole = torch.addmm(evidence[first], features[first], weights)
         trials.append((*fit_temperature(base, whole, labels[first], 0.0)[::-1], weights))
-    _, hot, weights = min(trials, key=lambda trial: trial[0])
+    _, temperature_of_all, weights = min(trials, key=lambda trial: trial[0])
     whole = torch.addmm(evidence, features, weights)
     gain = cross_entropy_nats(base + temperature * evidence[second], labels[second])
-    gain -= cross_entropy_nats(base + hot * whole[second], labels[second])
-    hot = fit_temperature(base, whole, labels)[0]
-    if not gain * (len(labels) - half) > LEAST_GAIN_NATS or hot == 0.0:
+    gain -= cross_entropy_nats(base + temperature_of_all * whole[second], labels[second])
+    temperature_of_all = fit_temperature(base, whole, labels)[0]
+    if not gain * (len(labels) - half) > LEAST_GAIN_NATS or temperature_of_all == 0.0:
         return None
     # A temperature that the affine evidence had stays what it was: probes that start here go by it.
-    share = hot / temperature if temperature else 1.0
-    found = Quadratic(v.float(), (centre @ v).float(), farthest.float(), share * weights, share)
-    return found, temperature or hot
+    share = temperature_of_all / temperature if temperature else 1.0
+    quadratic = Quadratic(v.float(), (centre @ v).float(), farthest.float(), share * weights, share)
+    return quadratic, temperature or temperature_of_all

@@ -13,20 +13,14 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from infodil.probes.calibration import LEAST_GAIN_NATS
-from infodil.probes.neighbours.components import fit_components
+from infodil.probes.neighbours.components import ComponentOptions, fit_components
 from infodil.probes.probe import ProbeFit, ProbeSpec
 from infodil.probes.subsampled import LocalProbe, SubsampledFit
 
-ROWS = 2**13
-"""States whose neighbours are looked up at once."""
-
-JITTER = 1e-6
-"""Added to states that are about one: a tree of many equal points would search all of them."""
-
 
 @dataclass(frozen=True)
-class Local:
-    """The fitted votes of one target."""
+class Votes:
+    """The fitted votes of one target: metric, tree of training states, and how neighbours are counted."""
 
     metric: Float[Tensor, "dim axes"]
     tree: cKDTree
@@ -70,6 +64,12 @@ class Neighbours(LocalProbe):
     """Inverse bandwidths tried for the kernel that weighs neighbours, in units of the learned metric; zero is flat."""
     strengths: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     """Numbers of neighbours that the prediction of the weaker probe counts for, tried on the calibration rows."""
+    components: ComponentOptions = ComponentOptions()
+    """Search for the metric."""
+    jitter: float = 1e-6
+    """Noise added to states that are about one: a tree of many equal points would search all of them."""
+    block_rows: int = 2**13
+    """States whose neighbours are looked up at once: what memory allows."""
 
     @property
     def choices(self) -> list[tuple[int, float, float]]:
@@ -93,29 +93,30 @@ class NeighboursFit(SubsampledFit):
         super().__init__(probe, spec)
         self.base = base
 
-    def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Local | None:
-        """The way of asking that loses least on some calibration rows; None where none gains enough."""
+    def learn(self, target: int, known: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> Votes | None:
+        """The number, sharpness and strength of least loss on some calibration rows; None where none gains enough."""
         (known, known_labels), (states, labels) = known, held_out
         options = self.probe
         if len(known) <= max(options.numbers) or len(labels) == 0:
             return None
         known_labels = known_labels.numpy()
         generator = torch.Generator().manual_seed(self.spec.seed)
-        moved = known.double() + JITTER * torch.randn(known.shape, generator=generator, dtype=torch.float64)
-        metric = fit_components(moved, known_labels, self.spec.classes.number, self.spec.seed)
+        moved = known.double() + options.jitter * torch.randn(known.shape, generator=generator, dtype=torch.float64)
+        metric = fit_components(moved, known_labels, self.spec.classes.number, self.spec.seed, options.components)
         tree, below = cKDTree(measured(moved, metric)), self.posterior(known.to(states.device), target)
-        here, truth = self.posterior(states, target), labels.cpu().numpy()
+        prediction, truth = self.posterior(states, target), labels.cpu().numpy()
         distance, index = tree.query(measured(states, metric), k=max(options.numbers), workers=torch.get_num_threads())
         losses = []
         for number, sharpness in product(options.numbers, options.sharpness):
             votes = count_votes(distance[:, :number], index[:, :number], sharpness, known_labels, below)
             losses += [
-                -corrected(here, *votes, strength)[np.arange(len(truth)), truth].sum() for strength in options.strengths
+                -corrected(prediction, *votes, strength)[np.arange(len(truth)), truth].sum()
+                for strength in options.strengths
             ]
         best = int(np.argmin(losses))
-        gain = -np.log(here[np.arange(len(truth)), truth]).sum() - losses[best]
+        gain = -np.log(prediction[np.arange(len(truth)), truth]).sum() - losses[best]
         return (
-            Local(metric, tree, known_labels, below, *options.choices[best])
+            Votes(metric, tree, known_labels, below, *options.choices[best])
             if gain > options.required_gain_nats
             else None
         )
@@ -124,7 +125,7 @@ class NeighboursFit(SubsampledFit):
         """The posterior of the weaker probe, or the prior."""
         parts = [
             torch.softmax(self.spec.classes.class_log_prior + self.evidence(some, target), 1)
-            for some in states.split(ROWS)
+            for some in states.split(self.probe.block_rows)
         ]
         return torch.cat(parts).clamp(min=1e-12).cpu().numpy()
 
@@ -137,15 +138,15 @@ class NeighboursFit(SubsampledFit):
 
     def scores(self, states: Float[Tensor, "rows dim"], target: int) -> Float[Tensor, "rows classes"]:
         """Evidence for each class: the corrected log-posterior less the log-prior, nats before the temperature."""
-        local = self.learned[target]
-        if local is None:
+        fitted = self.learned[target]
+        if fitted is None:
             return self.evidence(states, target)
         parts = []
-        for some in states.split(ROWS):
-            place, workers = measured(some, local.metric), torch.get_num_threads()
-            distance, index = local.tree.query(place, k=local.number, workers=workers)
-            votes = count_votes(distance, index, local.sharpness, local.labels, local.below)
-            parts.append(torch.from_numpy(corrected(self.posterior(some, target), *votes, local.strength)))
+        for some in states.split(self.probe.block_rows):
+            points, workers = measured(some, fitted.metric), torch.get_num_threads()
+            distance, index = fitted.tree.query(points, k=fitted.number, workers=workers)
+            votes = count_votes(distance, index, fitted.sharpness, fitted.labels, fitted.below)
+            parts.append(torch.from_numpy(corrected(self.posterior(some, target), *votes, fitted.strength)))
         return torch.cat(parts).to(states) - self.spec.classes.class_log_prior
 
 
@@ -158,12 +159,12 @@ def count_votes(
     distance: Float[ndarray, "rows number"],
     index: Int[ndarray, "rows number"],
     sharpness: float,
-    labels: Int[ndarray, "known"],
-    below: Float[ndarray, "known classes"],
+    labels: Int[ndarray, "train"],
+    below: Float[ndarray, "train classes"],
 ) -> tuple[Float[ndarray, "rows classes"], Float[ndarray, "rows classes"]]:
     """How many neighbours of each class there are, and how many the weaker probe expects; weighed by the kernel."""
-    away = 0.5 * np.square(sharpness * distance)
-    weight = np.exp(away.min(1, keepdims=True) - away)
+    energy = 0.5 * np.square(sharpness * distance)
+    weight = np.exp(energy.min(1, keepdims=True) - energy)
     weight *= weight.sum(1, keepdims=True) / np.square(weight).sum(1, keepdims=True)
     rows, classes = len(index), below.shape[1]
     cell = np.arange(rows)[:, None] * classes + labels[index]
@@ -172,11 +173,11 @@ def count_votes(
 
 
 def corrected(
-    here: Float[ndarray, "rows classes"],
+    prediction: Float[ndarray, "rows classes"],
     votes: Float[ndarray, "rows classes"],
     expected: Float[ndarray, "rows classes"],
     strength: float,
 ) -> Float[ndarray, "rows classes"]:
     """Log-posterior after the votes, nats."""
-    log = np.log(here * (votes + strength * here) / (expected + strength * here))
+    log = np.log(prediction * (votes + strength * prediction) / (expected + strength * prediction))
     return log - np.log(np.exp(log).sum(1, keepdims=True))
