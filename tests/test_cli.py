@@ -165,6 +165,35 @@ def test_the_data_processing_inequality_from_a_shell(place, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (MemoryError(), 2, "the memory is used up: pass a smaller --max-tokens"),
+        (RuntimeError("CUDA out of memory. Tried\nto"), 2, "the memory is used up"),
+        (KeyError("weights"), 1, "KeyError: 'weights'; this should not happen: INFODIL_DEBUG=1 shows where."),
+    ],
+)
+def test_a_fault_is_one_sentence(place, capsys, monkeypatch, error, status, message):
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr("infodil.report.RecoverabilityReport.to_html", fail)
+    synthetic_report().save("one/report.json")
+    assert main(["page", "one"]) == status
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
+    monkeypatch.setenv("INFODIL_DEBUG", "1")
+    with pytest.raises(type(error)):
+        main(["page", "one"])
+
+
+def test_a_request_to_end_is_answered_in_one_line(place):
+    code = "import os, signal, sys; from infodil.cli import main; import infodil.cli.files as files; \\\n"
+    code += "files.read_report = lambda path: os.kill(os.getpid(), signal.SIGTERM); sys.exit(main(['page', 'one']))"
+    ended = python("-c", code.replace("\\\n", ""), cwd=place)
+    assert (ended.returncode, ended.stderr) == (130, "infodil: stopped; nothing was left half written.\n")
+
+
 # What a terminal does
 
 

@@ -102,6 +102,8 @@ def test_the_frame_has_the_columns_in_order(report):
     assert list(frame.columns) == COLUMNS
     assert len(frame) == 3 * len(LAGS) * 3
     assert set(report.summary[0]) == set(SUMMARY_COLUMNS)
+    assert list(report.summary_frame().columns) == SUMMARY_COLUMNS
+    assert report.summary_frame()["site"].tolist() == list(report.sites)
 
 
 def test_an_estimate_is_the_row_and_by_default_of_the_selected_probe(report):

@@ -87,7 +87,7 @@ def add_ablate(commands: argparse._SubParsersAction) -> None:
     words = "train the EMA language model with predictors of rising power, and say whether the loss is the same"
     command = add_command(commands, "ablate", words)
     command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
-    add_output(command, "ablation", "checkpoints, ablation.csv, .html and .png")
+    add_output(command, "ablation", "checkpoints, ablation.json, .csv, .html and .png")
     command.add_argument("--size", default="1m", help="size of the models (default %(default)s)")
     command.add_argument("--vocabulary", type=int, help="types of the tokenizer (default: the size's)")
     command.add_argument("--tokens", type=int, default=400_000, help="training tokens of a run (default %(default)s)")
@@ -112,7 +112,7 @@ def run_ablate(options: argparse.Namespace) -> None:
     from infodil.cli.files import deliver
     from infodil.corpus import load_corpus
     from infodil.lm import PREDICTORS, SIZES, prepare_text
-    from infodil.plots import difference_intervals, save_figure
+    from infodil.plots import save_figure
     from infodil.processing import ablate_predictor
 
     check_one_of("size", options.size, SIZES)
@@ -140,9 +140,10 @@ def run_ablate(options: argparse.Namespace) -> None:
         str(ablation),
         frame.to_dict("records"),
         {
+            "ablation.json": ablation.save,
             "ablation.csv": lambda path: write_whole(path, frame.to_csv(index=False)),
             "ablation.html": lambda path: ablation.to_html(path, lead=lead),
-            "ablation.png": lambda path: save_figure(difference_intervals(frame).figure, path),
+            "ablation.png": lambda path: save_figure(ablation.plot().figure, path),
         },
     )
 
@@ -153,7 +154,7 @@ def add_gap(commands: argparse._SubParsersAction) -> None:
     command = add_command(commands, "gap", words)
     command.add_argument("--model", required=True, metavar="FOLDER", help="a run of `infodil lm train`")
     command.add_argument("--reference", required=True, metavar="FOLDER", help="another run, of the same tokenizer")
-    add_output(command, "gap", "gap.csv, gap.html and gap.png")
+    add_output(command, "gap", "gap.json, .csv, .html and .png")
     command.add_argument("--sites", nargs="+", help="states to read (default all)")
     command.add_argument(
         "--tokens", type=int, default=200_000, help="tokens to train each predictor on (default %(default)s)"
@@ -193,6 +194,7 @@ def run_gap(options: argparse.Namespace) -> None:
         str(gap),
         gap.to_frame().to_dict("records"),
         {
+            "gap.json": gap.save,
             "gap.csv": lambda path: write_whole(path, gap.to_frame().to_csv(index=False)),
             "gap.html": lambda path: gap.to_html(path, lead=lead),
             "gap.png": lambda path: save_figure(gap.plot().figure, path),

@@ -4,8 +4,12 @@ __all__ = ["main", "parser"]
 
 import argparse
 import os
+import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from infodil import __version__
 from infodil.checks import UserError
@@ -16,6 +20,9 @@ from infodil.cli.recoverability import add_recoverability
 from infodil.cli.reports import add_compare, add_page
 from infodil.cli.roles import add_roles
 
+DEBUG = "INFODIL_DEBUG"
+"""Variable of the environment under which a fault of infodil itself shows its traceback."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """One command, run.
@@ -24,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `infodil`; by default those of this process.
 
     Returns:
-        The exit status: 0 where it succeeded, 2 after a mistake of the user or a fault of the system, 130 where it was
-        stopped.
+        The exit status: 0 where it succeeded, 2 after a mistake of the user or a fault of the system, 1 after a fault
+        of infodil itself, 130 where it was stopped.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal of few letters gets a question mark in place of an error
@@ -34,21 +41,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, unknown = whole.parse_known_args(arguments)
     if unknown:
         options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    with stopped_by_signals():
+        return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command, with every fault as one sentence."""
     try:
         options.run(options)
         sys.stdout.flush()
     except UserError as error:
         return fail(flags_of(options.command, str(error)))
-    except BrokenPipeError:  # who read the output has seen enough, and the files are written
+    except BrokenPipeError:  # whoever read the output has seen enough, and the files are written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         place = f" {error.filename!r}" if error.filename else ""
         return fail(f"the system refused{place}: {error.strerror or error}; free space or pass another place.")
-    except MemoryError:
-        return fail("the memory of this machine is used up: pass smaller --max-tokens, --batch-size or fewer --sites.")
     except KeyboardInterrupt:
         return fail("stopped; nothing was left half written.", status=130)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error)):
+            return fail("the memory is used up: pass a smaller --max-tokens or --batch-size, or fewer --sites.")
+        first = str(error).partition("\n")[0]
+        return fail(f"{type(error).__name__}: {first}; this should not happen: {DEBUG}=1 shows where.", status=1)
     return 0
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """A request of the system to end is answered like one of the keyboard."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def fail(message: str, status: int = 2) -> int:

@@ -22,7 +22,7 @@ def add_dpi(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--groups", metavar="FILE.npy", help="the document of each row, a whole number")
     command.add_argument("--confidence", type=float, default=0.95, help="level of all verdicts (default %(default)s)")
     add_seed(command)
-    add_output(command, "dpi", "dpi.csv")
+    add_output(command, "dpi", "dpi.json, dpi.csv and dpi.png")
     command.set_defaults(run=run_dpi)
 
 
@@ -40,6 +40,7 @@ def run_dpi(options: argparse.Namespace) -> None:
             raise UserError(f"there is no file {path!r}: check the spelling.")
     shows_progress(options)
     from infodil.cli.files import deliver
+    from infodil.plots import save_figure
     from infodil.processing import check_chain
 
     source, groups = read_array(options.source), options.groups and read_array(options.groups)
@@ -50,7 +51,11 @@ def run_dpi(options: argparse.Namespace) -> None:
         options,
         str(check),
         frame.to_dict("records"),
-        {"dpi.csv": lambda path: write_whole(path, frame.to_csv(index=False))},
+        {
+            "dpi.json": check.save,
+            "dpi.csv": lambda path: write_whole(path, frame.to_csv(index=False)),
+            "dpi.png": lambda path: save_figure(check.plot().figure, path),
+        },
     )
 
 

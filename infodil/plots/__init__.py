@@ -1,5 +1,6 @@
 """Figures of frames, in bits: every function returns axes and leaves the global state of matplotlib alone."""
 
+from infodil.plots.chains import chain_stages
 from infodil.plots.curves import lag_ticks, multi_curves, recoverability_curves
 from infodil.plots.drawing import Panels, figure_svg, save_figure
 from infodil.plots.heat_map import heat_maps, recoverability_heat_map
@@ -14,6 +15,7 @@ __all__ = [
     "FIGURE_WIDTHS",
     "STYLE",
     "Panels",
+    "chain_stages",
     "difference_intervals",
     "figure_svg",
     "heat_maps",

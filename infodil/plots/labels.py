@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import matplotlib.artist
     import matplotlib.axes
 
 QUANTITY_LABELS = {
@@ -55,11 +56,21 @@ def label_curves(ax: "matplotlib.axes.Axes", labels: Mapping[str, str]) -> bool:
     return True
 
 
-def legend_beside(ax: "matplotlib.axes.Axes", beside: bool) -> None:
-    """A legend beside the data of a new figure, or at the best place within axes of the caller."""
+def legend_beside(
+    ax: "matplotlib.axes.Axes", beside: bool, handles: "Mapping[str, matplotlib.artist.Artist] | None" = None
+) -> None:
+    """A legend beside the data of a new figure, or at the best place within axes of the caller.
+
+    Args:
+        ax: The axes.
+        beside: Whether the legend stands beside the data.
+        handles: The artist under each label; by default all that have one.
+    """
     where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if beside else {"loc": "best"}
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, handlelength=2.6, **where)
+    if handles is None:
+        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if handles:
+        ax.legend(list(handles.values()), list(handles), frameon=False, handlelength=2.6, **where)
 
 
 def legend_columns(names: Sequence[str], width: float) -> int:

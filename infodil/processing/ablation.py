@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
@@ -28,12 +28,17 @@ from infodil.lm import (
 from infodil.processing.frozen_heads import TracePredictor
 from infodil.processing.pages import ablation_page
 from infodil.processing.paired_losses import LossDifference, compare_losses
+from infodil.report import SavedResult
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
 
 WAYS = {"end to end": "the whole model is trained with it", "frozen traces": "it alone reads traces of a trained model"}
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorAblation:
+class PredictorAblation(SavedResult):
     """Losses of every predictor, and how each differs from the baseline."""
 
     losses: dict[tuple[str, str], tuple[TextLoss, ...]] = dataclasses.field(repr=False)
@@ -79,11 +84,24 @@ class PredictorAblation:
             rows.append(row)
         return rows
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """The rows as a pandas frame."""
         import pandas as pd
 
         return pd.DataFrame(self.rows())
+
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The differences of loss with their intervals.
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure, which shows itself in a notebook.
+
+        Returns:
+            The axes.
+        """
+        from infodil.plots import difference_intervals
+
+        return difference_intervals(self.to_frame(), ax=ax)
 
     def to_html(self, path: str | Path, *, lead: str = "predictors of the same traces") -> Path:
         """Write the losses and verdicts as one page that opens without a network.

@@ -4,7 +4,7 @@ __all__ = ["ChainCheck", "Link", "check_chain"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,11 @@ from infodil.ladder import (
 )
 from infodil.probes import AUTO, Probe
 from infodil.processing.stages import jackknife_change, known_upper
+from infodil.report import SavedResult
 from infodil.statistics import mean_interval
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 HOLDS = "holds"
 VIOLATED = "violated by more than its uncertainty"
@@ -69,7 +73,7 @@ class Link:
 
 
 @dataclass(frozen=True, repr=False)
-class ChainCheck:
+class ChainCheck(SavedResult):
     """What was found at each stage and for each link; prints as a table."""
 
     names: tuple[str, ...]
@@ -97,6 +101,19 @@ class ChainCheck:
                 row += [link.verdict, change.value_bits, change.low_bits, change.high_bits, link.usable_bits_are]
             rows.append(row + [None] * (len(COLUMNS) - len(row)))
         return pd.DataFrame(rows, columns=COLUMNS)
+
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The bits of each stage with its interval and upper bound, and the verdict on each link.
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure, which shows itself in a notebook.
+
+        Returns:
+            The axes.
+        """
+        from infodil.plots import chain_stages
+
+        return chain_stages(self.to_frame(), ax=ax)
 
     def __str__(self) -> str:
         head = f"{'stage':<24} {'bits':>8} {'interval':>18} {'at most':>8}"

@@ -5,7 +5,7 @@ __all__ = ["GapDecomposition", "decompose_gap"]
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +22,12 @@ from infodil.lm import RunText, TextLoss, next_token_windows, score_text
 from infodil.processing.frozen_heads import HIDDEN, StateProbe, keep_better
 from infodil.processing.pages import gap_page
 from infodil.processing.paired_losses import ratio_replicates
+from infodil.report import SavedResult
 from infodil.statistics import MOST_CLUSTERS, bootstrap_interval
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
 
 
 @runtime_checkable
@@ -41,7 +46,7 @@ TERMS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class GapDecomposition:
+class GapDecomposition(SavedResult):
     """The three terms of a gap, bits a token; they add up to it."""
 
     gap: Estimate
@@ -82,17 +87,24 @@ class GapDecomposition:
             )
         ]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """The rows as a pandas frame."""
         import pandas as pd
 
         return pd.DataFrame(self.rows())
 
-    def plot(self) -> Any:
-        """The terms as bars with intervals; the axes come back."""
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The terms as bars with intervals.
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure, which shows itself in a notebook.
+
+        Returns:
+            The axes.
+        """
         from infodil.plots import term_bars
 
-        return term_bars(self.to_frame())
+        return term_bars(self.to_frame(), ax=ax)
 
     def to_html(self, path: str | Path, *, lead: str = "a model against a reference") -> Path:
         """Write the terms as one page that opens without a network.

@@ -1,7 +1,8 @@
-"""What a measurement hands back: a report that prints, saves, plots and becomes a page; several side by side."""
+"""Results of a measurement: a report that prints, saves, plots and becomes a page, and several side by side."""
 
 from infodil.report.comparison import ReportComparison, compare
 from infodil.report.page import table_page
 from infodil.report.report import RecoverabilityReport, load_report
+from infodil.report.result import SavedResult
 
-__all__ = ["RecoverabilityReport", "load_report", "ReportComparison", "compare", "table_page"]
+__all__ = ["RecoverabilityReport", "load_report", "ReportComparison", "compare", "table_page", "SavedResult"]

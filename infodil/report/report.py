@@ -146,6 +146,12 @@ class RecoverabilityReport:
 
         return pd.DataFrame(list(self.rows), columns=_all_columns(self.rows, COLUMNS))
 
+    def summary_frame(self) -> "pandas.DataFrame":
+        """The summary as a pandas frame, one row for each site."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.summary), columns=_all_columns(self.summary, SUMMARY_COLUMNS))
+
     def estimate(self, site: str, lag: int, probe: str | None = None) -> Estimate:
         """The bits about the token `lag` steps back that a probe recovers at a site.
 
