@@ -25,7 +25,7 @@ class CalibrationRows:
     """States as observed, by site, controls among them."""
     labels: Int[Tensor, "targets rows"]
     """Class of each target, -1 where a row has none."""
-    context: tuple[Float[Tensor, "labelled classes"] | None, ...]
+    context: tuple[Float[Tensor, "_ classes"] | None, ...]
     """For each target the log-probability of each class without the state, for the rows with a label; None where the
     prior is all that is known."""
     cluster: Int[ndarray, "rows"]
