@@ -123,3 +123,101 @@ def test_a_mistake_is_one_sentence(call, words):
     with pytest.raises(UserError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------- synthetic sweeps
+
+
+@pytest.fixture(scope="module")
+def small_sweep():
+    rules = ["sum", depth.RULES["ema"](alpha=0.2), "attention"]
+    return depth.sweep(rules, [2, 16, 48], dim=32, types=8, rows=2048, precision="bfloat16")
+
+
+def test_a_sweep_has_its_columns_and_bits_within_their_bounds(small_sweep):
+    frame = small_sweep.to_frame()
+    columns = "rule depth written read value_bits low_bits high_bits upper_bits norm_share r2".split()
+    assert list(frame.columns[:10]) == columns and len(frame) == 3 * (2 + 3 + 3)
+    assert set(frame["rule"]) == {"sum", "ema(alpha=0.2)", "attention"}
+    assert (frame["low_bits"] <= frame["upper_bits"]).all() and (frame["upper_bits"] <= 3.0 + 1e-9).all()
+    assert (frame["low_bits"] <= frame["value_bits"]).all() and (frame["value_bits"] <= frame["high_bits"]).all()
+    assert (frame["value_bits"] <= 3.0).all()
+    assert frame["oracle_bits"].to_list() == pytest.approx([3.0] * len(frame), abs=0.01)
+
+
+def test_few_messages_are_read_by_every_rule(small_sweep):
+    frame = small_sweep.to_frame()
+    assert (frame[frame["depth"] == 2]["value_bits"] > 2.5).all()
+
+
+def test_dilution_is_not_loss():
+    """An average of 32 layers: the first message has 1e-4 of the norm, and a decoder of the code still reads it."""
+    row = depth.sweep(depth.RULES["ema"](alpha=0.2), [24], dim=64, types=8, written=[1]).to_frame().iloc[0]
+    assert row["linear_bits"] < 0.1 and row["norm_share"] < 1e-3
+    assert row["value_bits"] > 2.7 and row["verdict"] == "diluted"
+
+
+def test_what_rounding_hides_is_lost_and_the_genie_says_so():
+    row = depth.sweep(depth.RULES["ema"](alpha=0.5), [40], dim=32, types=8, written=[1], precision="bfloat16")
+    row = row.to_frame().iloc[0]
+    assert row["upper_bits"] < 0.5 and row["verdict"] == "lost"
+    assert row["low_bits"] <= row["upper_bits"] and row["value_bits"] < 0.1
+
+
+def test_equal_shares_of_a_sum_are_those_of_its_messages():
+    frame = depth.sweep("sum", [8], dim=64, types=8, rows=8192).to_frame()
+    # The codebooks' sizes differ: 8 vectors of 64 numbers have a mean square within sqrt(2 / 512) of one, 4 sigma.
+    assert (frame["norm_share"] * 8).to_list() == pytest.approx([1.0] * 3, abs=4 * math.sqrt(2 / 512) + 0.1)
+    assert frame["retained"].to_list() == pytest.approx([1.0] * 3, abs=0.1)
+
+
+def test_a_normalised_low_rank_growing_stream_is_measured():
+    frame = depth.sweep("sum", [12], dim=32, types=4, rank=2, growth=1.2, normalize=True, rows=2048).to_frame()
+    assert frame["norm_share"].is_monotonic_increasing and frame["value_bits"].iloc[-1] > 1.5
+
+
+def test_a_depth_report_prints_saves_draws_and_becomes_a_page(small_sweep, tmp_path):
+    text = str(small_sweep)
+    assert text.startswith("Messages over depth: sum, ema(alpha=0.2), attention") and "Dilution is not loss" in text
+    again = depth.DepthReport.load(small_sweep.save(tmp_path / "depth.json"))
+    assert str(again) == text and again.to_frame().equals(small_sweep.to_frame())
+    page = small_sweep.to_html(tmp_path / "depth.html").read_text()
+    assert "Messages over depth" in page and "<script" not in page
+    assert len(small_sweep.plot()) == 3 and small_sweep.plot("r2").figure is not None
+
+
+def test_the_same_seed_gives_the_same_sweep():
+    first, second = (depth.sweep("ema", [6], dim=16, types=4, rows=512, seed=3).rows for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rules": []}, "`rules`"),
+        ({"rules": "emaa"}, "did you mean 'ema'"),
+        ({"depths": []}, "`depths`"),
+        ({"depths": [0]}, "`depths`"),
+        ({"rank": 99}, "`rank`"),
+        ({"precision": "float7"}, "`precision`"),
+        ({"growth": -1.0}, "`growth`"),
+        ({"written": [99]}, "`written`"),
+        ({"confidence": 1.0}, "`confidence`"),
+        ({"probe": "linaer"}, "linear"),
+    ],
+)
+def test_a_mistaken_sweep_is_one_sentence(options, words):
+    arguments = {"rules": "sum", "depths": [4], "dim": 16, "types": 4, "rows": 512} | options
+    with pytest.raises(UserError, match=words):
+        depth.sweep(arguments.pop("rules"), arguments.pop("depths"), **arguments)
+
+
+def test_no_other_quantity_is_drawn(small_sweep):
+    with pytest.raises(UserError, match="`quantity`"):
+        small_sweep.plot("verdict")
+
+
+def test_a_file_that_is_no_depth_report_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match="`path`"):
+        depth.DepthReport.load(tmp_path / "a.json")

@@ -1,6 +1,9 @@
 """Accumulation over depth: how streams collect the messages of their layers, and which of these survive."""
 
-__all__ = ["RULES", "Rule", "accumulate", "weights"]
+__all__ = ["RULES", "Decoder", "DepthReport", "Rule", "accumulate", "sweep", "weights"]
 
 from infodil.depth.accumulation import accumulate, weights
+from infodil.depth.decoder import Decoder
+from infodil.depth.report import DepthReport
 from infodil.depth.rules import RULES, Rule
+from infodil.depth.sweep import sweep

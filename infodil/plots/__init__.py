@@ -2,6 +2,7 @@
 
 from infodil.plots.chains import chain_stages
 from infodil.plots.curves import lag_ticks, multi_curves, recoverability_curves
+from infodil.plots.depth import depth_curves, depth_map
 from infodil.plots.drawing import Panels, figure_svg, save_figure
 from infodil.plots.heat_map import heat_maps, recoverability_heat_map
 from infodil.plots.losses import difference_intervals, ratio_curves, ratio_intervals, term_bars
@@ -16,6 +17,8 @@ __all__ = [
     "STYLE",
     "Panels",
     "chain_stages",
+    "depth_curves",
+    "depth_map",
     "difference_intervals",
     "figure_svg",
     "heat_maps",
