@@ -19,6 +19,12 @@ Prior = Float[Tensor, "vocabulary"] | Float[np.ndarray, "vocabulary"] | Sequence
 def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
     r"""Entropy :math:`-\sum_i p_i \log_2 p_i` in bits, with :math:`0 \log 0 = 0`.
 
+    Args:
+        probabilities: Probability of each outcome.
+
+    Returns:
+        The entropy in bits.
+
     Example:
         >>> entropy_bits(np.array([0.5, 0.25, 0.25, 0.0]))
         1.5
@@ -29,6 +35,16 @@ def entropy_bits(probabilities: Float64[np.ndarray, "outcomes"]) -> float:
 
 def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "vocab"]:
     r"""Zipf's law: :math:`p_i \propto (i + 1)^{-s}`; exponent 0 is uniform.
+
+    Args:
+        vocabulary: Number of types.
+        exponent: Exponent s of the law.
+
+    Returns:
+        Probability of each type, the commonest first.
+
+    Raises:
+        UserError: `exponent` is negative or not finite.
 
     Example:
         >>> zipf(3).round(4).tolist()
@@ -42,6 +58,13 @@ def zipf(vocabulary: int, exponent: float | int = 1.0) -> Float64[np.ndarray, "v
 
 def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "vocabulary"]:
     """A prior normalised to sum 1, float64; uniform where none is given.
+
+    Args:
+        prior: Weights or probabilities, one a type.
+        vocabulary: Number of types.
+
+    Returns:
+        Probability of each type.
 
     Raises:
         UserError: `prior` of another length, or not above 0 everywhere.
@@ -60,6 +83,13 @@ def probabilities_of(prior: Prior | None, vocabulary: int) -> Float64[Tensor, "v
 
 def log_prior_of(prior: Tensor | np.ndarray | Sequence[float] | None, vocabulary: int) -> Tensor:
     """Log of a prior over types, float64; uniform where none is given, and above zero everywhere.
+
+    Args:
+        prior: Weights or probabilities, one a type.
+        vocabulary: Number of types.
+
+    Returns:
+        Log-probability of each type, nats.
 
     Raises:
         UserError: `prior` of another length, negative somewhere, or zero everywhere.

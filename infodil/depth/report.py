@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from infodil.plots import Panels
 
-FORMAT = "infodil depth report"
+DEPTH_FORMAT = "infodil depth report"
 
-COLUMNS = (
+DEPTH_COLUMNS = (
     *("rule", "depth", "written", "read", "value_bits", "low_bits", "high_bits", "upper_bits", "norm_share", "r2"),
     *("entropy_bits", "retained", "linear_bits", "decoder_bits", "oracle_bits", "dilution_bits", "gaussian_bits"),
     *("budget_bits", "selected_probe", "verdict", "samples"),
@@ -95,7 +95,7 @@ class DepthReport:
         import pandas as pd
 
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        known = [name for name in COLUMNS if name in names]
+        known = [name for name in DEPTH_COLUMNS if name in names]
         return pd.DataFrame(self.rows)[[*known, *(name for name in names if name not in known)]]
 
     def plot(self, quantity: str = "value_bits") -> "Panels":
@@ -129,7 +129,7 @@ class DepthReport:
             The path of the file.
         """
         names = ("kind", "rows", "config", "model", "corpus", "warnings", "provenance")
-        return write_result(path, plain_json({"format": FORMAT, **{name: getattr(self, name) for name in names}}))
+        return write_result(path, plain_json({"format": DEPTH_FORMAT, **{name: getattr(self, name) for name in names}}))
 
     @classmethod
     def load(cls, path: str | Path) -> "DepthReport":
@@ -144,7 +144,7 @@ class DepthReport:
         Raises:
             UserError: There is no such file, or it is no saved depth report.
         """
-        content = read_result(path, FORMAT, "depth DepthReport")
+        content = read_result(path, DEPTH_FORMAT, "depth DepthReport")
         try:
             names = ("kind", "rows", "config", "model", "corpus", "provenance")
             return cls(**{name: content[name] for name in names}, warnings=tuple(content["warnings"]))

@@ -25,7 +25,7 @@ from infodil.probes import Probe
 ROWS_AT_ONCE = 512
 """Rows whose messages of all layers are held at once: memory in proportion."""
 
-LEAST_ERROR = 1e-30
+LEAST_ROUNDING = 1e-30
 """Floor of a number's rounding error: exact zeros have none."""
 
 READ_SHARE = 0.5
@@ -182,7 +182,7 @@ class Stream:
         exact = exact * self.gain
         quantizer = Quantizer.of(precision, exact)
         self.states = quantizer.quantize(exact, noise_generator(seed, "depth"))
-        errors = quantizer.errors(exact).clamp(min=LEAST_ERROR)
+        errors = quantizer.errors(exact).clamp(min=LEAST_ROUNDING)
         self.noise, self.error = "gaussian", quantizer.sigma(exact)
         if precision in PRECISIONS:
             # Rounding is uniform noise; the mean density over rows is that of the harmonic mean of their steps.

@@ -11,7 +11,7 @@ from infodil.plots.style import COLOURS, DASHES, INK, MARKERS, STYLE
 if TYPE_CHECKING:
     import pandas
 
-LABELS = {
+DEPTH_LABELS = {
     "value_bits": "bits of the message",
     "linear_bits": "bits of the message, linear probe",
     "decoder_bits": "bits of the message, superposition decoder",
@@ -53,7 +53,7 @@ def depth_curves(frame: "pandas.DataFrame", quantity: str = "value_bits") -> Pan
             ax.set_xscale("log", base=2)
             ax.set_title(plain(rule), color=INK)
             ax.set_xlabel("layers")
-        axes[0].set_ylabel(LABELS.get(quantity, quantity.replace("_", " ")))
+        axes[0].set_ylabel(DEPTH_LABELS.get(quantity, quantity.replace("_", " ")))
         axes[0].legend(frameon=False, title="message written at")
     return axes
 
@@ -80,7 +80,7 @@ def depth_map(frame: "pandas.DataFrame", quantity: str = "value_bits") -> Panels
         axes[0].set_xticks(range(0, table.shape[1], step), table.columns[::step])
         axes[0].set_xlabel("stream after block")
         axes[0].set_ylabel("message written by")
-        axes[0].figure.colorbar(image, ax=axes[0], label=LABELS.get(quantity, quantity.replace("_", " ")))
+        axes[0].figure.colorbar(image, ax=axes[0], label=DEPTH_LABELS.get(quantity, quantity.replace("_", " ")))
     return axes
 
 

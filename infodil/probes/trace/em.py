@@ -144,8 +144,8 @@ def fit_decay(model: TraceModel, products: Tensor, cross: Tensor, options: EM) -
 
     Args:
         model: The model whose vectors are held up to their length.
-        products: As in `fit_embedding`.
-        cross: As in `fit_embedding`.
+        products: Expected co-occurrences of (lag, type) with (lag, type), `[depth classes, depth classes]`.
+        cross: Expected products of (lag, type) with the centred states, `[depth classes, dim]`.
         options: Options of the expectation maximisation.
     """
     classes, depth = len(model.embedding), model.depth

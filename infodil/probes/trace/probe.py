@@ -1,6 +1,6 @@
 """The fitted-trace probe: Bayes' rule in an exponential trace whose embedding, decay and target lag are estimated."""
 
-__all__ = ["Trace", "TraceFit"]
+__all__ = ["Trace", "FittedTrace"]
 
 from dataclasses import dataclass
 
@@ -46,13 +46,13 @@ class Trace(LocalProbe):
     dropped: float = 1e-3
     """Probability that the true sequence left the beam: this share of every posterior is the prior."""
 
-    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "TraceFit":
+    def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "FittedTrace":
         """A fit that has seen no rows; it uses nothing of the weaker probe."""
         del base
-        return TraceFit(self, spec)
+        return FittedTrace(self, spec)
 
 
-class TraceFit(SubsampledFit):
+class FittedTrace(SubsampledFit):
     """For each target the map that makes states white, a model of these, and how many sequences are kept."""
 
     def learn(
