@@ -198,9 +198,9 @@ def test_its_gradient_is_autograds():
 
 
 @pytest.mark.parametrize("together", [1, 2**30])
-def test_targets_in_one_product_or_several_give_the_same_step(together, monkeypatch):
-    monkeypatch.setattr("infodil.probes.neural.linear.LOGIT_BYTES", together)
+def test_targets_in_one_product_or_several_give_the_same_step(together):
     reader = Linear().start_fit(setting(4, 3, plain_classes(6)))
+    reader.heads.logit_bytes = together
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(6, (3, 40), generator=generator)
     reader.step(torch.randn(40, 4, generator=generator), labels)

@@ -17,8 +17,9 @@ from infodil.probes import (
     fit_class_map,
     fit_temperature,
 )
+from infodil.probes.calibration import calibrate_temperature
 from infodil.probes.class_map import MANY_CLASSES, TRAINING_BYTES, most_classes
-from infodil.probes.neural.softmax import SoftmaxHeads, calibrate_temperature, rate
+from infodil.probes.neural.softmax import SoftmaxHeads, learning_rate
 from infodil.sources import iid
 
 CPU = torch.device("cpu")
@@ -88,7 +89,8 @@ def test_the_gradients_of_heads_and_inputs_are_autograds(logit_bytes):
         room.copy_(offset[some])
         return True
 
-    heads.slopes(inputs, labels, logit_bytes, add, back)
+    heads.logit_bytes = logit_bytes
+    heads.compute_gradient(inputs, labels, add, back)
     weight, expected = twin_gradients(heads, inputs, labels, offset)
     torch.testing.assert_close(heads.gradient[:, :6], weight, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(back, expected, rtol=1e-4, atol=1e-6)
@@ -100,7 +102,7 @@ def test_in_half_precision_the_gradient_is_autograds_to_a_rounding(monkeypatch):
     monkeypatch.setattr("infodil.probes.neural.softmax.product_dtype", lambda device: torch.bfloat16)
     heads, inputs, labels = some_heads()
     back = torch.zeros(40, 5)
-    heads.slopes(inputs, labels, 2**20, back=back)
+    heads.compute_gradient(inputs, labels, input_gradient=back)
     weight, expected = twin_gradients(heads, inputs, labels)
     assert heads.weight.dtype == heads.gradient.dtype == torch.float32
     for found, twin in ((heads.gradient[:, :6], weight), (back, expected)):
@@ -119,22 +121,22 @@ def test_the_ladder_in_half_precision_reads_as_much(monkeypatch):
 def test_a_retired_head_stays_while_its_neighbours_learn():
     heads, inputs, labels = some_heads()
     for _ in range(3):
-        heads.slopes(inputs, labels, 2**20)
-        heads.descend(0.1)
-    heads.retire(1)
+        heads.compute_gradient(inputs, labels)
+        heads.step(0.1)
+    heads.stop(1)
     before = heads.weight.clone()
-    assert [(some.start, some.stop) for some in heads.groups(40, 2**20)] == [(0, 1), (2, 4)]
+    assert [(some.start, some.stop) for some in heads.groups(40)] == [(0, 1), (2, 4)]
     for _ in range(3):
-        heads.slopes(inputs, labels, 2**20)
-        heads.descend(0.1)
+        heads.compute_gradient(inputs, labels)
+        heads.step(0.1)
     moved = (heads.weight != before).flatten(1).any(1)
     assert moved.tolist() == [True, False, True, True]
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
-    assert rate(0, 0.0, 1.0) == pytest.approx(0.05)
-    assert rate(100, 0.5, 1.0) == pytest.approx(0.5)
-    assert rate(100, 1.0, 1.0) == rate(100, 1.7, 1.0) == pytest.approx(0.0, abs=1e-12)
+    assert learning_rate(0, 0.0, 1.0) == pytest.approx(0.05)
+    assert learning_rate(100, 0.5, 1.0) == pytest.approx(0.5)
+    assert learning_rate(100, 1.0, 1.0) == learning_rate(100, 1.7, 1.0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_rows_that_are_all_read_right_are_not_trusted_without_limit():
@@ -220,14 +222,12 @@ def test_linear_is_never_worse_than_its_start_on_the_calibration_rows():
             assert loss_nats(reader, *held, target) <= loss_nats(below, *held, target) + 1e-4
 
 
-def test_training_that_breaks_leaves_the_start(monkeypatch):
+def test_training_that_breaks_leaves_the_start():
     states, labels = noisy_codes(2000)
     held = noisy_codes(2000, seed=1)
     classes = plain_classes(30)
     below = fit(Gaussian().start_fit(setting(20, 2, classes, 2000)), states, labels, *held)
-    monkeypatch.setattr("infodil.probes.neural.linear.PEAK_RATE", float("nan"))
-    monkeypatch.setattr("infodil.probes.neural.mlp.HEAD_RATE", float("nan"))
-    for rung in (Linear(), MLP()):
+    for rung in (Linear(learning_rate=float("nan")), MLP(head_rate=float("nan"))):
         reader = fit(rung.start_fit(setting(20, 2, classes, 2000), below), states, labels, *held)
         assert loss_nats(reader, *held) == pytest.approx(loss_nats(below, *held), abs=1e-4)
 
@@ -264,7 +264,7 @@ def test_before_training_it_is_the_rung_below():
     below = fit(Linear().start_fit(setting(20, 2, classes, 3000)), states, labels, *held)
     reader = MLP().start_fit(setting(20, 2, classes, 3000), below)
     room = torch.zeros(2, 100, 30)
-    assert reader.begin(states[:100], slice(0, 2), room)
+    assert reader.write_base_logits(states[:100], slice(0, 2), room)
     for target in range(2):
         logits = room[target] + reader.heads.weight[target, reader.heads.inputs]
         expected = classes.class_log_prior + below.temperatures[target] * below.scores(states[:100], target)

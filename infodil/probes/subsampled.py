@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.probes.neural.softmax import calibrate_temperature
+from infodil.probes.calibration import calibrate_temperature
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
 from infodil.probes.reservoir import Reservoir
 

@@ -1,4 +1,4 @@
-"""The multilayer perceptron: one trunk for all targets of a site, a softmax head for each, above the linear rung."""
+"""Multilayer perceptron: hidden layers shared by all targets of a site, a softmax head for each, above `linear`."""
 
 __all__ = ["MLP", "MLPFit"]
 
@@ -11,41 +11,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.checks import check_whole
-from infodil.probes.neural.softmax import LOGIT_BYTES, BaseEvidence, SoftmaxHeads, calibrate_temperature, rate
+from infodil.probes.calibration import calibrate_temperature
+from infodil.probes.neural.softmax import BaseEvidence, SoftmaxHeads, learning_rate
 from infodil.probes.probe import Calibration, Probe, ProbeFit, ProbeSpec
-
-ROWS_WANTED = 400_000
-MOST_PASSES = 6
-FEWEST_STEP_ROWS = 128
-MOST_STEP_ROWS = 4096
-STEPS_WANTED = 1200
-
-TRUNK_RATE = 0.08
-"""Of a step at its peak, in standard deviations of the weights that the layer was begun with."""
-
-HEAD_RATE = 2e-2
-"""Of a step at its peak, for heads that read 512 features; that of others goes with the root of how many."""
-
-WEIGHT_DECAY = 0.1
 
 
 @dataclass(frozen=True)
 class MLP(Probe):
-    r"""A perceptron of one or two hidden layers on whitened states, trained for all targets of a site at once.
+    r"""A perceptron of one or two hidden layers, trained for all targets of a site at once.
 
-    The logits of target k are :math:`\log p + s_k(h) + V_k\,\phi(h)`: the evidence :math:`s_k` of the rung below,
-    fixed, and a head on the features :math:`\phi` that the targets share (GELU of affine maps). The heads begin at
-    zero, so training begins at the rung below; at the end the calibration rows say how much of what a head learned is
-    used, nothing included, so that no target is worse there than the rung below. A head that is worth nothing once
-    half of the passes are done leaves the others, and the trunk, alone.
+    The logits of target k are :math:`\log p + s_k(h) + w_k V_k\,\phi(h)`: the evidence :math:`s_k` of the weaker
+    probe, fixed, and a head on the features :math:`\phi` that the targets share (GELU of affine maps). The heads begin
+    at zero, so training begins at the weaker probe. The share :math:`w_k` of what a head learned is chosen by
+    cross-entropy on the calibration rows, zero included, so that no target is worse there than under the weaker probe.
+    A head whose share is zero after half of the passes learns no more.
 
-    In matrix products a row costs `6 width classes` flops for each target in the heads, `2 dim classes` in the rung
-    below, and `6 (dim + (hidden_layers - 1) width) width` once in the trunk: at 768 dims, 4,096 classes and 17 targets
-    0.32 Gflop, so 400,000 rows take about a quarter of an hour at 140 Gflop/s.
+    In matrix products a row costs `6 width classes` flops for each target in the heads, `2 dim classes` in the weaker
+    probe, and `6 (dim + (hidden_layers - 1) width) width` once in the hidden layers: at 768 dims, 4,096 classes and 17
+    targets 0.32 Gflop, so 400,000 rows take about a quarter of an hour at 140 Gflop/s.
 
     Reference:
         Hendrycks and Gimpel (2016), Gaussian error linear units; He et al. (2015), Delving deep into rectifiers, for
-        the weights the trunk begins with; Loshchilov and Hutter (2019), Decoupled weight decay.
+        the first weights of the hidden layers; Loshchilov and Hutter (2019), Decoupled weight decay.
     """
 
     name = "mlp"
@@ -56,6 +43,23 @@ class MLP(Probe):
     """Hidden layers, at least one: more hardly ever read more, and cost `6 width width` flops a row each."""
     width: int = 512
     """Hidden units in each layer, at least one."""
+    hidden_rate: float = 0.08
+    """Peak rate of a step of the hidden layers, in standard deviations of the weights that a layer began with."""
+    head_rate: float = 2e-2
+    """Peak rate of a step of a head on 512 features; on others, by the root of how many times fewer there are."""
+    weight_decay: float = 0.1
+    """Decay of the hidden layers' weights a step, times the rate (AdamW)."""
+    step_rows: int = 128
+    """Rows of an optimiser step, at the least."""
+    max_step_rows: int = 4096
+    """Rows of an optimiser step, at the most."""
+    steps: int = 1200
+    """Optimiser steps, about: of more rows than `steps * step_rows` each step takes more."""
+    training_rows: int = 400_000
+    """Rows seen in all passes together, at the least, as far as `max_passes` reach."""
+    max_passes: int = 6
+    """Passes over the training rows, at the most: few rows are overfitted by more."""
+    whiten: float = 1.0
 
     def __post_init__(self) -> None:
         check_whole("hidden_layers", self.hidden_layers, 1, "pass 1 or 2")
@@ -67,7 +71,7 @@ class MLP(Probe):
 
     def training_passes(self, spec: ProbeSpec) -> int:
         """Passes over the training rows, so that enough rows are seen."""
-        return max(1, min(MOST_PASSES, math.ceil(ROWS_WANTED / max(1, spec.train_rows))))
+        return max(1, min(self.max_passes, math.ceil(self.training_rows / max(1, spec.train_rows))))
 
     def flops(self, spec: ProbeSpec) -> float:
         """Floating-point operations in the heads, most of all that training costs where there are many classes."""
@@ -76,19 +80,20 @@ class MLP(Probe):
 
 
 class MLPFit(ProbeFit):
-    """The trunk and the heads of all targets at one site."""
+    """The hidden layers, and the heads of all targets, at one site."""
 
     def __init__(self, probe: MLP, spec: ProbeSpec, base: ProbeFit | None) -> None:
         super().__init__(probe, spec)
         hidden_layers, width = probe.hidden_layers, probe.width
-        self.below = BaseEvidence(base, spec)
+        self.base = BaseEvidence(base, spec)
         self.passes = probe.training_passes(spec)
-        self.lasting = self.passes // 2
-        self.planned = self.passes * max(1, spec.train_rows)
-        self.step_rows = min(MOST_STEP_ROWS, max(FEWEST_STEP_ROWS, self.planned // STEPS_WANTED))
-        self.seen = self.steps = 0
-        self.idle: set[int] = set()
-        """LagLabels of which the trunk has nothing to say."""
+        self.passes_unjudged = self.passes - self.passes // 2
+        """Passes until heads that learned nothing are stopped."""
+        self.planned_rows = self.passes * max(1, spec.train_rows)
+        self.step_rows = min(probe.max_step_rows, max(probe.step_rows, self.planned_rows // probe.steps))
+        self.rows_seen = self.steps = 0
+        self.unused: set[int] = set()
+        """Targets of whose heads nothing is used."""
         self.temperatures = [1.0] * spec.targets
         self.generator = torch.Generator(device="cpu").manual_seed(spec.seed)
 
@@ -99,11 +104,11 @@ class MLPFit(ProbeFit):
             weight = (spread * torch.randn(inputs, outputs, generator=self.generator)).to(spec.device)
             layer = weight.requires_grad_(), torch.zeros(outputs, device=spec.device, requires_grad=True)
             self.layers.append(layer)
-            groups.append({"params": layer, "peak": TRUNK_RATE * spread})
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True)
+            groups.append({"params": layer, "peak": probe.hidden_rate * spread})
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=probe.weight_decay, fused=True)
         self.heads = SoftmaxHeads(spec.targets, width, spec.classes.number, spec.device)
         for target in range(spec.targets):
-            self.heads.weight[target, width] = self.below.bias(target)
+            self.heads.weight[target, width] = self.base.bias(target)
 
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Take an optimiser step for about every `step_rows` rows, in random order."""
@@ -114,73 +119,81 @@ class MLPFit(ProbeFit):
             self.step(states[chosen], labels[:, chosen])
 
     def step(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """One step on one set of rows: a graph for the trunk alone, into which the heads send back their gradient."""
+        """One step on one set of rows: a graph for the hidden layers alone, whose last gradient the heads compute."""
         with torch.enable_grad():
             features = self.features(states)
-        back = torch.zeros_like(features)
-        self.heads.slopes(
-            features.detach(), labels, LOGIT_BYTES, lambda some, room: self.begin(states, some, room), back
+        gradient = torch.zeros_like(features)
+        self.heads.compute_gradient(
+            features.detach(), labels, lambda some, buffer: self.write_base_logits(states, some, buffer), gradient
         )
-        features.backward(back)
+        features.backward(gradient)
+        progress = self.rows_seen / self.planned_rows
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.steps, self.seen / self.planned, group["peak"])
+            group["lr"] = learning_rate(self.steps, progress, group["peak"])
         self.optimizer.step()
         self.optimizer.zero_grad()
-        peak = HEAD_RATE * math.sqrt(512 / self.heads.inputs)
-        self.heads.descend(rate(self.steps, self.seen / self.planned, peak))
+        peak = self.probe.head_rate * math.sqrt(512 / self.heads.inputs)
+        self.heads.step(learning_rate(self.steps, progress, peak))
         self.steps += 1
-        self.seen += len(states)
+        self.rows_seen += len(states)
 
-    def begin(self, states: Float[Tensor, "rows dim"], some: slice, room: Float[Tensor, "some rows classes"]) -> bool:
-        """Write the logits that some heads begin with, less the bias that they hold; say if there are any."""
-        reader = self.below.reader
-        if reader is None:
+    def write_base_logits(
+        self, states: Float[Tensor, "rows dim"], some: slice, buffer: Float[Tensor, "some rows classes"]
+    ) -> bool:
+        """Write the weaker probe's logits of some heads, less the bias that the heads hold; False if there are none."""
+        weaker = self.base.fit
+        if weaker is None:
             return False
-        weight = torch.tensor(reader.temperatures[some], device=states.device)[:, None, None]
-        torch.bmm((weight * states).to(room.dtype), reader.linear.weight[some].to(room.dtype), out=room)
-        for head, place in enumerate(room, start=some.start):
-            if self.below.bent[head]:
-                place.copy_(self.below.evidence(states, head))
+        temperature = torch.tensor(weaker.temperatures[some], device=states.device)[:, None, None]
+        torch.bmm((temperature * states).to(buffer.dtype), weaker.linear.weight[some].to(buffer.dtype), out=buffer)
+        for head, logits in enumerate(buffer, start=some.start):
+            if self.base.curved[head]:
+                logits.copy_(self.base.evidence(states, head))
         return True
 
     def features(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows width"]:
         """The last hidden layer."""
-        hidden = states @ self.below.whiten
+        hidden = states @ self.base.whiten
         for weight, bias in self.layers:
             hidden = torch.nn.functional.gelu(torch.addmm(bias, hidden, weight))
         return hidden
 
     def end_pass(self, calibration: Calibration) -> None:
-        """After half of the passes, dismiss heads that are worth nothing; after the last, weigh what was learned."""
+        """Stop the heads that learned nothing; after the last pass, choose the share and temperature of every head."""
         self.passes -= 1
-        if self.passes > self.lasting:
+        self.passes_unjudged -= 1
+        if self.passes_unjudged > 0:
             return
-        base, width = self.spec.classes.class_log_prior, self.heads.inputs
         prepared = self.prepare(calibration.states)
         for target in list(self.heads.training):
-            labels = calibration.labels[target]
-            rows = torch.nonzero(labels >= 0).squeeze(1)
-            start = base + self.below.evidence(calibration.states[rows], target)
-            head = self.heads.weight[target]
-            learned = torch.addmm(head[width] - self.below.bias(target), prepared[rows, -width:], head[:width])
-            share = calibrate_temperature(start, learned, labels[rows])
-            if self.passes and share > 0.0:
-                continue
-            self.heads.retire(target)
-            if share == 0.0:
-                self.idle.add(target)
-            head[width] -= self.below.bias(target)
-            head *= share
+            rows = torch.nonzero(calibration.labels[target] >= 0).squeeze(1)
+            self.close_head(target, prepared[rows], calibration.labels[target, rows])
         if self.passes:
             return
-        self.heads.finish()
+        self.heads.release()
         self.optimizer = None
         self.layers = [(weight.detach(), bias.detach()) for weight, bias in self.layers]
-        prepared = self.prepare(calibration.states)
-        for target, labels in enumerate(calibration.labels):
-            rows = torch.nonzero(labels >= 0).squeeze(1)
-            evidence = self.scores(prepared[rows], target)
-            self.temperatures[target] = calibrate_temperature(base, evidence, labels[rows])
+
+    def close_head(
+        self, target: int, prepared: Float[Tensor, "rows dim_and_width"], labels: Int[Tensor, "rows"]
+    ) -> None:
+        """Fix a head at a share of what it learned, unless passes are to come and it is on a good way."""
+        base, width = self.spec.classes.class_log_prior, self.heads.inputs
+        head = self.heads.weight[target]
+        start = self.base.evidence(prepared[:, :-width], target).add_(base)
+        learned = torch.addmm(head[width] - self.base.bias(target), prepared[:, -width:], head[:width])
+        share = calibrate_temperature(start, learned, labels)
+        if self.passes and share > 0.0:
+            return
+        self.heads.stop(target)
+        evidence = start.sub_(base)
+        if share == 0.0:  # left out, not weighed: what was learned may not even be a number
+            self.unused.add(target)
+        else:
+            head[width] -= self.base.bias(target)
+            head *= share
+            evidence.add_(learned, alpha=share)
+        self.temperatures[target] = calibrate_temperature(base, evidence, labels)
 
     @torch.no_grad()
     def prepare(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim_and_width"]:
@@ -191,7 +204,7 @@ class MLPFit(ProbeFit):
         """Evidence for each class: the logits less the log-prior, nats before the temperature."""
         dim, width = self.spec.dim, self.heads.inputs
         head = self.heads.weight[target]
-        evidence = self.below.evidence(prepared[:, :dim], target)
-        if target in self.idle:  # what was learned may not even be a number
+        evidence = self.base.evidence(prepared[:, :dim], target)
+        if target in self.unused:
             return evidence
         return evidence.add_(torch.addmm(head[width], prepared[:, dim:], head[:width]))
