@@ -257,6 +257,27 @@ def test_the_temperature_is_the_minimum_that_scipy_finds(size):
     assert loss == pytest.approx(twin.fun, abs=1e-5)
 
 
+@pytest.mark.parametrize("lines", [1, 2000])
+def test_logits_made_block_by_block_give_the_same_answer(lines):
+    """2,000 rows of 900 classes are seven blocks; the twin makes all logits at once, in float64."""
+    generator = torch.Generator().manual_seed(4)
+    base = torch.log_softmax(torch.randn(lines, 900, generator=generator), 1)
+    base = base[0] if lines == 1 else base
+    scores = 2.0 * torch.randn(2000, 900, generator=generator)
+    labels = torch.distributions.Categorical(logits=base + 0.4 * scores).sample()
+    temperature, loss = fit_temperature(base, scores, labels)
+
+    def twin_loss(temperature):
+        return cross_entropy_nats(base.double() + temperature * scores.double(), labels)
+
+    twin = minimize_scalar(twin_loss, bounds=(0.1, 1.0), method="bounded", options={"xatol": 1e-6})
+    assert temperature == pytest.approx(twin.x, rel=2e-3) and loss == pytest.approx(twin.fun, abs=1e-6)
+    log = log_predictive(base, scores, temperature, 0.01, labels)
+    known = base.expand_as(scores).gather(1, labels[:, None]).squeeze(1).exp().double()
+    plain = torch.log_softmax(base.double() + temperature * scores.double(), 1).gather(1, labels[:, None]).squeeze(1)
+    torch.testing.assert_close(log, torch.log(0.99 * plain.exp() + 0.01 * known), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("wrong", [0, 1, 30])
 def test_the_temperature_is_the_minimum_where_most_evidence_is_overwhelming(wrong):
     """Scores of a million on nine rows of ten, a few on the others, of which some name the wrong type."""

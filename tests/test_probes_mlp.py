@@ -352,7 +352,7 @@ def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
     train, held = noisy_codes(2000), noisy_codes(3000, seed=1)
     reader = MLP(width=32).start_fit(setting(20, 2, plain_classes(30), 2000))
     fit(reader, *train, *held, passes=reader.passes // 2)
-    assert reader.heads.training == [0] and reader.idle == {1}
+    assert reader.heads.training == [0] and reader.unused == {1}
     fit(reader, *train, *held)
     assert reader.temperatures[1] == 0.0 < reader.temperatures[0]
     assert not reader.scores(reader.prepare(held[0]), 1).any()
