@@ -59,7 +59,6 @@ class MLP(Probe):
     """Rows seen in all passes together, at the least, as far as `max_passes` reach."""
     max_passes: int = 6
     """Passes over the training rows, at the most: few rows are overfitted by more."""
-    whiten: float = 1.0
 
     def __post_init__(self) -> None:
         check_whole("hidden_layers", self.hidden_layers, 1, "pass 1 or 2")
@@ -153,7 +152,7 @@ class MLPFit(ProbeFit):
 
     def features(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows width"]:
         """The last hidden layer."""
-        hidden = states @ self.base.whiten
+        hidden = states @ self.base.flatten
         for weight, bias in self.layers:
             hidden = torch.nn.functional.gelu(torch.addmm(bias, hidden, weight))
         return hidden
