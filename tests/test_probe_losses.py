@@ -98,7 +98,7 @@ PINNED = {
     ("small trace", "pursuit"): (1.4261, 0.0),
     ("small trace", "exact"): (1.1070, 0.0),
 }
-"""Mean over three to six seeds of the training, nats, and standard deviation over them: what the order of the rows decides."""
+"""Mean over three to six seeds of the training, nats, and standard deviation over them (the order of the rows)."""
 
 ROUNDING_NATS = 1e-3
 """How far other libraries and numbers of threads move a loss that nothing random decides, at the most."""
