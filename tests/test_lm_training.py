@@ -287,6 +287,28 @@ def test_a_trained_folder_is_measured_from_a_shell(config, tmp_path, monkeypatch
     assert "block.1.traces" in capsys.readouterr().out
 
 
+def test_a_trained_model_is_scored_on_any_corpus_from_a_shell(config, texts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train_run(config, "run", progress=False)
+    command = ["lm", "score", "--model", "run", "--corpus", "texts.jsonl", "--tokenizer", "bytes", "--quiet"]
+    assert main([*command, "--json", "--out", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    # Its own text is split in another way, but scored whole it has the same tokens and the same losses.
+    model, text = load_language_model("run"), load_text("run/text")
+    losses = [score_text(model, split, window=TINY["context"]) for split in text.splits.values()]
+    nats, tokens = sum(loss.nats.sum() for loss in losses), sum(loss.tokens.sum() for loss in losses)
+    assert found["tokens"] == tokens == sum(len(one) - 1 for one in texts) and found["documents"] == 60
+    assert found["loss_nats"] == pytest.approx(nats / tokens, rel=1e-6)
+    assert found["low_nats"] < found["loss_nats"] < found["high_nats"]
+    assert found["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-6)
+    assert found["bits_per_byte"] == pytest.approx(nats / tokens / math.log(2), rel=1e-6)  # a byte is a token
+    assert main([*command, "--out", "score"]) == 0
+    assert f"perplexity {found['perplexity']:.1f}" in capsys.readouterr().out
+    assert (tmp_path / "score" / "score.csv").read_text().startswith("loss_nats,low_nats,high_nats")
+    assert main([*command[:-3], "--out", "-"]) == 2
+    assert "`--tokenizer` must be named for the text" in capsys.readouterr().err
+
+
 # Faults
 
 

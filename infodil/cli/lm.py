@@ -3,11 +3,20 @@
 __all__ = ["add_lm"]
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from infodil.checks import UserError, check_between, check_one_of, check_whole, write_whole
-from infodil.cli.arguments import check_folder, read_options
+from infodil.checks import (
+    UserError,
+    check_between,
+    check_confidence,
+    check_one_of,
+    check_seed,
+    check_whole,
+    write_whole,
+)
+from infodil.cli.arguments import check_corpus, check_folder, read_options
 from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 
 
@@ -17,6 +26,7 @@ def add_lm(commands: argparse._SubParsersAction) -> None:
     command = add_command(commands, "lm", words)
     of_lm = command.add_subparsers(metavar="COMMAND", required=True)
     add_train(of_lm)
+    add_score(of_lm)
     add_ablate(of_lm)
     add_gap(of_lm)
 
@@ -61,8 +71,6 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_config(options: argparse.Namespace) -> Any:
     """The run of a file or name, with what the command line changes."""
-    import dataclasses
-
     from infodil.lm import RunConfig, read_run
 
     config = read_run(options.config)
@@ -80,6 +88,49 @@ def run_config(options: argparse.Namespace) -> Any:
     changes = {name: getattr(options, name) for name in ("seed", "device") if getattr(options, name) is not None}
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(RunConfig)}
     return RunConfig(**fields | parts | changes)
+
+
+def add_score(commands: argparse._SubParsersAction) -> None:
+    """`infodil lm score`."""
+    command = add_command(commands, "score", "perplexity and bits a byte of a trained model on any corpus")
+    command.add_argument("--model", required=True, metavar="FOLDER", help="a run of `infodil lm train`")
+    command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
+    add_output(command, "score", "score.csv")
+    command.add_argument("--tokenizer", help="'bytes', 'characters' or tokenizer.json (default: the model's)")
+    command.add_argument("--max-tokens", type=int, help="tokens to read from the corpus at most")
+    command.add_argument("--confidence", type=float, default=0.95, help="level of the interval (default %(default)s)")
+    add_seed(command)
+    command.add_argument("--device", default="cpu", help="device of the model (default %(default)s)")
+    command.set_defaults(run=run_score)
+
+
+def run_score(options: argparse.Namespace) -> None:
+    """Score, write, print."""
+    check_folder(options.out)
+    check_confidence(options.confidence)
+    check_seed(options.seed)
+    check_corpus(options.corpus)
+    check_run("model", options.model)
+    progress = shows_progress(options)
+    from infodil.cli.files import deliver
+    from infodil.corpus import load_corpus
+    from infodil.lm import load_language_model, score_corpus
+
+    model = load_language_model(options.model, device=options.device)
+    corpus = load_corpus(options.corpus, tokenizer=options.tokenizer)
+    loss = score_corpus(
+        model, corpus, max_tokens=options.max_tokens, confidence=options.confidence, seed=options.seed,
+        progress=progress,
+    )  # fmt: skip
+    record = {**dataclasses.asdict(loss), "perplexity": loss.perplexity}
+    rows = f"{','.join(record)}\n{','.join('' if value is None else str(value) for value in record.values())}\n"
+    deliver(options, str(loss), record, {"score.csv": lambda path: write_whole(path, rows)})
+
+
+def check_run(name: str, folder: str) -> None:
+    """Refuse what is no folder."""
+    if not Path(folder).is_dir():
+        raise UserError(f"`{name}` {folder!r} is no folder: pass one of `infodil lm train`.")
 
 
 def add_ablate(commands: argparse._SubParsersAction) -> None:
@@ -169,8 +220,7 @@ def run_gap(options: argparse.Namespace) -> None:
     check_folder(options.out)
     check_whole("tokens", options.tokens, 1, "pass the number of training tokens")
     for name in ("model", "reference"):
-        if not Path(getattr(options, name)).is_dir():
-            raise UserError(f"`{name}` {getattr(options, name)!r} is no folder: pass one of `infodil lm train`.")
+        check_run(name, getattr(options, name))
     progress = shows_progress(options)
     from infodil.cli.files import deliver
     from infodil.lm import load_language_model, load_text

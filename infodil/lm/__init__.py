@@ -5,6 +5,7 @@ __all__ = [
     "LOOKS_AT",
     "PREDICTORS",
     "SIZES",
+    "CorpusLoss",
     "GRULanguageModel",
     "LanguageModel",
     "LanguageModelConfig",
@@ -24,6 +25,7 @@ __all__ = [
     "prepare_text",
     "read_run",
     "save_checkpoint",
+    "score_corpus",
     "score_text",
     "train_language_model",
     "train_run",
@@ -31,6 +33,7 @@ __all__ = [
 
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.config import FAMILIES, PREDICTORS, SIZES, LanguageModelConfig
+from infodil.lm.corpus_loss import CorpusLoss, score_corpus
 from infodil.lm.model import LanguageModel, count_parameters, named_config
 from infodil.lm.predictors import LOOKS_AT, make_predictor
 from infodil.lm.recurrent import GRULanguageModel
