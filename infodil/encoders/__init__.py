@@ -20,6 +20,7 @@ __all__ = [
     "gru",
     "load_encoder",
     "random_embedding",
+    "record",
     "self_test",
 ]
 
@@ -31,6 +32,7 @@ from infodil.encoders.language_models import LanguageModelEncoder, attention, gr
 from infodil.encoders.loading import ENCODERS, load_encoder
 from infodil.encoders.module import ModuleEncoder
 from infodil.encoders.options import check_model_options
+from infodil.encoders.recording import record
 from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites, check_states, choose_sites

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from infodil.checks import UserError
 from infodil.encoder import Encoder
 from infodil.encoders.mixers import find_mixers
-from infodil.encoders.module import undisturbed
 from infodil.encoders.recurrent import RecurrentStates, find_recurrent_states
 from infodil.encoders.sites import choose_by_depth
+from infodil.encoders.undisturbed import undisturbed
 
 
 class HuggingFaceEncoder(Encoder):
@@ -158,20 +158,25 @@ def default_sites(depths: list[str], states: RecurrentStates | None) -> list[str
 
 def keep_read(found: dict[str, Tensor], site: str, block: nn.Module, inputs: tuple, named: dict) -> None:
     """A hook before a block: the stream that it reads."""
-    found[site] = inputs[0] if inputs else named["hidden_states"]
+    found[site] = copied(inputs[0] if inputs else named["hidden_states"])
 
 
 def keep_left(found: dict[str, Tensor], site: str, block: nn.Module, inputs: object, output: object) -> None:
     """A hook after a block: the stream that it leaves."""
-    found[site] = output[0] if isinstance(output, tuple) else output
+    found[site] = copied(output)
 
 
 def add_left(
     found: dict[str, Tensor], site: str, factor: float, mixer: nn.Module, inputs: object, output: object
 ) -> None:
     """A hook after a mixer: what it gives, added to what a mixer beside it gave."""
-    left = factor * (output[0] if isinstance(output, tuple) else output)
+    left = factor * copied(output)
     found[site] = found[site] + left if site in found else left
+
+
+def copied(output: object) -> Tensor:
+    """A copy of a tensor, or of the first entry of a tuple: later blocks may add to it in place."""
+    return (output[0] if isinstance(output, tuple) else output).detach().clone()
 
 
 def find_blocks(module: nn.Module, config: object) -> nn.ModuleList:
@@ -218,14 +223,21 @@ def load_huggingface(
     if gguf is not None:
         options["gguf_file"] = gguf
     try:
-        loaded = transformers.AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code, **options
-        )
+        loaded, found = transformers.AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True,
+            **options,
+        )  # fmt: skip
     except Exception as error:  # a foreign library on foreign files: whatever it raises, the model cannot be used
         raise UserError(
             f"`model` {str(model)!r} cannot be loaded ({first_sentence(error)}): pass a built-in name, the id of a "
             "causal language model, a folder that it was saved to, or a GGUF file."
         ) from None
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise UserError(
+            f"`model` {str(model)!r} has no weights for {len(missing)} of its parameters ({missing[0]!r}, ...), which "
+            "would be random: pass a complete copy, or a configuration that fits the weights."
+        )
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code, **options)
     except Exception:

@@ -44,6 +44,10 @@ One line adds an encoder: `load_encoder`, `recoverability` and the command line 
 """
 
 
+MODULE_OPTIONS = ("tokenizer", "inputs", "forward_options")
+"""Options of a torch module that is passed in."""
+
+
 def load_encoder(
     model: object,
     *,
@@ -66,7 +70,8 @@ def load_encoder(
         seed: Seed of random weights and token vectors.
         device: Device of a model made here; a module that is passed in stays where it is.
         dtype: Type of the weights of a model loaded here.
-        options: Options of the built-in encoder (`alpha`, `alphas`, `dim`, `window`, ...) or of `load_huggingface`.
+        options: Options of the built-in encoder (`alpha`, `alphas`, `dim`, `window`, ...), of `load_huggingface`, or of
+            a torch module (`inputs`, `forward_options`, `tokenizer`; see `ModuleEncoder`).
 
     Returns:
         An encoder with every member of `Encoder`, which gives the chosen sites alone.
@@ -100,7 +105,7 @@ def load_encoder(
         check_options(model, options, ())
         return as_encoder(model) if sites is None else ChosenSites(as_encoder(model), sites)
     if isinstance(model, nn.Module):
-        check_options(model, options, ("tokenizer",))
+        check_options(model, options, MODULE_OPTIONS)
         if hasattr(model, "get_input_embeddings") and hasattr(model, "config"):
             return from_memory(model, sites, vocabulary, **options)
         return ModuleEncoder(model, sites, vocabulary, **options)
@@ -125,11 +130,17 @@ def from_memory(
 ) -> Encoder:
     """A Hugging Face model at the sites that are named by block, or at submodules where all names are of these."""
     sites = list(sites) if isinstance(sites, Iterable) and not isinstance(sites, str) else sites
-    try:
-        return HuggingFaceEncoder(model, sites, **options)
-    except UserError:
-        names = [name for name, _ in model.named_modules()]
-        wanted = sites if isinstance(sites, list) else [sites]
-        if not all(isinstance(site, str) and fnmatch.filter(names, site) for site in wanted):
-            raise
+    wanted = sites if isinstance(sites, list) else [sites]
+    if not options.keys() & {"inputs", "forward_options"}:
+        try:
+            return HuggingFaceEncoder(model, sites, **options)
+        except UserError:
+            names = [name for name, _ in model.named_modules()]
+            if not all(isinstance(site, str) and fnmatch.filter(names, site.partition("[")[0]) for site in wanted):
+                raise
+    # No cache of keys and values, and no head where every site is inside the model that the head stands on.
+    options["forward_options"] = {"use_cache": False} | dict(options.get("forward_options") or {})
+    inner = f"{model.base_model_prefix}."
+    if model.base_model is not model and all(isinstance(site, str) and site.startswith(inner) for site in wanted):
+        options["prefix"] = inner
     return ModuleEncoder(model, sites, vocabulary, **options)

@@ -3,36 +3,65 @@
 __all__ = ["ModuleEncoder"]
 
 import copy
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from infodil.checks import UserError
+from infodil.checks import UserError, check_not_empty
 from infodil.encoder import Encoder, random_copy
+from infodil.encoders.layout import Layout, find_layout
+from infodil.encoders.recording import Recording, entries_of
 from infodil.encoders.sites import choose_sites
+from infodil.encoders.undisturbed import undisturbed
+
+SIZES = ((2, 3), (3, 5))
+"""Documents and tokens of the two first readings: all different, so that each axis of an output shows what it is."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the states of a site come from."""
+
+    part: str
+    """Submodule, or name given to `record`."""
+    path: str
+    """Entry of its output; empty for the output itself."""
+    layout: Layout
+    call: int | None
+    """Number of the call, from 0; None where all calls are stacked, one for each token."""
 
 
 class ModuleEncoder(Encoder):
     """Outputs of named submodules of a torch module, read through forward hooks; the module is left as it was.
 
-    The module is called as `module(tokens)` with ids `[documents, tokens]`, in evaluation mode, without gradients, on
-    the device it is on; every submodule's mode is put back and every hook removed after each call. A submodule's
-    output may be a tensor or begin with one (a recurrent module's output sequence, an attention block's output), with
-    documents or tokens first.
+    The module is called in evaluation mode, without gradients, on the device it is on. Two small readings at the start
+    show which axes of an output are documents and tokens: tokens first, channels first and further axes are turned and
+    flattened, complex numbers become two, and a submodule that is called once for each token is stacked over time. A
+    submodule that is called several times has a site `name#1`, `name#2`, ... for each call. An output that is a tuple,
+    dictionary or dataclass is read at its one entry that holds states, or at the one that `sites` names: `block[1]`,
+    `block[state]`. Outputs are copied as they are given: what later modules do in place does not reach them.
 
     Args:
-        module: Model that is called with token ids.
-        sites: Names or patterns of submodules as in `module.named_modules()`; `""` is the module's own output.
-        vocabulary: Number of token types; by default the rows of the first `torch.nn.Embedding`.
+        module: Model that is called with token ids `[documents, tokens]`.
+        sites: Names or patterns of submodules as in `module.named_modules()` (`""` is the module's own output), with an
+            entry in brackets where there are several, or names that the module's own forward gave to
+            `infodil.encoders.record`. Submodules that match a pattern and are never called are left out.
+        vocabulary: Number of token types; by default the rows of the `torch.nn.Embedding` that is called with the ids.
         tokenizer: Tokenizer for corpora of text.
+        inputs: Name of the argument for token ids; by default they are the first positional argument.
+        forward_options: Further arguments of the module's forward, by name.
+        prefix: Beginning of the names of all sites, such as `model.`: the submodule of this name is called in place of
+            the module, so that a head outside it is not run.
 
     Raises:
-        UserError: No such submodule (with the near matches), an output that is not `[documents, tokens, dim]`, or no
-            embedding to tell the vocabulary by.
+        UserError: No such submodule (with the near matches), one that is never called, an output that holds no state of
+            each document and token or several of them, no embedding to tell the vocabulary by, or a forward that fails.
     """
 
     def __init__(
@@ -41,43 +70,91 @@ class ModuleEncoder(Encoder):
         sites: str | int | Iterable[str | int] | None,
         vocabulary: int | None = None,
         tokenizer: object = None,
+        *,
+        inputs: str | None = None,
+        forward_options: Mapping[str, Any] | None = None,
+        prefix: str = "",
     ) -> None:
-        names = [name for name, _ in module.named_modules()]
-        if sites is None:
-            raise UserError(
-                "`sites` must name the submodules whose outputs are the states of a torch module, got None: "
-                f"pass some of {', '.join(map(repr, names[1:7]))}."
-            )
-        sites = [sites] if isinstance(sites, str | int) else list(sites)
-        for site in sites:
-            if not isinstance(site, str):
-                raise UserError(
-                    f"`sites` must be names of submodules for a torch module, got {site!r}: "
-                    f"pass some of {', '.join(map(repr, names[1:7]))}."
-                )
-        self.module = module
-        self.sites = tuple(choose_sites(sites, names))
+        module = uncompiled(module)
+        wanted = check_names(module, sites)
+        for name, tensor in module.named_parameters():
+            if tensor.device.type == "meta":
+                raise UserError(f"`model` has its weights ({name!r}) on the meta device: load them first.")
+        self.module, self.tokenizer, self.name = module, tokenizer, type(module).__name__
+        self.inputs, self.forward_options = inputs, dict(forward_options or {})
+        self.called = prefix.rstrip(".")
+        self.vocabulary = vocabulary or guess_vocabulary(module)
+        parts = dict(module.named_modules())
+        readings = [self.read_outline(parts, *size) for size in SIZES]
         if vocabulary is None:
-            embeddings = [part for part in module.modules() if isinstance(part, nn.Embedding)]
-            if not embeddings:
-                raise UserError("`vocabulary` must be given for a module without torch.nn.Embedding, got None.")
-            vocabulary = embeddings[0].num_embeddings
-        self.vocabulary = vocabulary
-        self.tokenizer = tokenizer
-        self.name = type(module).__name__
+            self.vocabulary = readings[0].vocabulary or self.vocabulary
+        self.sources = find_sources(wanted, list(parts), [reading.shapes for reading in readings])
+        self.sites = tuple(self.sources)
 
     @torch.no_grad()
     def encode(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:
         """The sites' outputs, `[documents, tokens, dim]` each."""
-        documents, length = tokens.shape
-        # With as many documents as tokens the two axes could not be told apart. One more document, then cut off, is
-        # harmless; one more token might be more than the model has places for.
-        wide = torch.cat([tokens, tokens[:1]]) if documents == length else tokens
-        outputs: dict[str, object] = {}
+        needed = {source.part for source in self.sources.values()}
+        paths = {part: {s.path for s in self.sources.values() if s.part == part} for part in needed}
+
+        def keep(part: str, output: Any) -> dict[str, Tensor]:
+            entries = entries_of(output)
+            return {path: entries[path].detach().clone() for path in paths.get(part, ()) if path in entries}
+
+        recording = Recording(keep)
+        parts = dict(self.module.named_modules())
+        with undisturbed(self.module), recording.listening({name: parts[name] for name in needed if name in parts}):
+            self.call(tokens)
+        return {site: self.states_of(site, source, recording) for site, source in self.sources.items()}
+
+    def states_of(self, site: str, source: Source, recording: Recording) -> Tensor:
+        """The states of one site from what was recorded."""
+        calls = [call.get(source.path) for call in recording.calls.get(source.part, [])]
+        calls = calls if source.call is None else calls[source.call : source.call + 1]
+        if not calls or any(call is None for call in calls):
+            raise UserError(
+                f"`sites` has {site!r}, which the model did not give for these tokens: name a submodule that every "
+                "forward uses."
+            )
+        return source.layout.states(calls)
+
+    def call(self, tokens: Tensor) -> None:
+        """Run the module on token ids."""
         tensor = next(self.module.parameters(), None)
-        with undisturbed(self.module), listening(self.module, self.sites, outputs):
-            self.module(wide if tensor is None else wide.to(tensor.device))
-        return {site: upright(site, outputs, wide.shape)[:documents] for site in self.sites}
+        tokens = tokens if tensor is None else tokens.to(tensor.device)
+        called = self.module.get_submodule(self.called)
+        if self.inputs is None:
+            called(tokens, **self.forward_options)
+        else:
+            called(**{self.inputs: tokens}, **self.forward_options)
+
+    @torch.no_grad()
+    def read_outline(self, parts: dict[str, nn.Module], documents: int, tokens: int) -> "Outline":
+        """The shapes of all that a forward pass gives, on token ids 0 and 1."""
+        outline = Outline(torch.tensor([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [1, 1, 0, 0, 0]])[:documents, :tokens])
+        recording = Recording(outline.keep)
+        handles = [
+            part.register_forward_pre_hook(outline.hear_ids)
+            for part in parts.values()
+            if isinstance(part, nn.Embedding)
+        ]
+        try:
+            with undisturbed(self.module), recording.listening(parts):
+                self.call(outline.tokens)
+        except UserError:
+            raise
+        except Exception as error:  # the user's own code: whatever it raises, its states cannot be read
+            lines = str(error).strip().splitlines() or [""]
+            raise UserError(
+                f"`model` failed on token ids of shape {(documents, tokens)} ({type(error).__name__}: "
+                f"{lines[0].rstrip('.')}): pass inputs= with the name of its argument for token ids, forward_options= "
+                "with what else it needs, or an encoder of your own."
+            ) from error
+        finally:
+            for handle in handles:
+                handle.remove()
+        outline.shapes = recording.calls
+        return outline
 
     def randomised(self, seed: int) -> "ModuleEncoder | None":
         """The same sites of the module with random weights; None where it cannot be copied."""
@@ -89,52 +166,122 @@ class ModuleEncoder(Encoder):
         return other
 
 
-def upright(site: str, outputs: dict[str, object], shape: tuple[int, int]) -> Tensor:
-    """The output of a site with documents first."""
-    if site not in outputs:
-        raise UserError(f"`sites` has {site!r}, which the model never called: name a submodule its forward uses.")
-    output = outputs[site]
-    # A packed sequence is a tuple as well, but its first entry has neither documents nor tokens.
-    while isinstance(output, tuple | list) and output and not isinstance(output, nn.utils.rnn.PackedSequence):
-        output = output[0]
-    if not isinstance(output, Tensor) or output.dim() != 3:
-        got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+class Outline:
+    """The shapes of a reading, and the vocabulary of the embedding that is called with the ids."""
+
+    def __init__(self, tokens: Int[Tensor, "documents tokens"]) -> None:
+        self.tokens = tokens
+        self.vocabulary: int | None = None
+        self.shapes: dict[str, list[Any]] = {}
+
+    def keep(self, name: str, output: Any) -> dict[str, tuple[int, ...]] | str:
+        """Path to shape of the tensors of an output; the name of its type where it has none."""
+        shapes = {path: tuple(tensor.shape) for path, tensor in entries_of(output).items()}
+        return shapes or type(output).__name__
+
+    def hear_ids(self, part: nn.Embedding, inputs: tuple) -> None:
+        """A hook before an embedding: whether it is called with the token ids."""
+        ids = inputs[0] if inputs else None
+        if isinstance(ids, Tensor) and ids.numel() == self.tokens.numel():
+            ids = ids.detach().cpu().long()
+            if any(torch.equal(ids.flatten(), each.flatten()) for each in (self.tokens, self.tokens.T)):
+                self.vocabulary = part.num_embeddings
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module behind `torch.compile`, whose submodules keep their own names and can be listened to."""
+    inner = vars(module).get("_modules", {}).get("_orig_mod")
+    return module if inner is None else inner
+
+
+def check_names(module: nn.Module, sites: Any) -> list[str]:
+    """Names and patterns of submodules as a list; `UserError` for anything else."""
+    names = [name for name, _ in module.named_modules()]
+    some = f"pass some of {', '.join(map(repr, names[1:7]))}."
+    if sites is None:
         raise UserError(
-            f"`sites` has {site!r}, whose output must be [documents, tokens, dim] for tokens of shape "
-            f"{tuple(shape)}, got {got}: name another submodule or wrap the model in an Encoder."
+            f"`sites` must name the submodules whose outputs are the states of a torch module, got None: {some}"
         )
-    if tuple(output.shape[:2]) == tuple(shape[::-1]):
-        return output.transpose(0, 1)
-    return output
+    wanted = [sites] if isinstance(sites, str | int | slice) else list(sites)
+    check_not_empty("sites", wanted, "pass at least one name, or leave it out for all that the model offers")
+    for site in wanted:
+        if not isinstance(site, str):
+            raise UserError(f"`sites` must be names of submodules for a torch module, got {site!r}: {some}")
+    return wanted
 
 
-@contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; every submodule back in its own mode, and torch's random state as before, after."""
-    modes = [(part, part.training) for part in module.modules()]
-    try:
-        module.eval()
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for part, training in modes:
-            part.training = training
+def guess_vocabulary(module: nn.Module) -> int:
+    """The rows of the smallest `torch.nn.Embedding`, all of whose ids any model of the module can read."""
+    sizes = [part.num_embeddings for part in module.modules() if isinstance(part, nn.Embedding)]
+    if not sizes:
+        raise UserError("`vocabulary` must be given for a module without torch.nn.Embedding, got None.")
+    return sizes[0]
 
 
-def keep(outputs: dict[str, object], site: str, part: nn.Module, inputs: object, output: object) -> None:
-    """A forward hook, once the first two arguments are bound."""
-    outputs[site] = output
+def find_sources(
+    wanted: Sequence[str], parts: Sequence[str], readings: Sequence[dict[str, list[Any]]]
+) -> dict[str, Source]:
+    """The site names that are wanted, in the order of the module, and where each comes from."""
+    recorded = [name for name in readings[0] if name not in parts]
+    offered = [*parts, *recorded]
+    sources: dict[str, Source] = {}
+    for site in wanted:
+        name, path = split_entry(site, offered)
+        matches = choose_sites([name], offered)
+        exact = name in offered
+        for part in matches:
+            if not all(part in reading for reading in readings):
+                if exact:
+                    raise UserError(
+                        f"`sites` has {part!r}, which the model never called: name a submodule its forward uses."
+                    )
+                continue
+            sources |= sources_of(part, path, [reading[part] for reading in readings], strict=exact)
+        if not any(source.part in matches for source in sources.values()):
+            raise UserError(
+                f"`sites` has {site!r}, which matches no submodule that the model calls: name one that it does."
+            )
+    order = {part: number for number, part in enumerate(offered)}
+    return dict(sorted(sources.items(), key=lambda item: order[item[1].part]))
 
 
-@contextmanager
-def listening(module: nn.Module, sites: Iterable[str], outputs: dict[str, object]) -> Iterator[None]:
-    """Keep the output of each site; the hooks are gone after."""
-    parts = dict(module.named_modules())
-    handles = []
-    try:
-        for site in sites:
-            handles.append(parts[site].register_forward_hook(partial(keep, outputs, site)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+def split_entry(site: str, offered: Sequence[str]) -> tuple[str, str]:
+    """The name of a submodule and the entry of its output: `block[1]` is `block` and `[1]`."""
+    if site in offered:
+        return site, ""
+    match = re.fullmatch(r"(.*?)((?:\[[^\[\]]+\])+)", site)
+    if match is None or fnmatch.filter(offered, site):
+        return site, ""
+    return match[1], re.sub(r"\[['\"](.*?)['\"]\]", r"[\1]", match[2])
+
+
+def sources_of(part: str, path: str, readings: Sequence[list[Any]], strict: bool) -> dict[str, Source]:
+    """The sites of one submodule: its output, or one entry of it, at each call."""
+    first = readings[0][0]
+    entries = list(first) if isinstance(first, dict) else []
+    if path and path not in entries:
+        known = ", ".join(repr(f"{part}{entry}") for entry in entries) or "none"
+        raise UserError(f"`sites` has {part + path!r}, and the entries of this output are {known}: name one of them.")
+    found = {}
+    for entry in [path] if path else entries:
+        shapes = [[call.get(entry) for call in calls if isinstance(call, dict)] for calls in readings]
+        if all(shapes) and all(None not in calls for calls in shapes):
+            layout = find_layout(shapes, SIZES)
+            if layout is not None:
+                found[entry] = layout
+    if not found:
+        if not strict:
+            return {}
+        got = f"shape {first[path or entries[0]]}" if entries else first
+        raise UserError(
+            f"`sites` has {part + path!r}, whose output must be [documents, tokens, dim] for tokens of shape {SIZES[0]}, "
+            f"got {got}: name another submodule or wrap the model in an Encoder."
+        )
+    if len(found) > 1:
+        known = ", ".join(repr(f"{part}{entry}") for entry in found)
+        raise UserError(f"`sites` has {part!r}, whose output holds several states: name one, of {known}.")
+    ((entry, (layout, calls)),) = found.items()
+    name = part + path
+    if layout.tokens is None or calls == 1:
+        return {name: Source(part, entry, layout, None if layout.tokens is None else 0)}
+    return {f"{name}#{call + 1}": Source(part, entry, layout, call) for call in range(calls)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from infodil.checks import UserError, near_matches
 from infodil.encoder import EncodesTokens
 from infodil.encoders.huggingface import load_huggingface
-from infodil.encoders.loading import ENCODERS, check_options
+from infodil.encoders.loading import ENCODERS, MODULE_OPTIONS, check_options
 
 CALL_ARGUMENTS = ("vocabulary", "model", "sites", "seed", "device", "dtype", "name")
 """Parameters of an encoder that are no options: the call that makes it fills them."""
@@ -27,7 +27,7 @@ def check_model_options(model: object, options: Mapping[str, object], arguments:
         UserError: A keyword that is misspelt, or is an option of another model.
     """
     if not isinstance(model, str | Path):
-        check_options(model, options, () if isinstance(model, EncodesTokens) else ("tokenizer",))
+        check_options(model, options, () if isinstance(model, EncodesTokens) else MODULE_OPTIONS)
         return
     known = option_names(ENCODERS.get(str(model), load_huggingface))
     for name in options:

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError
-from infodil.encoders.module import undisturbed
+from infodil.encoders.undisturbed import undisturbed
 
 TEST_DOCUMENTS, TEST_TOKENS = 2, 8
 """Random documents of the self-test, and tokens of each: longer than most convolutions, short for large models."""
