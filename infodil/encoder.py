@@ -1,8 +1,11 @@
 """The contract of an encoder: token ids in, one state a position out, and every other member with its default."""
 
-__all__ = ["KINDS_OF_SITE", "EncodesTokens", "Encoder", "random_copy"]
+__all__ = ["KINDS_OF_SITE", "EncodesTokens", "Encoder", "random_copy", "seeded"]
 
 import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -95,6 +98,27 @@ class Encoder:
         return fingerprint(type(self), {name: value for name, value in vars(self).items() if name not in LABELS})
 
 
+SEEDING = threading.RLock()
+"""Held while weights are drawn: torch's generator and default type belong to all threads."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers of a seed and weights in float32, whatever the caller's default; both are put back.
+
+    Args:
+        seed: Seed of torch's random numbers inside.
+    """
+    with SEEDING, torch.random.fork_rng(devices=[]):
+        dtype = torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+
+
 @torch.no_grad()
 def random_copy(module: nn.Module, seed: int) -> nn.Module | None:
     """A copy of a module with its parameters drawn anew; None where it has none or cannot be copied.
@@ -118,8 +142,7 @@ def random_copy(module: nn.Module, seed: int) -> nn.Module | None:
         other = copy.deepcopy(module)
     except (RuntimeError, TypeError, AttributeError):  # holds what cannot be copied: a lock, a graph
         return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         drawn: set[nn.Parameter] = set()
         other.apply(lambda part: drawn.update(reset(part)))
         for parameter in other.parameters():

@@ -306,14 +306,14 @@ def packed(vectors):
         ),
         (
             lambda: ModuleEncoder(Flat(lambda vectors: vectors.mean(1)), "").encode(TOKENS),
-            r"output must be \[documents, tokens, dim\] for tokens of shape \(3, 7\), got shape \(3, 4\): name another",
+            r"output must be \[documents, tokens, dim\] for tokens of shape \(2, 3\), got shape \(2, 4\): name another",
         ),
         (
             lambda: ModuleEncoder(Flat(packed), "").encode(TOKENS),
             r"output must be \[documents, tokens, dim\] .* got PackedSequence: name another submodule or wrap",
         ),
         (
-            lambda: ModuleEncoder(Flat(lambda vectors: {"states": vectors}), "").encode(TOKENS),
+            lambda: ModuleEncoder(Flat(lambda vectors: {"text": "states"}), ""),
             r"output must be \[documents, tokens, dim\] .* got dict: name another submodule or wrap",
         ),
         (lambda: load_encoder(Tagger()), "`sites` must name the submodules"),

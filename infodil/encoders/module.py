@@ -20,7 +20,7 @@ from infodil.encoders.recording import Recording, entries_of
 from infodil.encoders.sites import choose_sites
 from infodil.encoders.undisturbed import undisturbed
 
-SIZES = ((2, 3), (3, 5))
+READINGS = ((2, 3), (3, 5))
 """Documents and tokens of the two first readings: all different, so that each axis of an output shows what it is."""
 
 
@@ -85,7 +85,7 @@ class ModuleEncoder(Encoder):
         self.called = prefix.rstrip(".")
         self.vocabulary = vocabulary or guess_vocabulary(module)
         parts = dict(module.named_modules())
-        readings = [self.read_outline(parts, *size) for size in SIZES]
+        readings = [self.read_outline(parts, *size) for size in READINGS]
         if vocabulary is None:
             self.vocabulary = readings[0].vocabulary or self.vocabulary
         self.sources = find_sources(wanted, list(parts), [reading.shapes for reading in readings])
@@ -133,11 +133,8 @@ class ModuleEncoder(Encoder):
         """The shapes of all that a forward pass gives, on token ids 0 and 1."""
         outline = Outline(torch.tensor([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [1, 1, 0, 0, 0]])[:documents, :tokens])
         recording = Recording(outline.keep)
-        handles = [
-            part.register_forward_pre_hook(outline.hear_ids)
-            for part in parts.values()
-            if isinstance(part, nn.Embedding)
-        ]
+        embeddings = [part for part in parts.values() if isinstance(part, nn.Embedding)]
+        handles = [part.register_forward_pre_hook(outline.hear_ids) for part in embeddings]
         try:
             with undisturbed(self.module), recording.listening(parts):
                 self.call(outline.tokens)
@@ -266,7 +263,7 @@ def sources_of(part: str, path: str, readings: Sequence[list[Any]], strict: bool
     for entry in [path] if path else entries:
         shapes = [[call.get(entry) for call in calls if isinstance(call, dict)] for calls in readings]
         if all(shapes) and all(None not in calls for calls in shapes):
-            layout = find_layout(shapes, SIZES)
+            layout = find_layout(shapes, READINGS)
             if layout is not None:
                 found[entry] = layout
     if not found:
@@ -274,8 +271,8 @@ def sources_of(part: str, path: str, readings: Sequence[list[Any]], strict: bool
             return {}
         got = f"shape {first[path or entries[0]]}" if entries else first
         raise UserError(
-            f"`sites` has {part + path!r}, whose output must be [documents, tokens, dim] for tokens of shape {SIZES[0]}, "
-            f"got {got}: name another submodule or wrap the model in an Encoder."
+            f"`sites` has {part + path!r}, whose output must be [documents, tokens, dim] for tokens of shape "
+            f"{READINGS[0]}, got {got}: name another submodule or wrap the model in an Encoder."
         )
     if len(found) > 1:
         known = ", ".join(repr(f"{part}{entry}") for entry in found)

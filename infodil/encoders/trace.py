@@ -32,7 +32,7 @@ def random_embedding(vocabulary: int, dim: int, seed: int = 0) -> Float[Tensor, 
         Unit vectors, one a row.
     """
     generator = torch.Generator().manual_seed(seed)
-    embedding = torch.randn(vocabulary, dim, generator=generator)
+    embedding = torch.randn(vocabulary, dim, generator=generator, dtype=torch.float32)
     return embedding / embedding.norm(dim=1, keepdim=True)
 
 

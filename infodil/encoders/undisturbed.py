@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError
 
+PLAIN = (bool, int, float, str, type(None))
+
 
 @dataclass
 class Known:
@@ -22,8 +24,8 @@ class Known:
 
     lock: Any = field(default_factory=threading.RLock)
     """Held during a reading: the mode of a module is changed, and threads may share it."""
-    changing: set[str] | None = None
-    """Names of the tensors that a reading changes; None before the first."""
+    changing: dict[int, set[str]] = field(default_factory=dict)
+    """Names of the tensors that a reading changes, for each condition that the module's attributes were in before."""
 
 
 KNOWN: "weakref.WeakKeyDictionary[nn.Module, Known]" = weakref.WeakKeyDictionary()
@@ -35,9 +37,9 @@ GUARD = threading.Lock()
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """The module in evaluation mode, read by this thread alone, and afterwards left as it was.
 
-    Modes, attributes, weights, buffers and torch's random state are put back. The first reading keeps a copy of all
-    weights, to find those that the module itself changes (as RWKV-4 does, which rescales its weights in evaluation
-    mode); later readings copy only these.
+    Modes, attributes, weights, buffers and torch's random state are put back. The first reading of a module, or of one
+    whose modes or plain attributes have changed since, keeps a copy of all weights, to find those that the module
+    itself changes (as RWKV-4 does, which rescales its weights in evaluation mode); later readings copy only these.
 
     Args:
         module: Model to read.
@@ -51,7 +53,8 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         parts = [Attributes(part) for part in module.modules()]
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
         versions = {name: version(tensor) for name, tensor in tensors.items()}
-        kept = {name: tensors[name].detach().clone() for name in to_keep(known, tensors)}
+        condition = hash(tuple(part.condition() for part in parts))
+        kept = {name: tensors[name].detach().clone() for name in to_keep(known.changing.get(condition), tensors)}
         devices = sorted({tensor.device for tensor in tensors.values() if tensor.device.type == "cuda"}, key=str)
         try:
             module.eval()
@@ -60,30 +63,31 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         finally:
             for part in parts:
                 part.put_back()
-            restore(known, tensors, versions, kept)
+            known.changing[condition] = known.changing.get(condition, set()) | restore(tensors, versions, kept)
 
 
-def to_keep(known: Known, tensors: dict[str, Tensor]) -> set[str]:
-    """Names of the tensors to copy before a reading."""
-    if known.changing is not None:
-        return known.changing & tensors.keys()
+def to_keep(changing: set[str] | None, tensors: dict[str, Tensor]) -> set[str]:
+    """Names of the tensors to copy before a reading: those that an earlier one changed, or all at the first."""
+    if changing is not None:
+        return changing & tensors.keys()
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     return set(tensors) if needed < free_bytes() // 2 else set()
 
 
 @torch.no_grad()
-def restore(known: Known, tensors: dict[str, Tensor], versions: dict[str, int | None], kept: dict[str, Tensor]) -> None:
-    """Put back the tensors that changed; `UserError` where there is no copy of one."""
+def restore(tensors: dict[str, Tensor], versions: dict[str, int | None], kept: dict[str, Tensor]) -> set[str]:
+    """Names of the tensors that changed, which are put back; `UserError` where there is no copy of one."""
     changed = {name for name, before in kept.items() if not torch.equal(tensors[name], before)}
     for name in changed:
         tensors[name].data.copy_(kept[name])
-    known.changing = changed | (known.changing or set())
-    lost = [name for name in tensors if name not in kept and version(tensors[name]) != versions[name]]
+    touched = {name for name, tensor in tensors.items() if version(tensor) != versions[name]} - changed
+    lost = sorted(touched - kept.keys())
     if lost:
         raise UserError(
             f"`model` changes its own weights ({lost[0]!r}) while it is read, and no copy of them was kept: "
             "pass a copy of it, or a model whose forward leaves them alone."
         )
+    return changed | touched
 
 
 class Attributes:
@@ -93,6 +97,10 @@ class Attributes:
         self.part = part
         self.attributes = dict(vars(part))
         self.registered = {name: dict(vars(part)[name]) for name in ("_parameters", "_buffers", "_modules")}
+
+    def condition(self) -> tuple[tuple[str, object], ...]:
+        """The plain attributes, on which a submodule's behaviour may depend."""
+        return tuple((name, value) for name, value in self.attributes.items() if isinstance(value, PLAIN))
 
     def put_back(self) -> None:
         """Give the submodule what it had."""

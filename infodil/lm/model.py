@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from infodil.checks import UserError, check_one_of
-from infodil.encoder import Encoder
+from infodil.encoder import Encoder, seeded
 from infodil.lm.attention import Attention
 from infodil.lm.blocks import MixingBlock
 from infodil.lm.config import FAMILIES, SIZES, TRACED, LanguageModelConfig
@@ -66,8 +66,7 @@ class LanguageModel(nn.Module, Encoder):
         super().__init__()
         self.config, self.vocabulary, self.tokenizer = config, config.vocabulary, tokenizer
         self.longest = config.context if config.learns_positions or reads_history(config) else None
-        with torch.random.fork_rng(devices=[]), torch.device(device or "cpu"):
-            torch.manual_seed(seed)
+        with seeded(seed), torch.device(device or "cpu"):
             self.embedding = nn.Embedding(config.vocabulary, config.dim)
             if config.learns_positions:
                 self.positions = nn.Embedding(config.context, config.dim)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from infodil.checks import check_whole
+from infodil.encoder import seeded
 from infodil.lm.config import LanguageModelConfig
 
 
@@ -62,8 +63,7 @@ class GRULanguageModel(nn.Module):
         check_whole("vocabulary", vocabulary, 2, "a token must tell something")
         check_whole("dim", dim, 1, "pass the width of the state")
         self.vocabulary = vocabulary
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.embedding = nn.Embedding(vocabulary, dim)
             self.gru = nn.GRU(dim, dim, batch_first=True)
             self.bias = nn.Parameter(torch.zeros(vocabulary))

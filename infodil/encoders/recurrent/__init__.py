@@ -9,7 +9,7 @@ from infodil.encoders.recurrent.contract import RecurrentStates
 from infodil.encoders.recurrent.linear_recurrence import RecurrentGemmaStates, RWKVStates
 from infodil.encoders.recurrent.state_space import MambaStates
 
-FAMILIES: tuple[type[RecurrentStates], ...] = (
+RECURRENT_FAMILIES: tuple[type[RecurrentStates], ...] = (
     MambaStates,
     RWKVStates,
     RecurrentGemmaStates,
@@ -30,7 +30,7 @@ def find_recurrent_states(module: nn.Module, blocks: nn.ModuleList) -> Recurrent
     Returns:
         The states, not yet tested (`RecurrentStates.self_test`).
     """
-    family = next((family for family in FAMILIES if family.applies(module, blocks)), None)
+    family = next((family for family in RECURRENT_FAMILIES if family.applies(module, blocks)), None)
     if family is None:
         return None
     states = family(module, blocks)
