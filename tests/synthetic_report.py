@@ -35,7 +35,7 @@ def row(site, place, lag, probe, rng):
     value = STRENGTH[probe] * CEILING * 0.8 * 0.5 ** (lag / half) + rng.gauss(0, 0.02) * (probe != "prior")
     width = 0.05 + 0.01 * math.log1p(lag)
     return {
-        "site": site, "lag": lag, "probe": probe,
+        "site": site, "kind_of_site": "residual", "lag": lag, "probe": probe,
         "value_bits": value, "low_bits": value - width, "high_bits": value + width, "kind": "lower bound",
         "top1": 0.05 + 0.9 * max(value, 0) / CEILING, "top5": 0.15 + 0.8 * max(value, 0) / CEILING,
         "ceiling_bits": CEILING, "ceiling_low_bits": CEILING - 0.1, "ceiling_high_bits": CEILING + 0.1,
@@ -55,7 +55,7 @@ def summary(site, chosen):
     half = next((r["lag"] for r in chosen if r["value_bits"] < chosen[0]["value_bits"] / 2), None)
     low, high = total - 0.6, total + 0.6
     return {
-        "site": site, "dim": 128, "lags": len(chosen),
+        "site": site, "kind_of_site": "residual", "dim": 128, "lags": len(chosen),
         "recoverable_bits": total, "recoverable_low_bits": low, "recoverable_high_bits": high,
         "share_of_ceiling": total / ceiling, "share_low": low / ceiling, "share_high": high / ceiling,
         "half_life_tokens": half, "half_life_low_tokens": half and half - 0.5,

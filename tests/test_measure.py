@@ -206,9 +206,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
 def test_the_report_says_what_it_is(copies):
     _, report = copies
     frame = report.to_frame()
-    wanted = "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits beyond_context_bits samples"
-    assert set(wanted.split()) <= set(frame.columns)
-    assert set(frame["kind"]) == {"lower bound"}
+    wanted = "site kind_of_site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits samples"
+    assert {*wanted.split(), "beyond_context_bits"} <= set(frame.columns)
+    assert set(frame["kind"]) == {"lower bound"} and frame["kind_of_site"].notna().all()
+    assert report.summary[0]["kind_of_site"] == frame["kind_of_site"][0]
     assert len(frame) == 4 * 3
     assert report.provenance["versions"]["torch"] == torch.__version__
     assert report.corpus["sha256"] and report.config["seed"] == 0

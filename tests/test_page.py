@@ -56,7 +56,7 @@ def test_the_table_begins_with_the_selected_probes_and_can_show_every_row(visit)
     page.locator("#rows .tools label", has_text="Lag").locator("select").select_option("1")
     assert lines.count() == 9  # and not those of lag 12 or 16
     page.locator("#all-rows th[data-name=value_bits] button").click()
-    texts = lines.locator("td:nth-child(4)").all_inner_texts()
+    texts = lines.locator("td:nth-child(5)").all_inner_texts()
     values = [float(text.split()[0].replace("\u2212", "-")) for text in texts]
     assert values == sorted(values)
     assert "mutual information" in page.locator("#rows .note").inner_text()

@@ -335,7 +335,7 @@ def test_the_embedded_data_is_the_report(hostile_page):
     data = json.loads(Page(hostile_page).scripts[0])
     assert data["text_view"]["tokens"] == HOSTILE
     assert len(data["rows"]) == 2 * len(LAGS) * 3
-    assert data["columns"][:4] == ["site", "lag", "probe", "value_bits"]
+    assert data["columns"][:5] == ["site", "kind_of_site", "lag", "probe", "value_bits"]
 
 
 def test_the_page_fetches_nothing_and_runs_one_script(hostile_page):

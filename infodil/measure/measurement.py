@@ -73,11 +73,20 @@ def measure(
         shown, lines = make_text_view(streams["test"], task, ladder)
     rows = make_rows(estimates, ladder, config.lags, task.counts["train"].sum(1).tolist())
     rows = with_upper_bounds(rows, bounds, task, tokens.independent)
+    kinds = {site: sites.encoder.kind_of_site(site) for site in sites.dims}
     summary = summarise_sites(estimates, ladder, config.lags)
     curves = learning_curves(ladder, config.lags)
     return RecoverabilityReport(
-        rows=tuple(rows),
-        summary=tuple({**row, "dim": sites.dims[row["site"]], **whole_state(bounds[row["site"]])} for row in summary),
+        rows=tuple({**row, "kind_of_site": kinds[row["site"]]} for row in rows),
+        summary=tuple(
+            {
+                **row,
+                "kind_of_site": kinds[row["site"]],
+                "dim": sites.dims[row["site"]],
+                **whole_state(bounds[row["site"]]),
+            }
+            for row in summary
+        ),
         model=describe_model(name, sites, streams["train"]),
         corpus=describe_corpus(tokens, task),
         config=describe_config(config, tokens, ladder),

@@ -62,6 +62,7 @@ class Cell:
 
 
 SUMMARY_CELLS = {
+    "kind": "kind of\nsite",
     "dim": "dim",
     "lags": "lags",
     "recoverable": "recoverable\nbits",
@@ -94,6 +95,7 @@ def summary_cells(row: dict[str, Any], longest: int, digits: int = 2) -> dict[st
     life = [row.get(f"half_life{end}_tokens") for end in ("", "_low", "_high")]
     life_digits = 0 if digits == 0 or max((end for end in life if end is not None), default=0) >= 10 else 1
     return {
+        "kind": Cell(row.get("kind_of_site") or "-"),
         "dim": Cell(number(row.get("dim"), 0)),
         "lags": Cell(number(row.get("lags"), 0)),
         "recoverable": quantity("recoverable", digits, "_bits"),

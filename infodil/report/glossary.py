@@ -4,6 +4,8 @@ __all__ = ["COLUMN_TERMS", "GLOSSARY", "definition"]
 
 GLOSSARY = {
     "site": "A place in the model whose numbers are read: an embedding, the stream after a block, a recurrent state.",
+    "kind of site": "What the numbers are: an embedding, the residual stream, what a token mixer writes, a recurrent "
+    "or convolution state, a trace, the output of a module, or recorded states.",
     "lag": "The number of steps back: at lag 3 a probe predicts the token three steps before the state's position.",
     "probe": "A predictor of the past token from the state, trained on some documents and tested on others.",
     "selected probe": "The probe that predicts best on the calibration documents; test documents take no part in it.",
@@ -40,6 +42,7 @@ GLOSSARY = {
 
 COLUMN_TERMS = {
     "site": "site",
+    "kind_of_site": "kind of site",
     "lag": "lag",
     "probe": "probe",
     "value_bits": "bits",

@@ -25,7 +25,8 @@ REPORT_FORMAT = "infodil.recoverability"
 """What the file of a saved report names itself."""
 
 COLUMNS = (
-    "site lag probe value_bits low_bits high_bits kind top1 top5 ceiling_bits ceiling_low_bits ceiling_high_bits "
+    "site kind_of_site lag probe value_bits low_bits high_bits kind top1 top5 "
+    "ceiling_bits ceiling_low_bits ceiling_high_bits "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits usable_bits "
     "upper_bits upper_low_bits upper_high_bits upper_by upper_assumes width_bits "
     "genie_bits genie_low_bits genie_high_bits "
@@ -36,7 +37,8 @@ COLUMNS = (
 """Columns of a row, in order; further columns come after these."""
 
 SUMMARY_COLUMNS = (
-    "site dim lags recoverable_bits recoverable_low_bits recoverable_high_bits share_of_ceiling share_low share_high "
+    "site kind_of_site dim lags recoverable_bits recoverable_low_bits recoverable_high_bits "
+    "share_of_ceiling share_low share_high "
     "half_life_tokens half_life_low_tokens half_life_high_tokens "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "
     "budget_bits budget_low_bits budget_high_bits"
