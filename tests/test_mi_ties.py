@@ -219,3 +219,14 @@ def test_ties_by_a_method_of_name_are_broken_or_said():
     assert "too high" in estimate(x, y, "mixed-ksg").warnings[-1]
     for method in ("gaussian", "gaussian-copula", "student-copula"):
         assert abs(estimate(x, y, method).value_bits) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["vectors", "labels"])
+def test_copies_of_rows_are_found_and_say_nothing(kind):
+    x, y = rng(2).standard_normal((2, 300))
+    order = rng(3).permutation(3000) % 300
+    x = (x > 0).astype(int) if kind == "labels" else x
+    bits = estimate(x[order], y[order], confidence=SURE)
+    assert bits.low_bits <= 0 <= bits.high_bits and bits.samples == 300
+    assert "copies of 300" in bits.warnings[-1]
+    assert not estimate(x, y).warnings

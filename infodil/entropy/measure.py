@@ -57,7 +57,7 @@ def entropy(
     counts = np.bincount(codes)
     if method == "auto":
         method = "nsb" if alphabet is not None and alphabet > len(codes) else "chao-wang-jost"
-    warnings = []
+    warnings = list(clusters.warnings)
     if len(counts) == 1:
         return _constant(len(codes), confidence, "estimate")
     if (counts == 1).sum() > len(codes) / 2:

@@ -3,17 +3,23 @@
 __all__ = ["estimate"]
 
 import math
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.mi.continuous.choosing import choose
 from infodil.mi.continuous.gaussian import RawEstimate, canonical, check_enough, check_no_copy
+from infodil.mi.continuous.ties import find_copies
 from infodil.mi.continuous.variables import Variable, read_pair
 from infodil.mi.discrete.contingency import count_pairs
 from infodil.mi.discrete.estimate import discrete_information, poorly_sampled
 from infodil.mi.estimators import ESTIMATORS, Sample
-from infodil.statistics import Clusters, make_clusters, number_groups
+from infodil.statistics import make_clusters, number_groups
 
 FEWEST_TO_READ = 100
 """Rows that `lower_bound` needs."""
@@ -94,6 +100,23 @@ def estimate(
     check_confidence(confidence)
     x, y = read_pair(x, y, seed)
     groups = None if groups is None else number_groups(groups, len(x.values), 1)
+    copies = find_copies(x.values, y.values)
+    if copies is None:
+        return _estimate(x, y, method, groups, seed, confidence)
+    if groups is None:
+        first = np.sort(np.unique(copies, return_index=True)[1])
+        x, y = x.take(first), y.take(first)
+        said = f"The {len(copies)} rows are exact copies of {len(first)}: each was counted once."
+    else:
+        said = f"The {len(copies)} rows are exact copies of {int(copies.max()) + 1}: pass each once, or in one group."
+    found = _estimate(x, y, method, groups, seed, confidence)
+    return replace(found, warnings=(*found.warnings, said))
+
+
+def _estimate(
+    x: Variable, y: Variable, method: str, groups: Int[ndarray, "rows"] | None, seed: int, confidence: float
+) -> Estimate:
+    """The estimate of two variables by the method that their kinds and `method` decide on."""
     if method == "auto":
         x, y = _as_labels_where_sampled(x, y)
     kinds = ("vectors", "labels and vectors", "labels")[x.discrete + y.discrete]
@@ -115,9 +138,7 @@ def estimate(
         if method == "auto":
             method = "tokens" if sample.is_sparse and len(x.values) >= FEWEST_TO_READ else "ross"
         found = ESTIMATORS[method].read(sample)
-    if isinstance(found, Estimate):
-        return found
-    return _report(method, found, sample.clusters, groups is not None, confidence)
+    return found if isinstance(found, Estimate) else _report(method, found, sample)
 
 
 def _as_labels_where_sampled(x: Variable, y: Variable) -> tuple[Variable, Variable]:
@@ -144,13 +165,14 @@ def _constant(which: str, samples: int, confidence: float) -> Estimate:
     return Estimate(0.0, 0.0, 0.0, confidence, samples=samples, method="constant", warnings=warnings)
 
 
-def _report(method: str, found: RawEstimate, clusters: Clusters, grouped: bool, confidence: float) -> Estimate:
+def _report(method: str, found: RawEstimate, sample: Sample) -> Estimate:
+    clusters, confidence = sample.clusters, sample.confidence
     below, above = (
         clusters.t_quantile(confidence) * math.hypot(found.standard_error_nats, max(0.0, sign * found.missing_nats))
         for sign in (-1.0, 1.0)
     )
     warnings = found.warnings
-    if clusters.dependent and not grouped:
+    if clusters.dependent and sample.groups is None:
         length = len(clusters.index) / clusters.number
         warnings += (
             f"rows move slowly in their order: the interval resamples blocks of about {length:.0f}; pass `groups` if "
@@ -164,5 +186,8 @@ def _report(method: str, found: RawEstimate, clusters: Clusters, grouped: bool, 
         kind="lower bound" if found.bound else "estimate",
         samples=len(clusters.index),
         method=method,
-        warnings=tuple(sentence[0].upper() + sentence[1:] + "." for sentence in warnings),
+        warnings=(
+            *(sentence[0].upper() + sentence[1:] + "." for sentence in warnings),
+            *clusters.warnings,
+        ),
     )

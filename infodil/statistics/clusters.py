@@ -4,6 +4,7 @@ __all__ = ["Clusters", "group_clusters", "independent_rows", "make_clusters"]
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ FEWEST_GROUPS = 4
 
 SLOW = 0.75
 """Rows with a correlation time above this are a series; white noise has one half."""
+
+FEWEST_FREEDOM = 3.0
+"""Degrees of freedom below which an interval is said to be a guess: at two, Student's quantile is twice the normal."""
 
 MOST_ROWS = 65_536
 """Rows of a series whose correlation time is measured: more would not change the length of a block."""
@@ -97,10 +101,14 @@ class Clusters:
     def standard_error(self, terms: Float[ndarray, "rows"]) -> float:
         r"""Standard error of the mean of `terms`, clusters drawn independently.
 
-        .. math:: s^2 = \frac{G}{G - 1} \sum_g \Big(\frac1N \sum_{i \in g} (z_i - \bar z)\Big)^2
+        .. math:: s^2 = \sum_g \frac{1}{1 - n_g / N} \Big(\frac1N \sum_{i \in g} (z_i - \bar z)\Big)^2
+
+        A cluster of many rows draws the mean towards itself and deviates less from it: the factor undoes that. For
+        clusters of equal size it is G / (G - 1) for all.
 
         Reference:
-            Cochran (1977), Sampling Techniques, section 6.4.
+            Bell & McCaffrey (2002), Survey Methodology 28, "Bias reduction in standard errors for linear regression
+            with multi-stage samples", for a mean; Cochran (1977), Sampling Techniques, section 6.4.
 
         Example:
             >>> rows = independent_rows(4)
@@ -108,11 +116,49 @@ class Clusters:
             0.6455
         """
         spread = self.sums(terms - terms.mean())
-        return math.sqrt(self.number / (self.number - 1.0) * float((spread**2).sum())) / len(terms)
+        return math.sqrt(float((self._leverage * spread**2).sum())) / len(terms)
+
+    @cached_property
+    def _leverage(self) -> Float[ndarray, "clusters"]:
+        """What makes up for the pull of each cluster on the mean."""
+        return 1.0 / (1.0 - self.sizes / len(self.index))
+
+    @cached_property
+    def freedom(self) -> float:
+        r"""Degrees of freedom of the standard error: clusters less one where all have as many rows, else fewer.
+
+        With :math:`s^2 = z^T M z` in the sums z of independent rows, :math:`(tr\,M\Sigma)^2 / tr(M\Sigma M\Sigma)`.
+
+        Reference:
+            Bell & McCaffrey (2002), as above; Imbens & Kolesar (2016), Review of Economics and Statistics 98, section
+            III.
+
+        Example:
+            >>> round(Clusters(np.repeat([0, 1, 2], 5), True).freedom, 6)
+            2.0
+        """
+        share, inflation = self.sizes / len(self.index), self._leverage
+        pull = inflation * share
+        both = float((pull * share).sum())
+        first, second = float(pull @ share), float(pull**2 @ share)
+        diagonal = inflation - 2.0 * pull + both
+        squares = both**2 - 4.0 * both * first + 2.0 * second + 2.0 * first**2
+        squares += float(((diagonal**2 - (both - 2.0 * pull) ** 2) * share**2).sum())
+        return float(diagonal @ share) ** 2 / squares
 
     def t_quantile(self, confidence: float) -> float:
-        """Standard errors on either side of a mean that its interval spans: Student's t, one a cluster but one."""
-        return t_quantile(self.number - 1, confidence)
+        """Standard errors on either side of a mean that its interval spans: Student's t."""
+        return t_quantile(self.freedom, confidence)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an interval from so few clusters, or from clusters of so unequal size, cannot say."""
+        if not self.dependent or self.freedom >= FEWEST_FREEDOM:
+            return ()
+        return (
+            f"The interval rests on {self.number} clusters of rows worth about {self.freedom + 1.0:.1f} of equal size: "
+            "it is wide, and a guess.",
+        )
 
     def half_width(self, terms: Float[ndarray, "rows"], confidence: float) -> float:
         """Half the width of Student's interval of the mean of `terms`.
@@ -146,8 +192,8 @@ class Clusters:
         The variance of the frequencies over clusters, against that of independent draws, averaged over categories with
         the weights of a chi-square statistic; at least 1:
 
-        .. math:: \frac{N}{K - 1} \cdot \frac{G}{G - 1} \sum_i \frac{1}{\hat p_i}
-                  \sum_g \Big(\frac{n_{ig} - n_g \hat p_i}{N}\Big)^2
+        .. math:: \frac{N}{K - 1} \sum_i \frac{1}{\hat p_i}
+                  \sum_g \frac{1}{1 - n_g / N} \Big(\frac{n_{ig} - n_g \hat p_i}{N}\Big)^2
 
         Args:
             codes: Category of each row, from 0.
@@ -162,13 +208,13 @@ class Clusters:
         """
         if not self.dependent or codes.max() == 0:
             return 1.0
-        rows, clusters, sizes = len(codes), self.number, self.sizes
+        rows, sizes, inflation = len(codes), self.sizes, self._leverage
         p = np.bincount(codes) / rows
         table = coo_array((np.ones(rows), (codes, self.index))).tocsr()
         table.sum_duplicates()
         # The sum over clusters of (n_ig - n_g p_i)^2, without the dense table.
-        spread = np.asarray((table**2).sum(axis=1)).ravel() - 2 * p * (table @ sizes) + p**2 * (sizes**2).sum()
-        effect = (spread / p).sum() / rows / (len(p) - 1) * clusters / (clusters - 1)
+        spread = (table**2) @ inflation - 2 * p * (table @ (inflation * sizes)) + p**2 * (inflation @ sizes**2)
+        effect = (spread / p).sum() / rows / (len(p) - 1)
         return max(1.0, float(effect))
 
 

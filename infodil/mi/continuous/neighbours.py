@@ -247,6 +247,8 @@ def _with_error(
     spreads, means = [], []
     for _ in range(options.divisions):
         part = (generator.permutation(clusters.number) % options.parts)[clusters.index]
+        if np.bincount(part).min() < options.fewest_of_a_part // 2:
+            return RawEstimate(value, error)  # clusters of very unequal size: some parts are next to nothing
         parts = [mean_of(np.flatnonzero(part == number)) for number in range(options.parts)]
         spreads.append(np.var(parts, ddof=1) / options.parts)
         means.append(np.mean(parts))

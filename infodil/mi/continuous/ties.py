@@ -12,7 +12,7 @@ Reference:
     breaking ties by independent uniform variables.
 """
 
-__all__ = ["dither_columns", "dithered_scores", "few_valued", "label_rows", "tied_share", "top_share"]
+__all__ = ["dither_columns", "dithered_scores", "few_valued", "find_copies", "label_rows", "tied_share", "top_share"]
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,6 +22,9 @@ from scipy.stats import rankdata
 
 WIDTH = 0.5
 """Width of the dither, in gaps between a value and its nearest neighbour."""
+
+COPIED = 0.1
+"""Share of rows that may agree with another row before rows are said to be copies."""
 
 ROWS_OF_A_PAIR = 50
 """Rows on average of a pair of values of two columns that take few values each."""
@@ -102,6 +105,48 @@ def few_valued(values: Float[ndarray, "rows dim"]) -> tuple[int, ...]:
             if joined.max() < most:
                 code, chosen = joined, [*chosen, number]
     return tuple(chosen)
+
+
+def find_copies(x: ndarray, y: ndarray) -> Int[ndarray, "rows"] | None:
+    """Number of the row that each row of both variables is an exact copy of; None where rows are no copies.
+
+    Values of full precision do not repeat by chance: where they do, and rows that agree in one variable agree in the
+    other, rows were copied. Values that repeat because they are few, rounded or of half precision are no copies.
+
+    Args:
+        x: Labels or columns.
+        y: Labels or columns, row by row with `x`.
+
+    Example:
+        >>> noise = np.random.default_rng(0).standard_normal((100, 2))
+        >>> rows = np.repeat(noise, 10, axis=0)
+        >>> find_copies(rows[:, :1], rows[:, 1:]).max() + 1, find_copies(noise[:, :1], noise[:, 1:])
+        (np.int64(100), None)
+    """
+    vectors = [part for part in (x, y) if part.ndim == 2]
+    if not any(tied_share(column) > COPIED and _full_precision(column) for part in vectors for column in part.T):
+        return None
+    codes = [_number_rows(part) for part in (x, y)]
+    joint = np.unique(codes[0] * (int(codes[1].max()) + 1) + codes[1], return_inverse=True)[1].reshape(-1)
+    different = max(int(code.max()) + 1 for code in codes)
+    return joint if joint.max() + 1 <= 1.01 * different < (1.0 - COPIED) * len(joint) else None
+
+
+def _full_precision(column: Float[ndarray, "rows"]) -> bool:
+    """Whether most values have more digits than a rounded number or one of half precision."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.where(column == 0, 1.0, 10.0 ** (5 - np.floor(np.log10(np.abs(column)))))
+    rounded = np.abs(np.round(column * power) / power - column) <= 1e-9 * np.abs(column)
+    mantissa = np.frexp(column)[0] * 2.0**11
+    return bool(np.mean(~rounded & (mantissa != np.round(mantissa))) > 0.5)
+
+
+def _number_rows(values: ndarray) -> Int[ndarray, "rows"]:
+    code = np.zeros(len(values), dtype=np.int64)
+    for column in values.reshape(len(values), -1).T:
+        different, place = np.unique(column, return_inverse=True)
+        code = np.unique(code * len(different) + place.reshape(-1), return_inverse=True)[1].reshape(-1)
+    return code
 
 
 def tied_share(column: Float[ndarray, "rows"]) -> float:

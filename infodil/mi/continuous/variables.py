@@ -93,6 +93,10 @@ class Variable:
             self._cache["columns"] = dither_columns(self.values, self.seed)
         return self._cache["columns"]
 
+    def take(self, rows: Int[ndarray, "chosen"]) -> "Variable":
+        """Some of the rows."""
+        return Variable(True, self.values[rows]) if self.discrete else _vectors(self.values[rows], self.seed)
+
     def as_labels(self) -> "Variable":
         """The same variable as labels; only where it is discrete or has `codes`."""
         return self if self.discrete else Variable(True, self.codes)
@@ -135,7 +139,10 @@ def _read(argument: str, values: Any, seed: int) -> Variable:
         raise UserError(
             f"`{argument}` must be finite, got {int((~np.isfinite(array)).sum())} values that are not: drop their rows."
         )
-    vectors = _independent_columns(array, eps)
+    return _vectors(_independent_columns(array, eps), seed)
+
+
+def _vectors(vectors: Float[ndarray, "rows dim"], seed: int) -> Variable:
     return Variable(
         False,
         vectors,

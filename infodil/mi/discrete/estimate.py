@@ -86,6 +86,7 @@ def discrete_information(
     value = joint.information_nats(named)
     below, above = interval_reaches(joint, confidence)
     warnings = (f"{poor}: the bias of any estimate may exceed its interval.",) if poor else ()
+    warnings += joint.clusters.warnings
     return _bits(joint, value, value - below, value + above, "estimate", confidence, named, warnings)
 
 
@@ -129,7 +130,16 @@ def discrete_bounds(
 def _bounds(joint: Joint, seed: int, confidence: float) -> Bounds:
     gains = held_out_gains_nats(joint, seed)
     value, reach = float(gains.mean()), joint.clusters.half_width(gains, confidence)
-    lower = _bits(joint, value, value - reach, value + reach, "lower bound", confidence, "held-out prediction", ())
+    lower = _bits(
+        joint,
+        value,
+        value - reach,
+        value + reach,
+        "lower bound",
+        confidence,
+        "held-out prediction",
+        joint.clusters.warnings,
+    )
 
     top = ceiling_nats(joint, confidence)
     most = " and ".join(f"{labels:,}" for labels in top.labels)
