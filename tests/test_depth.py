@@ -1,6 +1,7 @@
 """Accumulation over depth: rules against their weights and against time, and messages that are known to survive."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -9,6 +10,10 @@ from hypothesis import strategies as st
 
 from infodil import depth
 from infodil.checks import UserError
+from infodil.cli import main
+from infodil.depth.moments import Moments
+from infodil.depth.writes import BlockWrites
+from infodil.encoders import Encoder
 from infodil.traces import ema
 
 FIXED = [name for name, rule in depth.RULES.items() if rule.kind == "fixed"]
@@ -221,3 +226,144 @@ def test_a_file_that_is_no_depth_report_is_refused(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(UserError, match="`path`"):
         depth.DepthReport.load(tmp_path / "a.json")
+
+
+# ------------------------------------------------------------------------------------------------- a model's stream
+
+
+class Written(Encoder):
+    """A stream of independent writes: the token, the one before it, the second before, and the erasure of one."""
+
+    def __init__(self, vocabulary=8, dim=24, rotation=None, erase=None):
+        generator = torch.Generator().manual_seed(0)
+        self.vocabulary, self.name, self.erase = vocabulary, "written", erase
+        self.sites = ("embedding", "layer.1", "layer.2", "layer.3")
+        self.vectors = torch.randn(3, vocabulary, dim, generator=generator)
+        self.rotation = torch.eye(dim) if rotation is None else rotation
+
+    def encode(self, tokens):
+        padded = torch.nn.functional.pad(tokens, (2, 0))
+        writes = [self.vectors[lag][padded[:, 2 - lag : padded.shape[1] - lag]] for lag in range(3)]
+        writes.append(torch.zeros_like(writes[0]) if self.erase is None else -writes[self.erase])
+        return dict(zip(self.sites, torch.stack(writes).cumsum(0) @ self.rotation, strict=True))
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return torch.randint(8, (120, 60), generator=torch.Generator().manual_seed(1))
+
+
+def survived(encoder, tokens):
+    frame = depth.survival(encoder, tokens, max_tokens=None, codes=(4, 2), held_out_rows=1200).to_frame()
+    return frame.set_index(["written", "read"])
+
+
+@pytest.mark.parametrize(("erase", "written"), [(0, "embedding"), (1, "1 block")])
+def test_a_message_written_and_subtracted_later_reads_zero(tokens, erase, written):
+    frame = survived(Written(erase=erase), tokens)
+    gone, there = frame.loc[written, 3], frame.loc[written, 2]
+    # Independent tokens correlate by chance: by 1 / sqrt(rows) in each of some ten directions, four sigma.
+    assert gone["retained"] == pytest.approx(0.0, abs=0.02) and there["retained"] == pytest.approx(1.0, abs=0.02)
+    assert gone["low_bits"] < 0.01 and gone["value_bits"] < 0.03 and gone["r2"] < 0.02
+    assert there["value_bits"] > 0.9 * there["entropy_bits"] and there["r2"] > 0.9
+
+
+def test_a_diluted_write_keeps_its_coefficient(tokens):
+    frame = survived(Written(), tokens)
+    for written in ("embedding", "1 block", "2 block"):
+        assert frame.loc[written, 3]["retained"] == pytest.approx(1.0, abs=0.02)
+    assert frame.loc["embedding", 0]["value_bits"] == pytest.approx(frame.loc["embedding", 0]["entropy_bits"], abs=0.03)
+    assert frame.loc["embedding", 0]["r2"] == pytest.approx(1.0, abs=1e-3)
+    assert frame.loc["embedding", 3]["norm_share"] == pytest.approx(1 / 3, abs=0.12)
+
+
+def test_survival_does_not_notice_a_rotation(tokens):
+    rotation = torch.linalg.qr(torch.randn(24, 24, generator=torch.Generator().manual_seed(2))).Q
+    plain, turned = (survived(Written(rotation=each), tokens) for each in (None, rotation))
+    # Rounding may move a vector across a boundary of the product quantiser, at one position in a thousand or so.
+    for column, tolerance in (("value_bits", 0.02), ("r2", 1e-3), ("norm_share", 1e-4), ("retained", 1e-4)):
+        assert turned[column].fillna(0.0).to_list() == pytest.approx(plain[column].fillna(0.0).to_list(), abs=tolerance)
+
+
+def test_bits_of_a_write_stay_below_its_entropy(tokens):
+    frame = survived(Written(), tokens)
+    assert (frame["low_bits"] <= frame["upper_bits"]).all() and (frame["entropy_bits"] <= 3.0 + 1e-9).all()
+
+
+def test_moments_of_parts_merge_to_those_of_the_whole():
+    generator = torch.Generator().manual_seed(0)
+
+    def part(rows):
+        streams, writes, before = (torch.randn(n, rows, 5, generator=generator) for n in (2, 3, 3))
+        return BlockWrites(streams, writes, before), torch.randint(4, (6, rows), generator=generator)
+
+    parts = [part(rows) for rows in (7, 11)]
+    whole, first, second = (Moments.empty(2, 3, 5, 5, 6, 4) for _ in range(3))
+    for one, (states, labels) in zip((first, second), parts, strict=True):
+        one.update(states, states.writes, labels)
+        whole.update(states, states.writes, labels)
+    first.merge(second)
+    for each in fields(Moments):
+        assert torch.allclose(getattr(first, each.name), getattr(whole, each.name))
+    rows = torch.cat([states.streams[1] for states, _ in parts]).double()
+    assert torch.allclose(whole.covariance(1), torch.cov(rows.T, correction=0), atol=1e-5)
+
+
+def test_a_llama_layout_is_split_into_mixer_and_feed_forward():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=16, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(config).eval()
+    ids = torch.randint(16, (80, 40), generator=torch.Generator().manual_seed(0))
+    report = depth.survival(model, ids, codes=(2, 2), held_out_rows=800)
+    frame = report.to_frame()
+    names = ["embedding", "1 mixer", "1 feed-forward", "2 mixer", "2 feed-forward", "token", "previous token"]
+    assert list(dict.fromkeys(frame["written"])) == names and sorted(set(frame["read"])) == [0, 1, 2]
+    assert frame.set_index(["written", "read"]).loc["embedding", 0]["retained"] == pytest.approx(1.0, abs=1e-5)
+    assert len(report.plot("r2")) == 1 and "retained" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": "ema"}, "no residual stream of blocks|vocabulary"),
+        ({"codes": ()}, "`codes`"),
+        ({"codes": (1,)}, "`codes`"),
+        ({"precision": "float9"}, "`precision`"),
+        ({"held_out_rows": 3}, "`held_out_rows`"),
+    ],
+)
+def test_a_mistaken_survival_is_one_sentence(options, words, tokens):
+    arguments = {"model": Written(), "corpus": tokens} | options
+    with pytest.raises(UserError, match=words):
+        depth.survival(arguments.pop("model"), arguments.pop("corpus"), **arguments)
+
+
+# ------------------------------------------------------------------------------------------------- the command
+
+
+def test_the_command_sweeps_rules_and_writes_its_files(tmp_path, capsys):
+    arguments = ["depth", "--rules", "sum", "ema", "--depths", "2", "4", "--dim", "16", "--types", "4"]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "Messages over depth: sum, ema" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "depth.csv", "depth.html", "depth.json", "depth.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rules", "emaa"], "did you mean 'ema'"),
+        ([], "--model"),
+        (["--model", "gpt2"], "--corpus"),
+        (["--rules", "sum", "--confidence", "2"], "--confidence"),
+    ],
+)
+def test_a_mistaken_command_is_one_sentence(arguments, words, tmp_path, capsys):
+    assert main(["depth", *arguments, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from infodil import __version__
 from infodil.checks import UserError
 from infodil.cli.commands import Parser, add_command, add_output, add_seed, flags_of, shows_progress
+from infodil.cli.depth import add_depth
 from infodil.cli.lm import add_lm
 from infodil.cli.processing import add_dpi
 from infodil.cli.recoverability import add_recoverability
@@ -107,6 +108,7 @@ def parser() -> Parser:
     add_compare(commands)
     add_page(commands)
     add_dpi(commands)
+    add_depth(commands)
     add_lm(commands)
     add_roles(commands)
     return whole

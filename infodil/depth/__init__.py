@@ -1,9 +1,10 @@
 """Accumulation over depth: how streams collect the messages of their layers, and which of these survive."""
 
-__all__ = ["RULES", "Decoder", "DepthReport", "Rule", "accumulate", "sweep", "weights"]
+__all__ = ["RULES", "Decoder", "DepthReport", "Rule", "accumulate", "survival", "sweep", "weights"]
 
 from infodil.depth.accumulation import accumulate, weights
 from infodil.depth.decoder import Decoder
 from infodil.depth.report import DepthReport
 from infodil.depth.rules import RULES, Rule
+from infodil.depth.survival import survival
 from infodil.depth.sweep import sweep
