@@ -96,7 +96,7 @@ def gap(ax, rows):
     ax.axvline(0, color=INK, linewidth=0.6)
     ax.set_yticks(range(len(TERMS)), list(reversed(TERMS.values())))
     ax.set(xlabel="bits a token", ylim=(-0.6, len(TERMS) - 0.5))
-    title(ax, "d", f"gap to the {rows['reference'].iloc[0].upper()}, 1M, C4")
+    title(ax, "d", f"gap to the {rows['reference'].iloc[0].upper()}, C4")
 
 
 @styled

@@ -19,6 +19,7 @@ def load(monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_drawn_within_its_edges(name, load, tmp_path):
     paper = load(name).draw()

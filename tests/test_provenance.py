@@ -1,0 +1,285 @@
+"""Provenance of the paper's tables: engines, cells, records, the committed status, and a small run of every study."""
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from analyses.cells import Study, options_parser
+from analyses.engine import ROOT, Engine
+from analyses.provenance import read_table, table_files
+from analyses.results import main as run_results
+from analyses.status import mark_stale, read_status, status_of
+from analyses.studies import STUDIES
+from infodil.checks import UserError
+
+# A small repository: a package whose face loads one name late, a module that nothing imports, and a script.
+
+FILES = {
+    "infodil/__init__.py": (
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from infodil.late import measure\n"
+    ),
+    "infodil/late.py": "from infodil.deep import FACTOR\n\n\ndef measure(x):\n    return FACTOR * x\n",
+    "infodil/deep.py": "FACTOR = 2  # of everything\n",
+    "infodil/unused.py": "",
+    "analyses/__init__.py": "",
+    "analyses/doubles.py": "import infodil\n\n\ndef double(x):\n    return infodil.measure(x)\n",
+}
+SCRIPT = "analyses/doubles.py"
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def commit(root: Path) -> str:
+    git = ["git", "-C", str(root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "change", "--allow-empty"], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "repository"
+    write(root, FILES | {".gitignore": "/out/\n"})
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    commit(root)
+    return root
+
+
+@dataclass(frozen=True)
+class Config:
+    factor: int = 2
+
+
+calls = []
+
+
+def double(cell, config):
+    calls.append(cell)
+    return [{"x": cell, "y": config.factor * cell}]
+
+
+def study(root, *words):
+    options = options_parser("").parse_args(["--out", str(root / "out"), *words])
+    return Study(SCRIPT, options, root)
+
+
+def run(root, *words, config=Config(), name="doubles", inputs=None):
+    calls.clear()
+    with study(root, *words) as one:
+        finished = one.run(double, [1, 2], config, inputs=inputs)
+        one.write(name, finished.rows, config, finished)
+    return list(calls)
+
+
+@pytest.fixture(autouse=True)
+def _another_repository(monkeypatch):
+    """The modules loaded here belong to this repository and not to the small one."""
+    check = Engine.check_loaded
+    monkeypatch.setattr(Engine, "check_loaded", lambda self, known, root: root != ROOT or check(self, known, root))
+
+
+# Engines
+
+
+def test_an_engine_has_what_a_script_imports_and_no_more(root):
+    engine = Engine.of(SCRIPT, root)
+    assert engine.files == (
+        "analyses/__init__.py",
+        "analyses/doubles.py",
+        "infodil/__init__.py",
+        "infodil/deep.py",
+        "infodil/late.py",
+    )
+
+
+def test_comments_change_the_source_of_an_engine_and_code_changes_both(root):
+    before = Engine.of(SCRIPT, root)
+    write(
+        root, {"infodil/deep.py": '"""A factor."""\n\nFACTOR = 2\n"""Of everything."""\n', "infodil/unused.py": "x = 1"}
+    )
+    described = Engine.of(SCRIPT, root)
+    assert described.source != before.source and described.code == before.code
+    write(root, {"infodil/deep.py": "FACTOR = 3\n"})
+    assert Engine.of(SCRIPT, root).code != before.code
+
+
+@pytest.mark.statistical
+def test_what_a_run_loads_is_in_its_engine():
+    """In an interpreter of its own, where nothing else was loaded; this study loads the most."""
+    code = """
+import analyses.demo_states as script
+from analyses.engine import Engine
+Engine.of(script.__file__).check_loaded()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+# Cells
+
+
+def test_a_cell_runs_once_for_a_code_a_configuration_and_inputs(root):
+    assert run(root) == [1, 2]
+    assert run(root) == []
+    assert run(root, config=Config(factor=3)) == [1, 2]
+    table = root / "paper_figures" / "data" / "other.csv"
+    write(root, {"paper_figures/data/other.csv": "a\n1\n"})
+    assert run(root, inputs={"paper_figures/data/other.csv": table}) == [1, 2]
+    assert run(root, inputs={"paper_figures/data/other.csv": table}) == []
+    table.write_text("a\n2\n")
+    assert run(root, inputs={"paper_figures/data/other.csv": table}) == [1, 2]
+    write(root, {"infodil/deep.py": "FACTOR = 2  # of all\n"})
+    commit(root)
+    assert run(root) == []
+    write(root, {"infodil/deep.py": "FACTOR = 4\n"})
+    commit(root)
+    assert run(root) == [1, 2]
+
+
+def test_the_commit_is_that_at_which_a_cell_ran(root):
+    first = commit(root)
+    run(root)
+    write(root, {"README.md": "words\n"})
+    commit(root)
+    run(root)
+    record = json.loads((root / "paper_figures" / "data" / "doubles.json").read_text())
+    assert record["commit"] == first and record["commits"] == [first]
+    assert record["dirty"] is False and record["script"] == SCRIPT and record["config"] == {"factor": 2}
+
+
+def test_uncommitted_code_is_refused(root):
+    write(root, {"infodil/deep.py": "FACTOR = 5\n"})
+    with pytest.raises(UserError, match="commit them"):
+        study(root)
+    run(root, "--smoke")
+    assert (root / "out" / "tables" / "doubles.csv").exists()
+    assert not (root / "paper_figures").exists()
+
+
+def test_code_that_changes_while_it_runs_is_refused(root):
+    def edit(cell, config):
+        write(root, {"infodil/deep.py": "FACTOR = 6\n"})
+        return [{"x": cell}]
+
+    with study(root) as one, pytest.raises(RuntimeError, match="changed while it ran"):
+        one.run(edit, [1], Config())
+
+
+# Status
+
+
+def test_a_table_is_stale_once_its_code_its_text_or_its_inputs_change(root):
+    run(root)
+    source = {"paper_figures/data/doubles.csv": root / "paper_figures" / "data" / "doubles.csv"}
+    run(root, name="sums", inputs=source)
+    assert {name: status.verdict for name, status in status_of(root).items()} == dict.fromkeys(
+        ["doubles", "sums"], "current"
+    )
+    write(root, {"infodil/deep.py": "FACTOR = 2  # of all\n"})
+    assert status_of(root)["sums"].engine == "comments changed" and not status_of(root)["sums"].reasons
+    write(root, {"infodil/deep.py": "FACTOR = 7\n"})
+    assert "its code has changed" in status_of(root)["doubles"].verdict
+    write(root, {"infodil/deep.py": FILES["infodil/deep.py"]})
+    with source["paper_figures/data/doubles.csv"].open("a") as file:
+        file.write("9,9\n")
+    assert status_of(root)["doubles"].verdict == "stale: it was edited after it was made"
+    assert status_of(root)["sums"].verdict == "stale: doubles has changed"
+
+
+def test_what_is_not_known_is_stale(root):
+    write(root, {"paper_figures/data/old.csv": "a\n1\n", "paper_figures/data/old.json": '{"dirty": false}'})
+    assert status_of(root)["old"].reasons == ("the code that made it was not recorded",)
+
+
+@pytest.mark.statistical
+def test_the_committed_status_is_that_of_the_tables():
+    verdicts = {name: status.verdict for name, status in status_of().items()}
+    way_out = "run `make results-status WRITE=1`, then `make figures`, and commit both"
+    assert read_status() == verdicts, way_out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert mark_stale(readme, verdicts) == readme, way_out
+
+
+def test_commands_of_stale_tables_have_a_dagger():
+    text = "`python -m analyses.calibration_states --tables calibration_vectors` † and `analyses.demo_states`, `other`"
+    verdicts = {"calibration_vectors": "current", "calibration_states": "stale", "demo_states": "stale"}
+    assert mark_stale(text, verdicts) == (
+        "`python -m analyses.calibration_states --tables calibration_vectors` and `analyses.demo_states` †, `other`"
+    )
+
+
+def test_every_table_has_its_study_and_every_script_its_place():
+    tables = {path.stem for path in (ROOT / "paper_figures" / "data").glob("*.csv")}
+    renamed = {"benchmark_gaussian_reader", "benchmark_linear_reader"}
+    assert tables - renamed <= {name for study in STUDIES for name in study.tables}
+    scripts = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "analyses").rglob("*.py")
+        if "def main(arguments=None):" in path.read_text(encoding="utf-8")
+    }
+    assert scripts == {study.script for study in STUDIES}
+
+
+def test_the_commands_are_listed(capsys):
+    run_results(["--list"])
+    assert "python -m analyses.processing_chain --data FOLDER" in capsys.readouterr().out
+
+
+# Every study, small
+
+SLOW = {
+    "benchmarks.import_time", "continuous_benchmark", "demo_states", "ema_language_model", "grammatical_roles",
+    "treebank_roles",
+}  # fmt: skip
+NEEDS = {
+    "processing_chain": ("model-stories260k", "tinystories-sample"),
+    "recoverability_on_real_text": ("model-stories260k", "model-lstm-char", "wikitext-2"),
+    "superposition_real_text": ("model-stories260k", "wikitext-2"),
+    "treebank_roles": ("ud-english-ewt", "english-roles"),
+}
+"""Folders of data; the study of language models reads the built-in sample without any."""
+
+
+def written_at():
+    """When each table and figure of the paper was written."""
+    kinds = {".csv", ".json", ".pdf", ".png"}
+    files = [path for path in (ROOT / "paper_figures").rglob("*") if path.suffix in kinds]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(study, marks=[pytest.mark.slow] * (study.module in SLOW)) for study in STUDIES],
+    ids=lambda study: study.module,
+)
+def test_every_study_runs_small_and_leaves_the_paper_alone(command, tmp_path, shared):
+    folders = [shared(name) for name in NEEDS.get(command.module, ())]
+    data = ["--data", str(folders[0].parent)] if folders else []
+    before = written_at()
+    script = importlib.import_module(f"analyses.{command.module}")
+    assert script.main([*command.arguments, "--smoke", "--out", str(tmp_path), *data]) is None
+    for name in command.tables:
+        assert read_table(tmp_path / "tables" / f"{name}.csv")
+        record = json.loads((tmp_path / "tables" / f"{name}.json").read_text(encoding="utf-8"))
+        assert {"config", "commit", "engine", "versions", "device", "date", "inputs", "sha256"} <= set(record)
+    assert written_at() == before
+
+
+@pytest.mark.statistical
+def test_a_table_made_from_tables_names_them_and_cells_run_in_several_processes(tmp_path):
+    script = importlib.import_module("analyses.roles_table")
+    script.main(["--smoke", "--out", str(tmp_path), "--n-jobs", "2"])
+    assert len(read_table(tmp_path / "tables" / "roles_table.csv")) > 100
+    inputs = json.loads((tmp_path / "tables" / "roles_table.json").read_text())["inputs"]
+    assert set(inputs) >= set(table_files("roles_headline", "roles_ceilings"))
