@@ -65,6 +65,10 @@ class Encoder:
     """Name of the model in reports; None for the name of its class."""
     module: nn.Module | None = None
     """Torch module that computes the states, where that is not the encoder itself."""
+    memory_sites: tuple[str, ...] = ()
+    """Sites of all recurrent states that the model has, among them those that are not read."""
+    route: str | None = None
+    """How recurrent states are computed at every position; None where there are none."""
 
     def encode(self, tokens: Tensor) -> dict[str, Tensor]:
         """States `[documents, tokens, dim]` of each site for token ids `[documents, tokens]`."""

@@ -8,6 +8,7 @@ import torch
 from infodil.checks import UserError
 from infodil.encoders import load_encoder
 from infodil.encoders.rwkv5 import RWKV5
+from infodil.measure import recoverability
 
 transformers = pytest.importorskip("transformers")
 
@@ -280,3 +281,20 @@ def test_a_broken_rwkv5_folder_is_refused(rwkv5):
     (rwkv5 / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be loaded"):
         load_encoder(rwkv5)
+
+
+# ------------------------------------------------------------------------------------------------------- reports
+
+
+@pytest.mark.parametrize("sites, warned", [(None, False), ("layer.*", True)])
+def test_a_report_names_kinds_and_says_when_the_state_was_left_out(sites, warned):
+    model = tiny_model("Qwen3Next")
+    tokens = list(torch.randint(50, (30, 24), generator=torch.Generator().manual_seed(0)).numpy())
+    report = recoverability(model, tokens, lags=[1], probes="gaussian", sites=sites, controls=False, progress=False)
+    frame = report.to_frame()
+    kinds = dict(zip(frame["site"], frame["kind_of_site"], strict=True))
+    assert kinds == {site: load_encoder(model, sites=sites).kind_of_site(site) for site in kinds}
+    assert all(row["kind_of_site"] == kinds[row["site"]] for row in report.summary)
+    assert report.model["route"] == "single steps"
+    assert any("recurrent state that was not measured" in warning for warning in report.warnings) == warned
+    assert any("'layer.*.recurrent'" in warning for warning in report.warnings) == warned

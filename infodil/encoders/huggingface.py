@@ -65,6 +65,8 @@ class HuggingFaceEncoder(Encoder):
         self.mixers = find_mixers(self.module, self.blocks)
         self.states = find_recurrent_states(self.module, self.blocks)
         self.sites = tuple(self.choose(sites))
+        if self.states is not None:
+            self.memory_sites, self.route = self.states.memory_sites, self.states.route
         if self.states is not None and any(map(is_state, self.sites)):
             self.states.self_test(self.vocabulary)
 

@@ -159,6 +159,8 @@ class RWKV5Encoder(Encoder):
         name: Name of the model in reports.
     """
 
+    route = "one pass"
+
     def __init__(
         self,
         module: RWKV5,
@@ -169,6 +171,7 @@ class RWKV5Encoder(Encoder):
     ) -> None:
         self.module, self.tokenizer, self.name = module, tokenizer, name or type(module).__name__
         self.vocabulary = module.emb.num_embeddings
+        self.memory_sites = tuple(f"layer.{number + 1}.recurrent" for number in range(len(module.blocks)))
         depths = ["embedding", *(f"layer.{number + 1}" for number in range(len(module.blocks)))]
         heads = [f"recurrent.head.{head + 1}" for head in range(module.blocks[0].att.heads)]
         parts = ["mixer", "recurrent", *heads, "conv", "conv.attention", "conv.feed_forward"]

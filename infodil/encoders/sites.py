@@ -145,6 +145,7 @@ class ChosenSites(Encoder):
         self.wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
         self.vocabulary, self.tokenizer, self.longest = encoder.vocabulary, encoder.tokenizer, encoder.longest
         self.costly, self.module = encoder.costly, encoder.module
+        self.memory_sites, self.route = encoder.memory_sites, encoder.route
         self.name = encoder.name or type(encoder).__name__
         self.sites = None if encoder.sites is None else tuple(choose_sites(self.wanted, encoder.sites))
 

@@ -27,7 +27,7 @@ from infodil.ladder import (
 from infodil.measure.config import MeasurementConfig
 from infodil.measure.controls import learning_curves
 from infodil.measure.intervals import estimate
-from infodil.measure.provenance import provenance, warn
+from infodil.measure.provenance import provenance, warn, warn_of_memory
 from infodil.measure.report_rows import make_rows, summarise_sites
 from infodil.measure.test_pass import read_test_split
 from infodil.measure.text_view import make_text_view
@@ -93,6 +93,7 @@ def measure(
         provenance=provenance(device, config.seed) | {"resampled": estimates.resampled},
         warnings=(
             *warn(rows, tokens, estimates.resampled, ladder.probes),
+            *warn_of_memory(sites.encoder, kinds),
             *([] if cache_dir is None else why_not_kept(sites.encoder)),
         ),
         text_view={"tokens": tokens.token_texts(shown), "lags": list(config.lags), "sites": lines},
@@ -173,6 +174,7 @@ def describe_model(name: str, sites: MeasuredSites, train: StateStream) -> dict[
         "vocabulary": sites.encoder.vocabulary,
         "sites": sites.dims,
         "errors": {site: train.preprocessing[site].error for site in sites.dims},
+        "route": sites.encoder.route,
     }
 
 

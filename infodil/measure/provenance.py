@@ -1,11 +1,11 @@
 """The provenance of a report, and the warnings that its figures need."""
 
-__all__ = ["describe", "provenance", "warn"]
+__all__ = ["describe", "provenance", "warn", "warn_of_memory"]
 
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +52,16 @@ def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence
             f"(first at {site}, lag {lag}): its fit failed there, trust the {weak} figure."
         )
     return sentences
+
+
+def warn_of_memory(encoder: Encoder, kinds: Mapping[str, str]) -> list[str]:
+    """A sentence where a model has a recurrent state that no measured site is: its other sites are read-outs of it."""
+    if not encoder.memory_sites or "recurrent" in kinds.values():
+        return []
+    return [
+        "The model carries a recurrent state that was not measured, and what is read of it elsewhere may be far less: "
+        f"pass sites={encoder.memory_sites[0]!r} or 'layer.*.recurrent'."
+    ]
 
 
 def provenance(device: torch.device, seed: int) -> dict:

@@ -78,6 +78,11 @@ class RecurrentStates(ABC):
         """Names of all sites, block by block."""
         return tuple(site for block in sorted(self.shapes) for site in self.sites_of(block))
 
+    @property
+    def memory_sites(self) -> tuple[str, ...]:
+        """Names of the whole recurrent state of each block that has one."""
+        return tuple(f"layer.{block + 1}.recurrent" for block in sorted(self.shapes) if self.has_memory(block))
+
     def sites_of(self, block: int) -> list[str]:
         """Names of one block's sites."""
         names, parts = [], list(self.shapes[block])
