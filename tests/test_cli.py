@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_recoverability_prints_and_writes(place, capsys):
     assert max(bits[2:]) < 0.1
 
 
+@pytest.mark.statistical
 def test_compare_writes_what_two_reports_say_together(place, capsys):
     assert measure(out="one") == measure("--option", "alpha=0.5", out="two", model="ema") == 0
     capsys.readouterr()
@@ -77,13 +79,12 @@ def test_compare_writes_what_two_reports_say_together(place, capsys):
     }
 
 
+@pytest.mark.statistical
 def test_the_demo_from_a_shell(place, capsys, monkeypatch):
-    small = {
-        "VOCABULARY": 270, "TOKENIZER_TEXTS": 5, "CORPUS_TOKENS": 20_000, "PARAMETERS": 15_000,
-        "TRAINING_TOKENS": 2_000, "LAGS": (0, 1, 4),
-    }  # fmt: skip
-    for name, value in small.items():
+    for name, value in {"VOCABULARY": 270, "TOKENIZER_TEXTS": 5, "PARAMETERS": 15_000}.items():
         monkeypatch.setattr(demo, name, value)
+    small = partial(demo.demo, corpus_tokens=20_000, training_tokens=2_000, lags=(0, 1, 4))
+    monkeypatch.setattr(demo, "demo", small)
     assert main(["demo", "--out", "out", "--quiet"]) == 0
     assert names(place) == {"texts.jsonl", "out", *(f"out/{name}" for name in FILES)}
     printed = capsys.readouterr().out
@@ -126,6 +127,7 @@ def test_a_mistake_in_roles(place, capsys, arguments, message):
     assert names(place) == {"texts.jsonl"}
 
 
+@pytest.mark.statistical
 def test_a_saved_report_becomes_a_page_and_reports_compare_by_their_folders(place, capsys):
     one, two = synthetic_report(), synthetic_report(seed=1, model={"name": "gru", "vocabulary": 4096})
     one.save("runs/one/report.json")
@@ -146,6 +148,7 @@ def test_json_is_the_report_and_no_files_need_be_written(place, capsys):
     assert printed.err == "" and names(place) == {"texts.jsonl"}
 
 
+@pytest.mark.statistical
 def test_the_data_processing_inequality_from_a_shell(place, capsys):
     source = np.tile(np.arange(4), 500)
     np.save("source.npy", source)
@@ -206,6 +209,7 @@ def compare_in_a_shell(place, **environment):
     )
 
 
+@pytest.mark.statistical
 def test_files_are_written_although_nobody_reads_the_table(place):
     shell = compare_in_a_shell(place, PYTHONUNBUFFERED="1")
     shell.stdout.close()
@@ -214,6 +218,7 @@ def test_files_are_written_although_nobody_reads_the_table(place):
     shell.stderr.close()
 
 
+@pytest.mark.statistical
 def test_a_terminal_of_few_letters_gets_question_marks(place):
     shell = compare_in_a_shell(place, PYTHONIOENCODING="ascii")
     printed, errors = shell.communicate(timeout=60)

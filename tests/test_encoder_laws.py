@@ -87,6 +87,7 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[site], second[site]) for site in first)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", MADE)
 def test_states_are_causal_and_of_one_document(name):
     encoder = MADE[name]()

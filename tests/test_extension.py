@@ -84,6 +84,7 @@ def test_a_probe_of_the_registry_is_named_by_the_command_line(capsys):
     assert "toy_centroids" in capsys.readouterr().out
 
 
+@pytest.mark.statistical
 @pytest.mark.usefixtures("toy_probe")
 def test_a_probe_of_the_registry_bounds_the_information_of_any_states(tokens):
     labels = tokens.flatten()

@@ -30,6 +30,8 @@ from infodil.sources import iid, markov
 
 TYPES = 6
 LAGS = [0, 1, 3]
+AFFINE = ["prior", "gaussian", "linear"]
+FULL_LADDER = ("ema", "shift_register", "gru")
 TRAINED = [name for name, probe in PROBES.items() if not probe.requires_superposition]
 
 
@@ -101,13 +103,15 @@ def test_every_built_in_encoder_is_here():
     assert set(encoders.ENCODERS) <= set(ENCODERS)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", ENCODERS)
 def test_no_probe_falls_below_a_weaker_one(name, tokens):
+    """Every probe on a trace, a window and a recurrent net; the quick ones on the other encoders."""
     encoder = ENCODERS[name]()
-    told = any(encoder.superposition(site) for site in encoder.sites)
-    known = [name for name in PROBES if told and name not in TRAINED]
-    report = measure(encoder, tokens, probes=[*known, *TRAINED])
-    assert list(report.probes) == [*TRAINED, *known]
+    superposed = any(encoder.superposition(site) for site in encoder.sites)
+    probes = [probe for probe in PROBES if probe in TRAINED or superposed] if name in FULL_LADDER else AFFINE
+    report = measure(encoder, tokens, probes=probes)
+    assert list(report.probes) == probes
     for probes in by_place(report).values():
         weaker = []
         for row in probes.values():
@@ -145,8 +149,9 @@ def test_where_a_fit_failed_the_weaker_probe_predicts(tokens, monkeypatch):
     assert [row["value_bits"] for row in alone.rows] == [r["linear"]["value_bits"] for r in by_place(report).values()]
 
 
+@pytest.mark.statistical
 def test_predictions_are_those_of_least_calibration_loss(tokens):
-    report = measure(ENCODERS["gru"](), tokens, probes=TRAINED)
+    report = measure(ENCODERS["gru"](), tokens, probes=TRAINED, lags=[1])
     for probes in by_place(report).values():
         for place, probe in enumerate(TRAINED):
             selected = probes[probe]["selected_probe"]
@@ -154,6 +159,7 @@ def test_predictions_are_those_of_least_calibration_loss(tokens):
             assert probes[probe]["value_bits"] == probes[selected]["value_bits"]
 
 
+@pytest.mark.statistical
 def test_a_probe_that_applies_to_some_sites_has_rows_there(tokens, tmp_path):
     encoder = CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()})
     report = measure(encoder, tokens, probes=["gaussian", "exact"])
@@ -216,15 +222,17 @@ def test_the_search_ends_where_a_probe_adds_nothing():
     assert report.probes == ("prior", "gaussian")
 
 
+@pytest.mark.statistical
 def test_the_search_goes_past_the_affine_probes_where_they_read_something(tokens):
-    report = measure(ENCODERS["ema"](), tokens, probes=["auto"])
+    report = measure(ENCODERS["ema"](), tokens, probes=["auto"], lags=[1])
     searched = report.config["fitted_probes"]
     assert searched[:3] == ["prior", "gaussian", "linear"] and searched[-1] == "exact"
     assert list(report.probes) == searched == [probe for probe in PROBES if probe in searched]
-    named = measure(ENCODERS["ema"](), tokens, probes=searched)
+    named = measure(ENCODERS["ema"](), tokens, probes=searched, lags=[1])
     assert named.rows == report.rows
 
 
+@pytest.mark.statistical
 def test_lags_picked_for_their_gain_do_not_look_like_gain():
     generator = np.random.default_rng(0)
     unit = np.repeat(np.arange(40), 25)
@@ -249,12 +257,14 @@ def observed(_few_sequences):
     return {name: measure(encoder, tokens, precision=name, probes=["gaussian", "exact"]) for name in names}
 
 
+@pytest.mark.statistical
 def test_every_report_names_its_precision(observed):
     for name, report in observed.items():
         assert report.config["precision"] == name
         assert name in str(report)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     "order",
     [
@@ -271,6 +281,7 @@ def test_less_precision_never_gives_more_bits(observed, order):
                 assert less["low_bits"] <= more["high_bits"], (fine, coarse, more["lag"], more["probe"])
 
 
+@pytest.mark.statistical
 def test_noise_takes_bits_away(observed):
     bits = [sum(row["value_bits"] for row in observed[f"snr={ratio}dB"].rows) for ratio in (30, 10, -5)]
     assert bits[0] > bits[1] + 0.5 > bits[2] + 1.0
@@ -319,6 +330,7 @@ def test_stored_states_are_as_observed(tokens, tmp_path):
                 assert torch.equal(states_of(kept)["ema"], kept.preprocessing["ema"].quantizer.quantize(plain))
 
 
+@pytest.mark.statistical
 def test_float64_states_stay_float64_for_probes_that_take_them_as_they_are(tokens):
     encoder = TraceEncoder(TYPES, (0.3,), embedding=torch.randn(TYPES, 4, dtype=torch.float64))
     with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
@@ -331,15 +343,26 @@ def test_float64_states_stay_float64_for_probes_that_take_them_as_they_are(token
 
 @pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "snr=20dB"])
 def test_the_error_that_probes_know_is_the_error(name):
+    typical, error = typical_and_actual_error(name)
+    # Where nothing but the sum rounds: a processor that multiplies and adds in one step rounds once, not twice.
+    fused = 2.0**0.5 if name.startswith("float") else 1.0
+    assert error / 1.3 < typical < 1.3 * fused * error
+
+
+@pytest.mark.xfail(strict=False, reason="a processor that multiplies and adds in one step rounds once, not twice")
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_the_error_that_probes_know_is_the_error_of_two_roundings(name):
+    typical, error = typical_and_actual_error(name)
+    assert typical == pytest.approx(error, rel=0.3)
+
+
+def typical_and_actual_error(name):
     embedding, types = torch.randn(50, 32, dtype=torch.float64), torch.randint(50, (8, 200))
     truth = TraceEncoder(50, (0.1,), embedding=embedding.float().double()).encode(types)["ema"].flatten(0, 1)
     states = TraceEncoder(50, (0.1,), embedding=embedding.float()).encode(types)["ema"].flatten(0, 1)
     quantizer = Quantizer.of(name, states)
     seen = quantizer.quantize(states, torch.Generator().manual_seed(0))
-    error = float((seen.double() - truth).square().mean().sqrt())
-    # Where nothing but the sum rounds: a processor that multiplies and adds in one step rounds once, not twice.
-    fused = 2.0**0.5 if name.startswith("float") else 1.0
-    assert error / 1.3 < typical_error(quantizer, states) < 1.3 * fused * error
+    return typical_error(quantizer, states), float((seen.double() - truth).square().mean().sqrt())
 
 
 # ---------------------------------------------------------------------------------------------------- controls
@@ -360,6 +383,7 @@ def test_the_random_weight_control_is_the_random_copy_measured(name, tokens):
     assert "with its weights drawn anew" in str(report).replace("\n", " ")
 
 
+@pytest.mark.statistical
 def test_encoders_without_weights_have_no_such_control(tokens):
     encoder = CombinedEncoder({"trace": ENCODERS["ema"](), "gru": ENCODERS["gru"]()})
     report = measure(encoder, tokens, controls=True, probes="linear")
@@ -430,7 +454,8 @@ def test_reports_older_than_the_controls_load(tokens, tmp_path):
     assert str(old) and old.to_html(tmp_path / "old.html") and str(compare({"old": old, "new": report}))
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_bytes_with_noise_and_controls(tokens, tmp_path):
-    options = {"controls": True, "precision": "snr=10dB", "probes": "auto"}
+    options = {"controls": True, "precision": "snr=10dB", "probes": "auto", "lags": [1]}
     paths = [measure(ENCODERS["gru"](), tokens, **options).save(tmp_path / f"{n}.json") for n in range(2)]
     assert paths[0].read_bytes() == paths[1].read_bytes()

@@ -111,6 +111,7 @@ def test_noise_in_the_states_lowers_the_bits_and_rounding_is_named():
     assert value(rounded, 0) == pytest.approx(value(clean, 0), abs=0.01)
 
 
+@pytest.mark.statistical
 def test_controls_read_zero_for_almost_every_seed():
     source = iid(6, documents=60, tokens=40, seed=9)
     inside = 0
@@ -193,6 +194,7 @@ def test_half_life():
 # ------------------------------------------------------------------------------------------------------ the report
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
     tokens = iid(7, documents=50, tokens=50, seed=4).tokens
     paths = [
@@ -255,6 +257,7 @@ class Counting(ShiftRegisterEncoder):
         return super().encode(tokens)
 
 
+@pytest.mark.statistical
 def test_states_of_a_costly_model_are_kept_and_a_second_run_takes_them_up(tmp_path):
     tokens = iid(5, documents=60, tokens=80, seed=0).tokens
     kept, plain = Counting(5, window=2), ShiftRegisterEncoder(5, window=2)

@@ -50,6 +50,7 @@ CASES = {
 }
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", CASES)
 def test_the_bound_is_below_the_truth_and_near_it(name):
     pair = CASES[name](0)
@@ -85,6 +86,7 @@ def test_slow_states_that_know_nothing_read_nothing(grouped):
     assert covered >= 3
 
 
+@pytest.mark.statistical
 def test_single_rows_of_slow_series_held_out_would_read_what_is_not_there():
     # Why rows of one series are held out in stretches: the test above has something to fail on.
     pair = unrelated_series(4, 0.99, dim=2, documents=1, tokens=3000)
@@ -92,6 +94,7 @@ def test_single_rows_of_slow_series_held_out_would_read_what_is_not_there():
     assert bits.low_bits > 0.1
 
 
+@pytest.mark.statistical
 def test_independent_rows_that_know_nothing_read_nothing():
     generator = np.random.default_rng(0)
     for seed in range(4):
@@ -108,6 +111,7 @@ def test_tokens_turned_against_their_states_read_nothing():
     assert bits.low_bits <= 0.0 <= bits.high_bits
 
 
+@pytest.mark.statistical
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10_000))
 def test_neither_coordinates_nor_the_names_of_tokens_matter(seed):
@@ -130,6 +134,14 @@ def test_a_trace_of_one_number_needs_more_than_affine_probes():
     assert pair.truth_bits - 0.05 < bits.value_bits < pair.truth_bits + 0.02
 
 
+@pytest.mark.statistical
+@pytest.mark.xfail(strict=False, reason="the fitted trace may read as much as the neighbours, and is then selected")
+def test_a_trace_of_one_number_needs_the_neighbours():
+    pair = ema_channel(PAIR, 0.5, 0.02, lags=[4], documents=60, tokens=100).at(4)
+    assert "neighbours" in lower_bound(pair.x, pair.y, groups=pair.groups).method
+
+
+@pytest.mark.statistical
 def test_a_stronger_probe_reads_no_less():
     pair = xor_code(1, 0.4, samples=1000)
     probes = ("prior", "linear", "mlp")
@@ -148,6 +160,7 @@ def test_rare_types_do_not_spoil_what_common_ones_say():
     assert nothing.low_bits <= 0.0 <= nothing.high_bits
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_answer_for_arrays_and_tensors():
     pair = gaussian_codebook(codes(4, 2), 0.5, samples=600)
     once = lower_bound(pair.x, pair.y, groups=pair.groups, seed=3)

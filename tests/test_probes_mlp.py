@@ -296,6 +296,7 @@ def spread_codes(rows, seed, sizes=(0.2, 1.0, 5.0)):
     return torch.tensor(sizes)[labels[0], None] * torch.randn(rows, 4, generator=generator), labels
 
 
+@pytest.mark.statistical
 def test_it_reads_what_a_variance_holds():
     train, held, test = spread_codes(10_000, 0), spread_codes(3000, 1), spread_codes(20_000, 2)
     classes = plain_classes(3)
@@ -318,6 +319,7 @@ def trace(documents, seed, types=32, dim=24, lags=(0, 1, 2)):
     return states.flatten(0, 1) * dim**0.5, labels.flatten(1)
 
 
+@pytest.mark.statistical
 def test_on_a_trace_each_rung_reads_more_than_the_one_below():
     train, held, test = trace(150, 0), trace(30, 1), trace(100, 2)
     rungs = fit_ladder(*train, *held, plain_classes(32))

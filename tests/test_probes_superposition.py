@@ -49,6 +49,7 @@ def test_a_half_trace_is_read_without_error_as_far_as_float32_reaches():
     assert float(decoded.log_probs(truth).min()) >= math.log1p(-2e-3)
 
 
+@pytest.mark.statistical
 def test_repeated_tokens_are_told_apart_by_subset_sums():
     """The commonest of 40 types stands at several of the lags left to it, and some divisions fit equally well.
 
@@ -66,6 +67,14 @@ def test_repeated_tokens_are_told_apart_by_subset_sums():
     assert np.mean(bits) < 0.2 * entropy
 
 
+@pytest.mark.xfail(strict=False, reason="one code of four reads 90% of its tokens: how many divisions tie is luck")
+def test_repeated_tokens_of_one_code_are_told_apart_by_subset_sums():
+    decoded, truth, source = decode(40, 64, (0.4,), range(16))
+    assert float((decoded.tokens == truth).double().mean()) > 0.9
+    assert -float(decoded.log_probs(truth).mean()) / math.log(2) < 0.2 * source.entropy_bits
+
+
+@pytest.mark.statistical
 def test_a_bank_is_read_further_than_its_fastest_trace():
     fast, truth, _ = decode(300, 96, (0.5,), range(0, 41, 4), samples=12)
     bank, same, _ = decode(300, 96, (0.5, 0.2), range(0, 41, 4), samples=12)
@@ -93,6 +102,7 @@ def test_more_precision_reaches_further(dtype):
     assert low <= reach <= high
 
 
+@pytest.mark.statistical
 def test_an_answer_is_a_distribution_and_is_no_worse_than_the_prior_where_nothing_is_left():
     lags = [0, 5, 40, 100]
     decoded, truth, source = decode(60, 48, (0.5,), lags, samples=200)
@@ -123,6 +133,7 @@ def test_pure_noise_is_answered_by_the_prior():
     assert float(gain.mean()) > -0.35  # nats; a fit of 30 vectors to noise of 64 numbers must not be believed
 
 
+@pytest.mark.statistical
 def test_close_to_the_exact_posterior_of_a_small_channel():
     types, dim, alpha, sigma, lags = 4, 24, 0.5, 0.004, (0, 1, 2, 3)
     embedding, generator = random_embedding(types, dim, 3), torch.Generator().manual_seed(0)
@@ -160,6 +171,7 @@ def test_how_many_tokens_a_state_has_seen_is_left_open_where_its_sum_does_not_te
     assert torch.equal(decoded.tokens, source.tokens.flip(1)[:, :12])
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("alphas", [(0.15,), (0.5, 0.15)], ids=str)
 def test_an_answer_does_not_depend_on_its_neighbours(alphas):
     encoder = TraceEncoder(200, alphas, dim=128)
@@ -190,6 +202,7 @@ def test_lags_of_equal_weight_share_their_tokens():
 # ---------------------------------------------------------------------------------------------------------- parts
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("prior", [None, (0.4, 0.35, 0.25), (0.4, 0.3, 0.2, 0.1)])
 @pytest.mark.parametrize("seed", range(3))
 def test_divisions_that_fit_alike_are_weighed_by_the_prior(prior, seed):

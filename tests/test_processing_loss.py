@@ -49,6 +49,7 @@ def test_the_value_is_per_token_and_turns_its_sign():
     assert there.estimate.value_bits == pytest.approx(there.value_nats / np.log(2))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("seeds", "between"), [(1, 0.0), (3, 0.1)])
 def test_intervals_cover_and_equivalence_is_rarely_wrong(seeds, between):
     rng, runs = np.random.default_rng(1), 300
@@ -162,6 +163,7 @@ def decomposed(model, reference, text, **options):
 GAP_BITS = 0.531
 
 
+@pytest.mark.statistical
 def test_a_gap_that_is_all_underfitting(copies):
     found = decomposed(Blank(1), Turned(), copies)
     assert found.gap.value_bits == pytest.approx(GAP_BITS, abs=0.04)
@@ -170,6 +172,7 @@ def test_a_gap_that_is_all_underfitting(copies):
     assert abs(found.lost.value_bits) < 0.01
 
 
+@pytest.mark.statistical
 def test_a_gap_that_is_held_and_not_usable(sums):
     found = decomposed(Blank(2), Oracle(), sums)
     assert found.gap.value_bits == pytest.approx(GAP_BITS, abs=0.04)
@@ -178,6 +181,7 @@ def test_a_gap_that_is_held_and_not_usable(sums):
     assert abs(found.lost.value_bits) < 0.03
 
 
+@pytest.mark.statistical
 def test_a_gap_that_is_lost_and_certified(sums):
     nothing = Estimate(0.0, 0.0, 0.0, kind="upper bound", method="the newest token alone")
     found = decomposed(Blank(1), Oracle(), sums, bound=nothing)
@@ -190,6 +194,7 @@ def test_a_gap_that_is_lost_and_certified(sums):
     assert "no loss is certified" in vain.warnings[0]
 
 
+@pytest.mark.statistical
 def test_a_model_against_itself_has_no_gap(copies):
     found = decomposed(Turned(), Turned(), copies, encoder=Blank(1))
     assert found.gap.value_bits == 0
@@ -197,6 +202,7 @@ def test_a_model_against_itself_has_no_gap(copies):
     assert abs(found.underfit.value_bits) < 0.01  # nothing is better than the truth
 
 
+@pytest.mark.statistical
 def test_what_is_told_of_a_gap(copies):
     found = decomposed(Blank(1), Turned(), copies)
     frame = found.to_frame()
@@ -211,6 +217,7 @@ def test_what_is_told_of_a_gap(copies):
     assert decomposed(Blank(1), Turned(), copies).gap == found.gap  # the same again
 
 
+@pytest.mark.statistical
 def test_a_gap_becomes_a_page(copies, tmp_path):
     found = decomposed(Blank(1), Turned(), copies)
     page = found.to_html(tmp_path / "a.html", lead="<b>one</b> against another").read_text()
@@ -299,6 +306,7 @@ def repeats():
     return load_corpus(tokens, vocabulary=8).tokenize()
 
 
+@pytest.mark.statistical
 def test_the_ablation_finds_what_one_trace_does_not_give(repeats, tmp_path, monkeypatch):
     options = {
         "size": "0.3m", "predictors": ["ngram"], "tokens": 30_000, "seeds": (0, 1), "folder": tmp_path,
@@ -318,6 +326,7 @@ def test_the_ablation_finds_what_one_trace_does_not_give(repeats, tmp_path, monk
     assert {"way", "predictor", "looks_at", "loss_nats", "verdict", "margin_nats"} <= set(again.to_frame().columns)
 
 
+@pytest.mark.statistical
 def test_the_ablation_trains_every_predictor_both_ways(repeats, tmp_path):
     found = ablate_predictor(
         repeats, tokens=600, seeds=(0,), progress=False, dim=16, layers=1, context=24, feed_forward=32, heads=2
@@ -380,6 +389,7 @@ def test_a_wrong_ablation_is_told(repeats, change, message):
         ablate_predictor(change.pop("text", repeats), tokens=600, progress=False, **change)
 
 
+@pytest.mark.statistical
 def test_ablation_and_gap_from_a_shell(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sizes = ("dim=8", "layers=1", "context=16", "feed_forward=16", "heads=2")
