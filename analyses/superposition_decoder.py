@@ -76,8 +76,8 @@ def decode(cell, config):
         "entropy_bits": source.entropy_bits,
         "seconds_a_state": seconds / samples,
         "rounding_error": error,
-        "predicted_horizon": horizon(weight, error, 1.0, reader="decoder"),
-        "predicted_genie_horizon": horizon(weight, error, 1.0, reader="genie", vocabulary=config.types),
+        "predicted_horizon": horizon(weight, error, 1.0, probe="decoder"),
+        "predicted_genie_horizon": horizon(weight, error, 1.0, probe="genie", vocabulary=config.types),
     }
     return [shared | row for row in by_lag(decoded, truth)]
 

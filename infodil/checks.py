@@ -129,7 +129,7 @@ def spell(options: Iterable[str]) -> str:
 
 
 def write_whole(path: str | Path, content: str | bytes) -> Path:
-    """Write a file under a temporary name, then rename it: a reader never meets half a file."""
+    """Write a file under a temporary name, then rename it: another process never meets half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")

@@ -1,4 +1,4 @@
-"""States observed at a precision, against grids decoded bit by bit, and the predicted horizon against readers."""
+"""States observed at a precision, against grids decoded bit by bit, and the predicted horizon against probes."""
 
 import math
 
@@ -314,7 +314,7 @@ def trace_of(alpha, dim, vocabulary, tokens, samples):
 def test_the_element_horizon_is_that_of_the_trace_but_for_the_factor_said(alpha, name):
     tokens = int(25 / alpha)
     h, weights, _, _ = trace_of(alpha, 64, tokens + 64, tokens, 100)
-    predicted = horizon(weights, Quantizer.of(name, h).sigma(h), reader="element")
+    predicted = horizon(weights, Quantizer.of(name, h).sigma(h), probe="element")
     bits = FORMATS[name].bits
     factor = 0.43 / math.sqrt(alpha * (2 - alpha))
     lags = (bits - math.log2(factor)) / -math.log2(1 - alpha)
@@ -329,7 +329,7 @@ def test_the_genie_loses_the_token_where_predicted(name):
     h, weights, x, embedding = trace_of(0.1, 256, 1000, 150, 150)
     observer = Quantizer.of(name, h)
     error = observer.quantize(h, noise_generator(0)).double() - h
-    predicted = horizon(weights, observer.sigma(h), reader="genie", vocabulary=1000)
+    predicted = horizon(weights, observer.sigma(h), probe="genie", vocabulary=1000)
     named = []
     for lag in range(predicted - 6, predicted + 8):
         rest = error + weights[lag] * embedding[x[:, lag]]  # every other token is known and taken away
@@ -361,17 +361,17 @@ def test_the_decoder_loses_the_order_where_predicted():
 
 def test_the_horizon_by_hand():
     weights = torch.tensor([8.0, 4.0, 2.0, 1.0])
-    assert horizon(weights, 1.0, reader="genie") == 2  # sqrt(2) between two types
-    assert horizon(weights, 1.0, 2.0, reader="genie") == 3  # a token twice as long
+    assert horizon(weights, 1.0, probe="genie") == 2  # sqrt(2) between two types
+    assert horizon(weights, 1.0, 2.0, probe="genie") == 3  # a token twice as long
     assert (
         horizon(weights, 1.0) == 1
     )  # gaps 4, 2, 1 to the older neighbour and 1 from the last to none: sqrt(2) at least
     assert horizon(weights, 0.7) == 3
-    assert horizon(weights, torch.full((4,), 1.0), reader="element") == 2  # each number must move by 1: weight 2
+    assert horizon(weights, torch.full((4,), 1.0), probe="element") == 2  # each number must move by 1: weight 2
     assert horizon(weights, 0.0) == 3 and horizon(weights, 100.0) == -1
     assert horizon(torch.tensor([1.0, 1.0]), 0.0) == -1  # nothing tells equal weights apart
-    assert horizon(torch.tensor([1.0, 1.0]), 0.0, reader="genie") == 1
-    assert horizon(torch.tensor([1.0, 0.0]), 0.0, reader="genie") == 0
+    assert horizon(torch.tensor([1.0, 1.0]), 0.0, probe="genie") == 1
+    assert horizon(torch.tensor([1.0, 0.0]), 0.0, probe="genie") == 0
     assert horizon(torch.zeros(0), 1.0) == -1
 
 
@@ -379,14 +379,14 @@ def test_the_horizon_by_hand():
 @given(st.floats(0.01, 0.9), st.floats(1e-9, 1.0), st.floats(1.0, 100.0))
 def test_more_error_never_reaches_further(alpha, sigma, factor):
     weights = traces.weights(alpha, 60)
-    for reader in ("decoder", "genie"):
-        near = horizon(weights, sigma * factor, reader=reader)
-        assert near <= horizon(weights, sigma, reader=reader)
-        assert horizon(weights, sigma, factor, reader=reader) == horizon(weights, sigma / factor, reader=reader)
-    assert horizon(weights, sigma) <= horizon(weights, sigma, reader="genie")
+    for probe in ("decoder", "genie"):
+        near = horizon(weights, sigma * factor, probe=probe)
+        assert near <= horizon(weights, sigma, probe=probe)
+        assert horizon(weights, sigma, factor, probe=probe) == horizon(weights, sigma / factor, probe=probe)
+    assert horizon(weights, sigma) <= horizon(weights, sigma, probe="genie")
 
 
-# --- readers who weigh each number by its error ---
+# --- probes that weigh each number by its error ---
 
 
 def test_weighing_by_hand():
@@ -465,12 +465,12 @@ MISTAKES = [
         "`generator` must be a torch.Generator for precision 'snr=20dB', got None: pass noise_generator(seed, ",
     ),
     (lambda: detect(torch.ones(2).int()), "`states` must be floating point, got torch.int32"),
-    (lambda: horizon(WEIGHTS, 1.0, reader="gene"), "`reader` must be one of 'decoder', 'genie' or 'element', got 'gen"),
+    (lambda: horizon(WEIGHTS, 1.0, probe="gene"), "`probe` must be one of 'decoder', 'genie' or 'element', got 'gen"),
     (lambda: horizon(-WEIGHTS, 1.0), "`weights` must be finite and not negative, got -0.5"),
     (lambda: horizon(WEIGHTS, math.nan), "`sigma` must be finite and not negative, got nan"),
     (lambda: horizon(WEIGHTS, 1.0, 0.0), "`embedding_norm` must be a number above 0, got 0.0: pass a length"),
     (lambda: horizon(WEIGHTS, 1.0, vocabulary=1), "`vocabulary` must be a whole number of at least 2, got 1"),
-    (lambda: horizon(WEIGHTS, 1.0, reader="element"), "`sigma` must be [dim] for reader 'element', got one number"),
+    (lambda: horizon(WEIGHTS, 1.0, probe="element"), "`sigma` must be [dim] for probe 'element', got one number"),
     (lambda: weighted_sigma(torch.ones(2, 3), 0), "`unknowns` must be a whole number of at least 1, got 0"),
     (lambda: weighted_sigma(torch.ones(2, 3), 3), "`unknowns` must be at least 2 below the 3 dims, got 3"),
 ]

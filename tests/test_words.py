@@ -86,7 +86,7 @@ def test_old_words_are_gone():
     pattern = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])")
     found = []
     for path in [*sorted(ROOT.rglob("*.py")), *PAGES]:
-        if is_pending(path) or any(path.match(name) for name in LEGACY):
+        if path.match("probes/neural/*.py") or any(path.match(name) for name in LEGACY):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for match in pattern.finditer(words_of(line)):

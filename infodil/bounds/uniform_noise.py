@@ -1,6 +1,6 @@
 r"""Mutual information of a token and its point seen through dithered rounding. Nats.
 
-A dither that is uniform over one step and known to the reader leaves the cell that the point falls into: the
+A dither that is uniform over one step and known to the receiver leaves the cell that the point falls into: the
 information is the entropy of the cells, averaged over the dither, and equals that of adding uniform noise (Schuchman
 1964; Zamir and Feder 1992, On universal quantization by randomized uniform/lattice quantizers, IEEE Trans. Information
 Theory 38(2), theorem 1).

@@ -1,4 +1,4 @@
-"""How far back the size of the error lets a reader of a linear trace tell the tokens."""
+"""Horizon of a linear trace: the oldest token that a probe can tell, given the size of the error."""
 
 import math
 from numbers import Real
@@ -12,7 +12,7 @@ from infodil.precision.formats import widen
 
 __all__ = ["horizon", "weighted_sigma"]
 
-READERS = ("decoder", "genie", "element")
+HORIZON_PROBES = ("decoder", "genie", "element")
 
 
 def horizon(
@@ -20,10 +20,10 @@ def horizon(
     sigma: float | Float[Tensor, "dim"],
     embedding_norm: float | int = 1.0,
     *,
-    reader: str = "decoder",
+    probe: str = "decoder",
     vocabulary: int = 2,
 ) -> int:
-    r"""The last lag whose token a reader of a linear trace can still tell, predicted from the size of the error.
+    r"""The last lag whose token a probe of a linear trace can still tell, predicted from the size of the error.
 
     The state is \(h = \sum_k w_k e_{x_k} + \varepsilon\). With token vectors of length r in no special direction, the
     error moves the coefficient of a unit vector by \(s\), the root mean square of `sigma` over dims. Two states that
@@ -41,31 +41,31 @@ def horizon(
       differ by the factor \(\kappa / \sqrt{\alpha (2-\alpha)}\) in weight: 9 lags for 8 at alpha .5, 52 for 52 at
       alpha .1, 236 for 274 at alpha .02 (bfloat16). The whole state is rounded, not the newest token alone.
 
-    These are readers that weigh all dims alike. For one that weighs each number by its own error pass the float that
+    These probes weigh all dims alike. For one that weighs each number by its own error pass the float that
     `weighted_sigma` gives. None counts the search: more tokens in the trace than the dims can tell apart are lost
     earlier, whatever the precision.
 
     Args:
-        weights: Of the token at each lag, as `infodil.traces.weights`.
+        weights: Weight of the token at each lag, as `infodil.traces.weights` gives it.
         sigma: Error of each dim, as `Quantizer.sigma` gives it, or of a coefficient.
         embedding_norm: Typical length of a token vector (about the mean vector: two differ by `sqrt(2)` times it).
-        reader: `"decoder"`, `"genie"` or `"element"`.
+        probe: `"decoder"`, `"genie"` or `"element"`.
         vocabulary: How many types the genie chooses from.
 
     Returns:
         The greatest such lag, at most `tokens - 1` (pass more weights then), -1 where there is none.
 
     Raises:
-        UserError: weights that are negative or not finite, an error below 0, an unknown reader, or the reader
+        UserError: weights that are negative or not finite, an error below 0, an unknown probe, or the probe
             `"element"` with one number as `sigma`.
 
     Example:
         >>> weights = 0.1 * 0.9 ** torch.arange(100.0)
         >>> sigma = torch.full((768,), 1.38e-5)  # of bfloat16 under that trace
-        >>> [horizon(weights, sigma, reader=reader, vocabulary=4096) for reader in ("decoder", "genie", "element")]
+        >>> [horizon(weights, sigma, probe=probe, vocabulary=4096) for probe in ("decoder", "genie", "element")]
         [59, 72, 52]
     """
-    check_one_of("reader", reader, READERS)
+    check_one_of("probe", probe, HORIZON_PROBES)
     check_whole("vocabulary", vocabulary, 2, "a token must tell something")
     errors = torch.as_tensor(sigma, dtype=torch.float64).cpu()
     wide = widen(weights).cpu()
@@ -73,23 +73,23 @@ def horizon(
     _check_sizes("sigma", errors)
     if not isinstance(embedding_norm, Real) or not 0 < embedding_norm < math.inf:
         raise UserError(f"`embedding_norm` must be a number above 0, got {embedding_norm!r}: pass a length.")
-    if reader == "element" and errors.dim() == 0:
-        raise UserError("`sigma` must be [dim] for reader 'element', got one number: pass Quantizer.sigma(states).")
+    if probe == "element" and errors.dim() == 0:
+        raise UserError("`sigma` must be [dim] for probe 'element', got one number: pass Quantizer.sigma(states).")
     size = wide * float(embedding_norm)
     error = errors.square().mean().sqrt()
-    if reader == "element":
+    if probe == "element":
         return _last((size >= error * math.sqrt(len(errors))) & (size > 0))
     # Phi^-1 of 1 - x is -Phi^-1(x), and x keeps its digits where the vocabulary is large.
     best_of_others = -torch.special.ndtri(torch.tensor(-math.expm1(-math.log(2) / (vocabulary - 1))).double())
-    told = (size >= error * best_of_others.clamp(min=math.sqrt(2))) & (size > 0)
-    if reader == "decoder":
+    recoverable = (size >= error * best_of_others.clamp(min=math.sqrt(2))) & (size > 0)
+    if probe == "decoder":
         gap = _gaps(size)
-        told &= (gap >= error * math.sqrt(2)) & (gap > 0)
-    return _last(told)
+        recoverable &= (gap >= error * math.sqrt(2)) & (gap > 0)
+    return _last(recoverable)
 
 
 def weighted_sigma(errors: Float[Tensor, "rows dim"], unknowns: int = 1) -> float:
-    r"""Error of a token's coefficient for a reader who weighs each number of the state by its own error.
+    r"""Error of a token's coefficient for a probe that weighs each number of the state by its own error.
 
     Of n unknown tokens, fitted by weighted least squares, each coefficient has the variance v that solves
 
@@ -98,12 +98,12 @@ def weighted_sigma(errors: Float[Tensor, "rows dim"], unknowns: int = 1) -> floa
     With one error for all numbers that is \(v = \sigma^2 / (1 - (n+1)/d)\), exact for Gaussian token vectors; with few
     unknowns it nears the harmonic mean of \(\sigma_j^2\). The smallest numbers of a float state are its finest, so this
     lies far below the mean error, more so the fewer tokens are unknown: an error of the mean size is no bound on what
-    such a reader sees. In bfloat16 traces of 256 and 768 dims it is within 20% of the deviation measured (too low by
+    such a probe sees. In bfloat16 traces of 256 and 768 dims it is within 20% of the deviation measured (too low by
     that much at 10 to 30 unknowns, where few numbers decide), and within 3% at 60 and more. It holds only where the
     rounding is the whole error: a trace computed in float32 errs by its sums as much in its small numbers as in others.
 
     Args:
-        errors: Of each number of some states, as `Quantizer.errors` gives them.
+        errors: Error of each number of some states, as `Quantizer.errors` gives them.
         unknowns: How many tokens are solved for at once; 1 is the genie.
 
     Returns:

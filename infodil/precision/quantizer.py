@@ -1,4 +1,4 @@
-"""An observer of one site: rounds its states, or adds noise, and knows how large the error is."""
+"""The quantizer of one site: it rounds the states, or adds noise, and knows how large the error is."""
 
 import hashlib
 import math
@@ -63,7 +63,7 @@ class Quantizer:
 
     @classmethod
     def of(cls, name: str, states: Float[Tensor, "rows dim"]) -> "Quantizer":
-        """An observer fitted to some first states; the more rows, the less saturates later.
+        """A quantizer fitted to some first states; the more rows, the less saturates later.
 
         Raises:
             UserError: an unknown precision, or states that are empty, not floating, not `[rows, dim]` or not finite.
@@ -156,6 +156,6 @@ class Quantizer:
         check_floating(states)
         if states.dim() == 0 or states.shape[-1] != len(self.unit):
             raise UserError(
-                f"`states` must have {len(self.unit)} dims as those the observer was made from, got shape "
+                f"`states` must have {len(self.unit)} dims as those the quantizer was made from, got shape "
                 f"{list(states.shape)}: make one Quantizer for each site."
             )

@@ -58,18 +58,18 @@ class Link:
     verdict: Verdict
     """Of the inequality I(X; downstream) <= I(X; upstream)."""
     usable_bits_change: Estimate
-    """Downstream less upstream, on the same held-out rows: bits that the processing made or lost for the readers.
+    """Downstream less upstream, on the same held-out rows: bits that the processing made or lost for the probes.
 
-    Positive is no violation: a reader may be helped by what was there before."""
+    Positive is no violation: a probe may be helped by what was there before."""
     estimate_change: Estimate | None
     """Downstream less upstream of an estimator that claims the information itself; None where bounds were compared."""
 
     @property
-    def usable_bits_are(self) -> Literal["created", "lost", "neither beyond doubt"]:
+    def usable_bits_are(self) -> Literal["created", "lost", "neither"]:
         """What the interval of the change says."""
         if self.usable_bits_change.low_bits > 0.0:
             return "created"
-        return "lost" if self.usable_bits_change.high_bits < 0.0 else "neither beyond doubt"
+        return "lost" if self.usable_bits_change.high_bits < 0.0 else "neither"
 
 
 @dataclass(frozen=True, repr=False)
@@ -163,9 +163,9 @@ def check_chain(
       truth. No test can do without bounds from above, for stages that are not finite or a noise that is not known
       (Shah and Peters 2020).
 
-    Usable bits are another question: what the readers get out of a stage may grow under processing (a nonlinear map
-    helps a linear reader), which is no violation, and is given as bits created or lost for each link. They are read on
-    the same held-out rows at each stage, by readers that were trained alike, and the difference is resampled by group.
+    Usable bits are another question: what the probes get out of a stage may grow under processing (a nonlinear map
+    helps a linear probe), which is no violation, and is given as bits created or lost for each link. They are read on
+    the same held-out rows at each stage, by probes that were trained alike, and the difference is resampled by group.
 
     A correct chain with sound bounds is accused with probability `1 - confidence` at most, whatever the number of
     links: each interval has the level `1 - (1 - confidence) / links`, and each of the two ends that a link rests on
@@ -179,7 +179,7 @@ def check_chain(
         groups: The document of each row; see `infodil.mi.lower_bound`.
         seed: The same seed gives the same answer.
         confidence: That no correct chain is accused.
-        probe: The strongest rung of the readers, as in `infodil.mi.lower_bound`.
+        probe: Strongest probe of those fitted, as in `infodil.mi.lower_bound`.
         estimator: To test an estimator of your own: called as
             `estimator(tokens, states, groups=groups, seed=seed, confidence=confidence)` it returns an `Estimate`, whose
             `kind` says what it claims.
@@ -253,7 +253,7 @@ def judge(up_low: float, up_high: float, down_low: float, down_high: float, chan
 
 
 def floor_of(estimate: Estimate, certified: Estimate) -> float:
-    """The low end of what an estimate claims; where it is an upper bound, that of the readers."""
+    """The low end of what an estimate claims; where it is an upper bound, that of the probes."""
     return certified.low_bits if estimate.kind == "upper bound" else estimate.low_bits
 
 
@@ -263,9 +263,9 @@ def ceiling_of(estimate: Estimate) -> float:
 
 
 def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confidence: float, seed: int) -> Estimate:
-    """Bits that readers gain over the prior downstream less those upstream, row by row.
+    """Bits that probes gain over the prior downstream less those upstream, row by row.
 
-    Readers learn by chance, too, which rows that are drawn again do not show: where folds differ by more than that,
+    Probes learn by chance, too, which rows that are drawn again do not show: where folds differ by more than that,
     the interval is Student's over folds.
     """
     change = downstream - upstream

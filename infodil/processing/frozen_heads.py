@@ -1,4 +1,4 @@
-"""Readers of frozen states: next-token models whose only trained part comes after the states of another model."""
+"""Predictors from frozen states: next-token models whose only trained part comes after the states of another model."""
 
 __all__ = ["StateProbe", "TracePredictor", "keep_better"]
 
@@ -18,7 +18,7 @@ from infodil.ladder import best_of
 from infodil.lm import LanguageModel, TextLoss, make_predictor, train_language_model
 
 HIDDEN = 512
-"""Units of the stronger reader."""
+"""Hidden units of the stronger predictor."""
 
 RATE_RATIO = 0.2
 SHARES = (1.0, 0.5, 0.25)
@@ -29,7 +29,7 @@ class StateProbe(nn.Module):
     """A model's own logits, corrected from its frozen states.
 
     The correction is linear in the last state (`hidden=0`: the family of softmax heads, refitted) or that and a
-    multilayer perceptron of all of them. It begins at zero, so that each reader contains the model itself, and the
+    multilayer perceptron of all of them. It begins at zero, so that each predictor contains the model itself, and the
     stronger one the weaker. Every state is at one position: nothing is read of earlier ones.
 
     Args:

@@ -1,4 +1,4 @@
-"""Independent tokens sent as noisy vectors: codebooks, and codes that a linear reader or a mean cannot see."""
+"""Independent tokens sent as noisy vectors: codebooks, and codes that a linear probe or a mean cannot see."""
 
 __all__ = ["gaussian_codebook", "variance_code", "xor_code"]
 

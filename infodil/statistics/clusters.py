@@ -26,7 +26,7 @@ SLOW = 0.75
 FEWEST_FREEDOM = 3.0
 """Degrees of freedom below which an interval is said to be a guess: at two, Student's quantile is twice the normal."""
 
-MOST_ROWS = 65_536
+CORRELATED_ROWS = 65_536
 """Rows of a series whose correlation time is measured: more would not change the length of a block."""
 
 
@@ -257,7 +257,7 @@ def make_clusters(rows: int, groups: object | None, *series: Float[ndarray, "row
     """
     if groups is not None:
         return group_clusters(groups, rows, FEWEST_GROUPS)
-    correlation = max(correlation_length(part[:MOST_ROWS]) for part in series)
+    correlation = max(correlation_length(part[:CORRELATED_ROWS]) for part in series)
     if correlation < SLOW:
         return independent_rows(rows)
     return Clusters(merge_cells(rows, correlation), dependent=True)
