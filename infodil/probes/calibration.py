@@ -18,8 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-MOST_STEPS = 40
-HOTTEST = 1e4
+NEWTON_STEPS = 40
+"""Steps of the search for a temperature, at most: enough to double it from one to `MAX_TEMPERATURE` and return."""
+
+MAX_TEMPERATURE = 1e4
+"""The greatest temperature; evidence that is scaled further is certain in float32."""
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**28}
 """Logits that are worked on at once, by kind of device, so that a step's temporaries stay in the cache of a core.
@@ -44,7 +47,15 @@ than nothing on the test split.
 
 
 def cross_entropy_nats(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, "rows"]) -> float:
-    """Mean negative log-probability of the labels' classes, nats."""
+    """Mean negative log-probability of the labels' classes, nats.
+
+    Args:
+        logits: Log-probabilities up to a constant of the row.
+        labels: True classes.
+
+    Returns:
+        Nats a row.
+    """
     return float(torch.nn.functional.cross_entropy(logits, labels))
 
 
@@ -52,6 +63,12 @@ def prior_smoothing(rows: int) -> float:
     """The weight of the prior in a prediction that was calibrated on so many rows: one in `rows + 2`.
 
     A probe that never erred on them may err on the next row, where without smoothing it would lose hundreds of bits.
+
+    Args:
+        rows: Calibration rows.
+
+    Returns:
+        A weight above zero and at most one half.
 
     Reference:
         Laplace (1774), the rule of succession.
@@ -62,14 +79,32 @@ def prior_smoothing(rows: int) -> float:
 def mix_with_prior(
     log: Float[Tensor, "rows"], log_prior: Float[Tensor, "rows"], smoothing: float
 ) -> Float[Tensor, "rows"]:
-    """Log of `(1 - smoothing)` times one probability plus `smoothing` times another, nats in float64."""
+    """Log of `(1 - smoothing)` times one probability plus `smoothing` times another, nats in float64.
+
+    Args:
+        log: Log-probabilities of a probe, nats.
+        log_prior: Log-probabilities of the prior, nats.
+        smoothing: Weight of the prior (`prior_smoothing`).
+
+    Returns:
+        Log-probabilities of the mixture.
+    """
     return torch.logaddexp(log.double() + math.log1p(-smoothing), log_prior.double() + math.log(smoothing))
 
 
 def predictive_logits(
     base: Float[Tensor, "*some classes"], scores: Float[Tensor, "rows classes"], temperature: float
 ) -> Float[Tensor, "rows classes"]:
-    """The sum `base + temperature * scores`; at temperature zero the base, whatever the scores are."""
+    """The sum `base + temperature * scores`; at temperature zero the base, whatever the scores are.
+
+    Args:
+        base: Log-probabilities known without the scores, one line for all rows or one for each.
+        scores: Evidence for each class, nats.
+        temperature: Factor of the scores.
+
+    Returns:
+        Logits of each row.
+    """
     return base + temperature * scores if temperature else base.expand_as(scores)
 
 
@@ -138,6 +173,14 @@ def calibrate_temperature(
     Rows that are all predicted right would have the evidence trusted without limit, and a wrong row of the test split
     would cost hundreds of nats. Above one the fit therefore has a row added: that of the median margin, with the
     runner-up for its label. The loss is convex in the temperature, so the result is no worse than one is.
+
+    Args:
+        base: Log-probabilities known without the scores, one line for all rows or one for each.
+        scores: Evidence for each class, nats.
+        labels: True classes.
+
+    Returns:
+        The temperature, zero where the scores gain nothing.
     """
     found, _ = fit_temperature(base, scores, labels)
     if found <= 1.0:
@@ -198,7 +241,7 @@ class TemperatureLoss:
         """
         low, high, temperature, before = 0.0, float("inf"), 0.0, float("inf")
         loss = alone = float("nan")
-        for step in range(MOST_STEPS):
+        for step in range(NEWTON_STEPS):
             loss, slope, curvature = self.at(temperature)
             alone = alone if step else loss
             if step == 0 and slope >= 0:
@@ -213,7 +256,7 @@ class TemperatureLoss:
                     following = max(1.0, 4.0 * temperature)
                 else:
                     following = math.sqrt(low * high) if low else high / 4.0
-            following = min(following, HOTTEST)
+            following = min(following, MAX_TEMPERATURE)
             if abs(following - temperature) <= 1e-3 * temperature:
                 break
             temperature = following
