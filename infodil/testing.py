@@ -60,7 +60,7 @@ def check_encoder(
         encoder: Anything with `vocabulary` and `encode(tokens) -> {site: states}`; put it in evaluation mode first.
         documents: Number of documents encoded at once, 2 or more.
         tokens: Their length, 2 or more.
-        seed: Of the random tokens.
+        seed: Seed of the random tokens.
         device: Where the tokens are made.
         tolerance: Largest difference allowed, relative to the largest state of the site.
 
@@ -115,9 +115,9 @@ def check_trace(
         dim: Features of a token.
         linear: Whether linearity is one of the laws.
         dtypes: Every law is checked in each of them.
-        seed: Of the random sequences.
+        seed: Seed of the random sequences.
         device: Where they are made.
-        tolerance: As in `check_encoder`.
+        tolerance: Largest change, as a share of the states, that counts as rounding; see `check_encoder`.
 
     Raises:
         AssertionError: one sentence with the law, the place, the size of the violation and its usual cause.
@@ -163,6 +163,12 @@ def check_trace(
 def alphas(smallest: float = 1e-3) -> strategies.SearchStrategy[float]:
     """Weights of the newest token in a moving average, from `smallest` to 1, simplest first.
 
+    Args:
+        smallest: The least weight drawn.
+
+    Returns:
+        A hypothesis strategy.
+
     Raises:
         UserError: `smallest` outside (0, 1].
 
@@ -178,6 +184,14 @@ def token_batches(
     vocabulary: int, documents: int = 4, tokens: int = 32
 ) -> strategies.SearchStrategy[Int[Tensor, "..."]]:
     """Batches of token ids `[documents, tokens]`; the sizes are the largest drawn, and 1 the smallest.
+
+    Args:
+        vocabulary: Number of token ids.
+        documents: Most documents of a batch.
+        tokens: Most tokens of a document.
+
+    Returns:
+        A hypothesis strategy.
 
     Raises:
         UserError: a size that is not a whole number of at least 1.
@@ -196,6 +210,16 @@ def vector_sequences(
     documents: int = 4, tokens: int = 32, dim: int = 8, *, dtype: torch.dtype = torch.float32, largest: float = 100.0
 ) -> strategies.SearchStrategy[Float[Tensor, "..."]]:
     """Batches of vectors `[documents, tokens, dim]` with entries up to `largest`; sizes as in `token_batches`.
+
+    Args:
+        documents: Most documents of a batch.
+        tokens: Most tokens of a document.
+        dim: Most numbers of a vector.
+        dtype: Dtype of the vectors.
+        largest: Greatest size of an entry.
+
+    Returns:
+        A hypothesis strategy.
 
     Raises:
         UserError: a size that is not a whole number of at least 1.

@@ -19,7 +19,7 @@ from infodil.checks import UserError, check_between, check_not_empty, check_whol
 __all__ = ["ema", "ema_bank", "weights", "invert", "horizon", "half_life"]
 
 # A chunk of tokens is one matrix product; short chunks waste fewer products with the zeros above the diagonal.
-CHUNK = 16
+CHUNK_TOKENS = 16
 
 # A block is many chunks at once. A larger one waits less for the other threads, which is most of the time where the
 # cores are shared (measured: a quarter of these sizes takes 1.5 times as long there, and no less on idle cores); a
@@ -108,6 +108,14 @@ def weights(alpha: float | int, tokens: int, dtype: torch.dtype = torch.float64)
 
     .. math:: w_k = \alpha (1-\alpha)^k, \qquad k = 0 \dots \text{tokens} - 1
 
+    Args:
+        alpha: Weight of the newest token, in (0, 1].
+        tokens: Number of lags.
+        dtype: Dtype of the result.
+
+    Returns:
+        Weights of lags 0 to `tokens - 1`.
+
     Raises:
         UserError: `alpha` outside (0, 1], `tokens` not a whole number of at least 0, `dtype` not floating point.
 
@@ -132,6 +140,14 @@ def invert(
     .. math:: x_t = \frac{h_t - (1-\alpha)\, h_{t-1}}{\alpha} = h_t + \frac{1-\alpha}{\alpha}\,(h_t - h_{t-1})
 
     The rounding of `h` comes back divided by alpha: about `2 / alpha` units in the last place of `h`.
+
+    Args:
+        h: Traces at every position.
+        alpha: Weight of the newest token, in (0, 1].
+        initial: State before the first token; zero by default.
+
+    Returns:
+        The inputs, in the shape of `h`.
 
     Raises:
         UserError: as `ema`.
@@ -164,6 +180,13 @@ def horizon(alpha: float | int, dtype: torch.dtype) -> int:
     .. math:: k = \left\lfloor \frac{p}{-\log_2 (1-\alpha)} \right\rfloor, \qquad
               p = 8 \text{ (bfloat16)},\ 11 \text{ (float16)},\ 24 \text{ (float32)},\ 53 \text{ (float64)}
 
+    Args:
+        alpha: Weight of the newest token, in (0, 1].
+        dtype: Dtype in which the state is stored.
+
+    Returns:
+        A lag, zero at `alpha = 1`.
+
     Raises:
         UserError: `alpha` outside (0, 1], `dtype` not floating point.
 
@@ -184,6 +207,12 @@ def half_life(alpha: float | int) -> float:
     r"""Number of tokens after which a token's weight has halved.
 
     .. math:: \frac{-1}{\log_2 (1-\alpha)}
+
+    Args:
+        alpha: Weight of the newest token, in (0, 1].
+
+    Returns:
+        A number of tokens, zero at `alpha = 1`.
 
     Raises:
         UserError: `alpha` outside (0, 1].
@@ -292,7 +321,7 @@ def _scan(
     exact = torch.float32 if x.device.type == "mps" else torch.float64
     state = x.new_zeros(documents, len(alphas), dim, dtype=exact) if initial is None else initial.to(x.device, exact)
     kind = "cpu" if x.device.type == "cpu" else "accelerator"
-    chunks_per_block = min(CHUNKS_PER_BLOCK[kind], max(1, ELEMENTS_PER_BLOCK[kind] // (CHUNK * dim)))
+    chunks_per_block = min(CHUNKS_PER_BLOCK[kind], max(1, ELEMENTS_PER_BLOCK[kind] // (CHUNK_TOKENS * dim)))
     spans = list(_spans(tokens, chunks_per_block))
     shapes = {(chunk, chunks) for _, chunk, chunks in spans}
     operators = {shape: _operators(alphas, *shape, _accumulator(x.dtype), x.device) for shape in shapes}
@@ -312,10 +341,10 @@ def _scan(
 def _spans(tokens: int, chunks_per_block: int) -> Iterator[tuple[int, int, int]]:
     """Where each block starts, and how it is cut: `(start, tokens in a chunk, chunks)`."""
     start = 0
-    while tokens - start >= CHUNK:
-        chunks = min((tokens - start) // CHUNK, chunks_per_block)
-        yield start, CHUNK, chunks
-        start += chunks * CHUNK
+    while tokens - start >= CHUNK_TOKENS:
+        chunks = min((tokens - start) // CHUNK_TOKENS, chunks_per_block)
+        yield start, CHUNK_TOKENS, chunks
+        start += chunks * CHUNK_TOKENS
     if start < tokens:
         yield start, tokens - start, 1
 

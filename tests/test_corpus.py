@@ -79,7 +79,7 @@ def test_a_text_file_is_divided_at_its_marks(tmp_path, ending):
 
 @pytest.mark.parametrize("chunk", range(1, 30))
 def test_a_mark_cut_by_the_edge_of_a_chunk_is_still_a_mark(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr("infodil.corpus.files.CHUNK", chunk)
+    monkeypatch.setattr("infodil.corpus.files.READ_CHARACTERS", chunk)
     path = tmp_path / "story.txt"
     path.write_text("first<|endoftext|>second <|endof<|endoftext|>third<|endoftext|")
     assert texts_of(path) == ["first", "second <|endof", "third<|endoftext|"]

@@ -454,11 +454,11 @@ MISTAKES = [
     (lambda: Quantizer.of("int8", torch.tensor([[math.nan]])), "`states` must be finite, got inf or nan: mend the enc"),
     (
         lambda: Quantizer.of("int8", torch.ones(1, 2)).quantize(torch.ones(1, 3)),
-        "must have 2 dims as those the observer",
+        "must have 2 dims as those the quantizer",
     ),
     (
         lambda: Quantizer.of("int8", torch.ones(1, 1)).quantize(torch.tensor(1.0)),
-        "must have 1 dims as those the observe",
+        "must have 1 dims as those the quantize",
     ),
     (
         lambda: Quantizer.of("snr=20dB", torch.ones(1, 2)).quantize(torch.ones(1, 2)),

@@ -16,7 +16,7 @@ EPS = {dtype: torch.finfo(dtype).eps for dtype in (torch.float16, torch.bfloat16
 laws = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
 
-def rounding(x, terms=traces.CHUNK + 3):
+def rounding(x, terms=traces.CHUNK_TOKENS + 3):
     """How far two exact-but-for-rounding scans of `x` may stand apart.
 
     A state is a sum of at most a chunk of products and one carried state per scale, itself such a sum over the places
@@ -44,7 +44,7 @@ def test_the_bank_is_the_recurrence_at_every_cut(tokens, dtype):
         states.double(),
         ema_loop(x, (*BANK, 1.0), initial),
         rtol=0,
-        atol=rounding(largest, 20 + tokens // traces.CHUNK) + slow,
+        atol=rounding(largest, 20 + tokens // traces.CHUNK_TOKENS) + slow,
     )
 
 
@@ -171,7 +171,7 @@ def test_a_tiny_alpha_keeps_its_digits_over_a_long_sequence():
     )
     # All terms are positive, so the bound on the error is relative: (chunk + places of a block + 3) eps.
     places = traces.CHUNKS_PER_BLOCK["cpu"] + 1
-    torch.testing.assert_close(states, exact, rtol=(traces.CHUNK + places + 4) * EPS[torch.float32], atol=0)
+    torch.testing.assert_close(states, exact, rtol=(traces.CHUNK_TOKENS + places + 4) * EPS[torch.float32], atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

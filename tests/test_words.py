@@ -44,8 +44,6 @@ PENDING = {
     "processing",
     "sources",
     "statistics",
-    "testing",
-    "traces",
 }
 """Rooms and files whose words are still to be put right."""
 

@@ -23,7 +23,7 @@ TABLES = {".parquet": "parquet", ".arrow": "arrow", ".csv": "csv", ".json": "jso
 """Files left to the datasets library, and what it calls their kind."""
 KNOWN_SUFFIXES = TEXT_SUFFIXES | LINE_SUFFIXES | set(TABLES) | {".gz", ".tsv", ".html", ".xml"}
 TOKEN_COLUMNS = ("input_ids", "tokens", "token_ids", "ids")
-CHUNK = 1 << 20
+READ_CHARACTERS = 1 << 20
 """Characters of a text file read at once."""
 
 
@@ -138,7 +138,7 @@ def _texts(path: Path, separator: str | None) -> Iterator[str]:
 def _has_mark(path: Path) -> bool:
     tail = ""
     with _open(path) as file:
-        while chunk := _readable(path, lambda: file.read(CHUNK)):
+        while chunk := _readable(path, lambda: file.read(READ_CHARACTERS)):
             if END_OF_TEXT in tail + chunk:
                 return True
             tail = (tail + chunk)[-len(END_OF_TEXT) :]
@@ -148,7 +148,7 @@ def _has_mark(path: Path) -> bool:
 def _between_marks(path: Path, file: io.TextIOBase) -> Iterator[str]:
     held: list[str] = []
     rest = ""
-    while chunk := _readable(path, lambda: file.read(CHUNK)):
+    while chunk := _readable(path, lambda: file.read(READ_CHARACTERS)):
         *whole, rest = (rest + chunk).split(END_OF_TEXT)
         for text in whole:
             yield "".join([*held, text])
