@@ -3,9 +3,10 @@
 import difflib
 import functools
 import math
+import operator
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 __all__ = [
     "UserError",
@@ -48,7 +49,7 @@ def check_whole(argument: str, value: object, least: int, way_out: str) -> None:
         ...
         infodil.checks.UserError: `max_length` must be a whole number of at least 2, got 1: pass 2 or more.
     """
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = hasattr(value, "__index__") and getattr(value, "shape", ()) == () and not isinstance(value, bool)
     if not whole or value < least:
         raise UserError(f"`{argument}` must be a whole number of at least {least}, got {value!r}: {way_out}.")
 
@@ -86,8 +87,8 @@ def check_confidence(confidence: float | int) -> None:
         raise UserError(f"`confidence` must be at least 0.5 and below 1, got {confidence}: pass a level such as 0.95.")
 
 
-def check_seed(seed: object) -> None:
-    """Raise `UserError` unless a random generator can start from this seed: a whole number of at least 0.
+def check_seed(seed: SupportsIndex) -> int:
+    """A seed as `int`; raise `UserError` unless it is a whole number of at least 0.
 
     Example:
         >>> check_seed(-1)
@@ -96,6 +97,7 @@ def check_seed(seed: object) -> None:
         infodil.checks.UserError: `seed` must be a whole number of at least 0, got -1: pass one such as 0.
     """
     check_whole("seed", seed, 0, "pass one such as 0")
+    return operator.index(seed)
 
 
 def check_not_empty(argument: str, values: Collection, way_out: str) -> None:

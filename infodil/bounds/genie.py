@@ -5,7 +5,7 @@ __all__ = ["NOISES", "genie", "genie_by_lag"]
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def genie(
     noise: Noise = "gaussian",
     draws: int = 4096,
     confidence: float = 0.95,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
 ) -> Estimate:
     r"""Upper bound on what a state that sums token vectors can tell of one token, in bits.
 
@@ -95,7 +95,7 @@ def genie_by_lag(
     noise: Noise = "gaussian",
     draws: int = 4096,
     confidence: float = 0.95,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
 ) -> tuple[Estimate, ...]:
     """`genie` for each lag of a trace or a bank; lags share draws, and the matrix products where one sigma serves all.
 
@@ -120,7 +120,7 @@ def genie_by_lag(
     check_noise(noise)
     check_confidence(confidence)
     check_whole("draws", draws, 32, "pass how many draws to make")
-    check_seed(seed)
+    seed = check_seed(seed)
     vectors = wide_matrix("embedding", embedding, "[vocabulary, dim]")
     weights = torch.as_tensor(weights, dtype=torch.float64).cpu()
     weights = weights[None] if weights.dim() == 1 else weights

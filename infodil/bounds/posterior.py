@@ -4,13 +4,14 @@ __all__ = ["exact_posterior"]
 
 import dataclasses
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from infodil.channel import Channel, Code, Transition, check_lags, check_sigma, estimate_information
-from infodil.checks import UserError, accepts_former_name
+from infodil.checks import UserError, accepts_former_name, check_seed
 from infodil.estimate import Estimate
 
 
@@ -26,7 +27,7 @@ def exact_posterior(
     window: int | None = None,
     draws: int = 4096,
     confidence: float = 0.95,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
 ) -> tuple[Estimate, ...]:
     r"""Mutual information between the token at each lag and the noisy state of a linear code, or an upper bound on it.
 
@@ -65,8 +66,11 @@ def exact_posterior(
         [1.0, 1.0]
     """
     check_sigma(sigma)
+    seed = check_seed(seed)
     options = {"draws": draws, "confidence": confidence, "seed": seed}
-    weights = weights[None] if weights.dim() == 1 else weights
+    embedding, weights = torch.as_tensor(embedding), torch.as_tensor(weights)
+    embedding = embedding if embedding.is_floating_point() else embedding.double()
+    weights = (weights[None] if weights.dim() == 1 else weights).to(embedding)
     channel = Channel(Code(embedding, weights), sigma, prior=prior, transition=transition, window=window)
     if channel.is_exact:
         return estimate_information(channel, lags, **options)

@@ -1,7 +1,7 @@
 """Entropy of discrete variables from samples: estimators from counts, and bounds valid on their side."""
 
-__all__ = ["METHODS", "Method", "chao1", "entropy", "entropy_bounds", "entropy_nats", "nsb_nats"]
+__all__ = ["METHODS", "Method", "chao1", "entropy", "entropy_bounds", "entropy_nats", "most_categories", "nsb_nats"]
 
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
-from infodil.entropy.measure import entropy, entropy_bounds
+from infodil.entropy.measure import entropy, entropy_bounds, most_categories
 from infodil.entropy.nsb import nsb_nats

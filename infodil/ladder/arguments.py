@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.checks import UserError
-from infodil.statistics import number_groups
+from infodil.statistics import number_groups, read_array
 
 LEAST_SAMPLES = 100
 """With fewer rows than this, too few are left to train, select and test on."""
@@ -58,7 +58,7 @@ def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples
     Raises:
         UserError: Another shape or number of states, or numbers that are not floating or not finite.
     """
-    states = torch.as_tensor(states).detach().cpu()
+    states = torch.from_numpy(read_array("states", states)[0])
     states = states[:, None] if states.dim() == 1 else states
     if states.dim() != 2 or states.shape[1] == 0:
         raise UserError(f"`states` must be [samples, dim], got shape {list(states.shape)}: put the samples first.")
@@ -91,7 +91,7 @@ def whole_numbers(
     name: str, values: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], way_out: str
 ) -> Int[ndarray, "samples"]:
     """The values as one axis of integers."""
-    values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    values = read_array(name, values)[0]
     if values.ndim != 1:
         raise UserError(f"`{name}` must be [samples], got shape {list(values.shape)}: pass one id for each row.")
     if not np.issubdtype(values.dtype, np.integer):

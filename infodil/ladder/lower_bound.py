@@ -2,6 +2,8 @@
 
 __all__ = ["choose_probe", "lower_bound", "pool_rare"]
 
+from typing import SupportsIndex
+
 import numpy as np
 import torch
 from jaxtyping import Int, Shaped
@@ -27,7 +29,7 @@ def lower_bound(
     *,
     probe: str | Probe = AUTO,
     groups: Shaped[ndarray, "*shape_of_groups"] | Shaped[Tensor, "*shape_of_groups"] | None = None,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     confidence: float = 0.95,
 ) -> Estimate:
     r"""A lower bound on the mutual information of a token and its state, by cross-fitted probes.
@@ -74,7 +76,7 @@ def lower_bound(
         (2.0, 'lower bound')
     """
     choice = choose_probe(probe)
-    check_seed(seed)
+    seed = check_seed(seed)
     check_confidence(confidence)
     tokens = check_tokens(tokens)
     states = check_states(states, len(tokens))

@@ -4,7 +4,7 @@ __all__ = ["estimate"]
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Int
@@ -34,7 +34,7 @@ def estimate(
     method: str = "auto",
     *,
     groups: Any = None,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     confidence: float = 0.95,
 ) -> Estimate:
     r"""Mutual information of two variables, with an interval and a side, by a method that is sound for their kinds.
@@ -96,7 +96,7 @@ def estimate(
         >>> bits.low_bits < 0.737 < bits.high_bits
         True
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     check_confidence(confidence)
     x, y = read_pair(x, y, seed)
     groups = None if groups is None else number_groups(groups, len(x.values), 1)

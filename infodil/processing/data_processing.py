@@ -4,7 +4,7 @@ __all__ = ["ChainCheck", "Link", "check_chain"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 import pandas as pd
@@ -141,7 +141,7 @@ def check_chain(
     stages: Sequence[Any],
     *,
     groups: Shaped[ndarray, "..."] | Shaped[Tensor, "..."] | None = None,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     confidence: float = 0.95,
     probe: str | Probe = AUTO,
     estimator: Estimator | None = None,
@@ -201,7 +201,7 @@ def check_chain(
         (('holds',), -1)
     """
     choice = choose_probe(probe)
-    check_seed(seed)
+    seed = check_seed(seed)
     check_confidence(confidence)
     tokens, names = check_tokens(source), check_names(stages)
     states = [check_stage(name, values, len(tokens)) for name, values in stages]

@@ -1,4 +1,4 @@
-"""Clusters, folds, block lengths, the bootstrap, Student's t and the jackknife."""
+"""Arrays of numbers; clusters, folds, block lengths, the bootstrap, Student's t and the jackknife."""
 
 __all__ = [
     "MOST_CLUSTERS",
@@ -17,14 +17,17 @@ __all__ = [
     "number_groups",
     "number_labels",
     "random_folds",
+    "read_array",
+    "skewed_addition",
     "share_interval",
     "t_quantile",
 ]
 
+from infodil.statistics.arrays import read_array
 from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, cut_cells, merge_cells
 from infodil.statistics.bootstrap import bootstrap_interval, bootstrap_weights
 from infodil.statistics.clusters import Clusters, group_clusters, independent_rows, make_clusters
 from infodil.statistics.folds import balanced_folds, random_folds
 from infodil.statistics.jackknife import jackknife_error
 from infodil.statistics.labels import number_groups, number_labels
-from infodil.statistics.student import mean_interval, share_interval, t_quantile
+from infodil.statistics.student import mean_interval, share_interval, skewed_addition, t_quantile

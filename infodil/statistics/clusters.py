@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, merge_cells
 from infodil.statistics.folds import balanced_folds
 from infodil.statistics.labels import number_groups
-from infodil.statistics.student import t_quantile
+from infodil.statistics.student import skewed_addition, t_quantile
 
 FEWEST_GROUPS = 4
 """An interval from fewer would be wider than anything it could say."""
@@ -184,7 +184,7 @@ class Clusters:
         quantile = self.t_quantile(confidence)
         spread = math.sqrt(float((sums**2).mean()))
         skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
-        return quantile, quantile + max(0.0, skewness) * (2.0 * quantile**2 + 1.0) / (6.0 * math.sqrt(len(sums)))
+        return quantile, quantile + skewed_addition(skewness, quantile, len(sums))
 
     def design_effect(self, codes: Int[ndarray, "rows"]) -> float:
         r"""Number of rows that are worth one independent row, by the spread of the frequencies of `codes`.

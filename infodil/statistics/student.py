@@ -1,6 +1,6 @@
 """Student's interval of a mean."""
 
-__all__ = ["mean_interval", "share_interval", "t_quantile"]
+__all__ = ["mean_interval", "share_interval", "skewed_addition", "t_quantile"]
 
 import math
 from collections.abc import Sequence
@@ -23,6 +23,21 @@ def t_quantile(freedom: float | int, confidence: float) -> float:
         4.303
     """
     return float(stdtrit(freedom, 0.5 + confidence / 2.0))
+
+
+def skewed_addition(skewness: float | int, quantile: float, number: float | int) -> float:
+    """Standard errors by which the upper end of the interval of a skewed mean moves up; none for a tail below.
+
+    Args:
+        skewness: Skewness of one term.
+        quantile: Student's quantile.
+        number: Number of independent terms.
+
+    Reference:
+        Johnson (1978), Journal of the American Statistical Association 73; Hall (1992), The Bootstrap and Edgeworth
+        Expansion, section 2.6.
+    """
+    return max(0.0, skewness) * (2.0 * quantile**2 + 1.0) / (6.0 * math.sqrt(number))
 
 
 def mean_interval(values: Float[ndarray, "values"] | Sequence[float], confidence: float) -> tuple[float, float, float]:

@@ -12,9 +12,9 @@ from numpy import ndarray
 from scipy.linalg import qr
 
 from infodil.checks import UserError
-from infodil.mi.continuous.arrays import read_array
 from infodil.mi.continuous.gaussian import normal_scores
 from infodil.mi.continuous.ties import dither_columns, dithered_scores, few_valued, label_rows, tied_share, top_share
+from infodil.statistics import read_array
 
 FEWEST_ROWS = 16
 """With fewer rows no estimator here says anything."""
@@ -139,7 +139,7 @@ def _read(argument: str, values: Any, seed: int) -> Variable:
         raise UserError(
             f"`{argument}` must be finite, got {int((~np.isfinite(array)).sum())} values that are not: drop their rows."
         )
-    return _vectors(_independent_columns(array, eps), seed)
+    return _vectors(_independent_columns(array.astype(np.float64), eps), seed)
 
 
 def _vectors(vectors: Float[ndarray, "rows dim"], seed: int) -> Variable:

@@ -2,7 +2,7 @@
 
 __all__ = ["discrete_bounds", "discrete_information", "poorly_sampled"]
 
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 from infodil.checks import check_confidence, check_one_of, check_seed
 from infodil.entropy import METHODS, Method
@@ -26,7 +26,7 @@ def discrete_information(
     *,
     method: Method | Literal["auto"] = "auto",
     groups: Labels | None = None,
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     confidence: float = 0.95,
 ) -> Estimate:
     r"""Mutual information of two discrete variables.
@@ -91,7 +91,7 @@ def discrete_information(
 
 
 def discrete_bounds(
-    x: Labels, y: Labels, *, groups: Labels | None = None, seed: int = 0, confidence: float = 0.95
+    x: Labels, y: Labels, *, groups: Labels | None = None, seed: SupportsIndex = 0, confidence: float = 0.95
 ) -> Bounds:
     r"""A lower and an upper bound on the mutual information of two discrete variables, at any sampling.
 
@@ -158,7 +158,7 @@ def poorly_sampled(joint: Joint) -> str:
 
 
 def _prepare(x: Labels, y: Labels, groups: Labels | None, seed: int, confidence: float) -> Joint:
-    check_seed(seed)
+    seed = check_seed(seed)
     check_confidence(confidence)
     return count_pairs(x, y, groups)
 
