@@ -753,3 +753,29 @@ def test_real_corpora(shared, folder, file, documents, few):
         assert (tokens.documents, tokens.few_documents) == (documents, few)
         shares = [len(tokens.splits[side].tokens) / tokens.total for side in SIDES]
         assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["a[1].csv", "b*.csv", "c?.json", "d{1,2}.jsonl", "e[!x].txt"])
+def test_a_path_is_never_a_pattern(tmp_path, name):
+    for other in ("a1.csv", "bx.csv", "cc.json", "d1.jsonl", "e1.txt"):
+        write_text_file(tmp_path / other, "wrong")
+    write_text_file(tmp_path / name, "right")
+    assert list(load_corpus(tmp_path / name).documents()) == ["right"]
+
+
+def write_text_file(path, text):
+    forms = {".csv": f"text\n{text}\n", ".json": f'[{{"text": "{text}"}}]', ".jsonl": f'{{"text": "{text}"}}\n'}
+    path.write_text(forms.get(path.suffix, text))
+
+
+def test_a_folder_is_never_a_pattern(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    for folder, text in (("fold1", "wrong"), ("fold[1]", "right")):
+        (tmp_path / folder).mkdir()
+        for split in ("train", "test"):
+            table = datasets.Dataset.from_dict({"text": [f"{text} {split}"]})
+            table.to_parquet(str(tmp_path / folder / f"{split}-0.parquet"))
+    for split in ("train", "test"):
+        assert list(load_corpus(tmp_path / "fold[1]", split=split).documents()) == [f"right {split}"]
+    with pytest.raises(UserError, match=r"`split` 'dev' is not in the folder 'fold\[1\]', which has 'test' or 'train'"):
+        load_corpus(tmp_path / "fold[1]", split="dev")

@@ -1,5 +1,7 @@
 """Documents through the datasets library: dataset ids, tables on disk, datasets in memory. Remote code never runs."""
 
+import glob
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,13 @@ from infodil.checks import UserError, spell
 from infodil.corpus.files import TABLES, Reading, files_in, read_rows, suffix_of
 
 __all__ = ["is_dataset", "is_table", "read_dataset", "read_id", "read_table"]
+
+SPLIT_WORDS = {
+    "validation": {"validation", "valid", "dev", "val"},
+    "test": {"test", "testing", "eval", "evaluation"},
+    "train": {"train", "training"},
+}
+"""Words in the name of a file by which the datasets library takes it for a split."""
 
 
 def is_dataset(source: Any) -> bool:
@@ -60,11 +69,36 @@ def read_table(path: Path, text_column: str, split: str | None) -> Reading:
                     f"`split` {wanted!r} is not in the dataset, which has {spell(found)}: pass split= with one of them."
                 )
             found = found[wanted]
+    elif path.is_dir() and glob.has_magic(str(path)):
+        found = _fetch_files(path, split)
     elif path.is_dir():
         found = _fetch(str(path), None, split, shown=path.name)
     else:
-        found = _fetch(TABLES[suffix_of(path)], None, split, shown=path.name, data_files=str(path))
+        found = _fetch(TABLES[suffix_of(path)], None, split, shown=path.name, data_files=glob.escape(str(path)))
     return read_dataset(found, text_column, repr(path.name))
+
+
+def _fetch_files(folder: Path, split: str | None) -> Any:
+    """The tables of one split in a folder whose name the datasets library would take for a pattern."""
+    tables = [file for file in files_in(folder) if suffix_of(file) in (".parquet", ".arrow")]
+    split_of = {file: _split_of(file.relative_to(folder)) for file in tables}
+    known = sorted(set(split_of.values()))
+    wanted = split or "train"
+    if wanted not in known:
+        raise UserError(
+            f"`split` {wanted!r} is not in the folder {folder.name!r}, which has {spell(known)}: pass split= with "
+            "one of them."
+        )
+    files = [file for file in tables if split_of[file] == wanted]
+    kind = TABLES[suffix_of(files[0])]
+    names = [glob.escape(str(file)) for file in files if TABLES[suffix_of(file)] == kind]
+    return _fetch(kind, None, "train", shown=folder.name, data_files=names)
+
+
+def _split_of(path: Path) -> str:
+    """The split that a file is of by its name and folders, as the datasets library tells it; `train` by default."""
+    words = set(re.split(r"[^a-z]+", str(path).lower()))
+    return next((split for split, names in SPLIT_WORDS.items() if words & names), "train")
 
 
 def read_id(source: str, name: str | None, split: str | None, text_column: str) -> tuple[Reading, str | None]:

@@ -50,12 +50,13 @@ class MeasuredSites:
     """Numbers in a state of the control, by the names of `control_of`."""
 
     @classmethod
-    def of(cls, encoder: Encoder, control: Encoder | None = None) -> "MeasuredSites":
+    def of(cls, encoder: Encoder, control: Encoder | None = None, length: int = 6) -> "MeasuredSites":
         """All sites of an encoder, which is tested on random tokens.
 
         Args:
             encoder: The encoder to measure.
             control: The same encoder with random weights, where there is one.
+            length: Number of tokens of the longest document that will be measured.
 
         Returns:
             The sites with their dims.
@@ -63,7 +64,7 @@ class MeasuredSites:
         Raises:
             UserError: The encoder sees later tokens or other documents.
         """
-        dims = self_test(encoder)
+        dims = self_test(encoder, length)
         if control is None:
             return cls(encoder, dims)
         random = self_test(control)

@@ -2,15 +2,16 @@
 
 __all__ = ["Chunk", "StateStream", "fit_preprocessing"]
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from infodil.corpus import Batch, Split
@@ -24,6 +25,9 @@ from infodil.ladder.preprocessing import (
 )
 from infodil.ladder.sites import MeasuredSites, site_of
 from infodil.ladder.state_store import load_states, save_states
+
+CHUNK_SEQUENCES = 16
+"""Sequences of full length whose states come together: what probes learn from at once, whatever is encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,7 @@ class StateStream:
     name: str
     """Name of the split."""
     batch_size: int
+    """Most sequences of full length that are encoded at once; which states come together does not depend on it."""
     device: torch.device
     seed: int = 0
     progress: bool = False
@@ -64,32 +69,51 @@ class StateStream:
             generator: Source of a random order of the batches; without it they come in the order of the text.
             wanted: Sites, controls among them; all by default.
         """
-        batches = self.split.batches(self.batch_size, generator=generator)
-        total = self.split.number_of_batches(self.batch_size)
-        for batch in tqdm(batches, message, total, leave=False, disable=not self.progress, unit="batch"):
-            real, index, position = places(batch)
-            observed = self.observed(batch, real, wanted)
-            yield Chunk({site: on_device(state, self.device) for site, state in observed.items()}, index, position)
+        total = self.split.number_of_batches(CHUNK_SEQUENCES)
+        with tqdm(None, message, total, leave=False, disable=not self.progress, unit="batch") as bar:
+            for batches in self.together(self.split.batches(CHUNK_SEQUENCES, generator=generator)):
+                for batch, observed in zip(batches, self.observed(batches, wanted), strict=True):
+                    bar.update()
+                    states = {site: on_device(state, self.device) for site, state in observed.items()}
+                    yield Chunk(states, *places(batch))
+
+    def together(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+        """Batches that are encoded at once: as many as `batch_size` allows, and one at least."""
+        held: list[Batch] = []
+        for batch in batches:
+            if held and sum(each.tokens.numel() for each in (*held, batch)) > self.batch_size * self.split.max_length:
+                yield held
+                held = []
+            held.append(batch)
+        if held:
+            yield held
 
     def view(self, site: str, states: Float[Tensor, "rows dim"], raw: bool) -> Float[Tensor, "rows dim"]:
         """States as a probe takes them: as observed (`raw`), or standardized."""
         return view_states(self.preprocessing[site].standardizer, states, raw)
 
     def observed(
-        self, batch: Batch, real: Bool[Tensor, "documents tokens"], wanted: Collection[str] | None = None
-    ) -> dict[str, Float[Tensor, "rows dim"]]:
-        """The states of a batch at the stated precision, from the store or from the encoders."""
-        path = self.store / f"{self.name}-{int(batch.starts[0])}-{len(batch.starts)}" if self.store else None
-        kept = load_states(path, wanted) if path else None
-        if kept is not None:
-            return kept
+        self, batches: Sequence[Batch], wanted: Collection[str] | None = None
+    ) -> Iterator[dict[str, Float[Tensor, "rows dim"]]]:
+        """The states of some batches at the stated precision, from the store or from the encoders."""
+        kept = [load_states(path, wanted) if (path := self.place(batch)) else None for batch in batches]
+        missing = [batch for batch, states in zip(batches, kept, strict=True) if states is None]
         # What is stored serves every later pass: all sites are.
-        states = encode_rows(self.sites, batch, real, None if path else wanted)
-        place = NoisePlace(self.seed, self.name, batch.starts, batch.lengths)
-        states = {site: self.preprocessing[site].quantize(state, place) for site, state in states.items()}
-        if path:
-            save_states(path, states)
-        return states if wanted is None else {site: states[site] for site in states if site in wanted}
+        room = self.batch_size * self.split.max_length
+        encoded = iter(encode_rows(self.sites, missing, room, None if self.store else wanted))
+        for batch, stored in zip(batches, kept, strict=True):
+            if stored is not None:
+                yield stored
+                continue
+            place = NoisePlace(self.seed, self.name, batch.starts, batch.lengths)
+            states = {site: self.preprocessing[site].quantize(state, place) for site, state in next(encoded).items()}
+            if self.store:
+                save_states(self.place(batch), states)
+            yield states if wanted is None else {site: states[site] for site in states if site in wanted}
+
+    def place(self, batch: Batch) -> Path | None:
+        """Folder of the states of a batch; None where none are kept."""
+        return self.store / f"{self.name}-{int(batch.starts[0])}-{len(batch.starts)}" if self.store else None
 
     def sequence(self, number: int) -> dict[str, Float[Tensor, "rows dim"]]:
         """The states of one sequence of the split, observed as in every pass."""
@@ -101,18 +125,44 @@ class StateStream:
         return {site: on_device(state, self.device) for site, state in observed.items()}
 
 
-def places(batch: Batch) -> tuple[Bool[Tensor, "documents tokens"], Int[ndarray, "rows"], Int[ndarray, "rows"]]:
-    """Which entries of a batch are tokens, where each stands in the split, and how many tokens come before it."""
+def places(batch: Batch) -> tuple[Int[ndarray, "rows"], Int[ndarray, "rows"]]:
+    """Where each token of a batch stands in the split, and how many tokens of its sequence come before it."""
     columns = torch.arange(batch.tokens.shape[1])
     real = columns < batch.lengths[:, None]
-    return real, (batch.starts[:, None] + columns)[real].numpy(), columns.expand_as(real)[real].numpy()
+    return (batch.starts[:, None] + columns)[real].numpy(), columns.expand_as(real)[real].numpy()
 
 
 def encode_rows(
-    sites: MeasuredSites, batch: Batch, real: Bool[Tensor, "documents tokens"], wanted: Collection[str] | None = None
-) -> dict[str, Float[Tensor, "rows dim"]]:
-    """States of the tokens of a batch as they were encoded, without those of padding."""
-    return {site: state[real.to(state.device)] for site, state in sites.encode(batch.tokens, wanted).items()}
+    sites: MeasuredSites, batches: Sequence[Batch], room: int, wanted: Collection[str] | None = None
+) -> list[dict[str, Float[Tensor, "rows dim"]]]:
+    """States of the tokens of each batch as they were encoded, without those of padding.
+
+    Args:
+        sites: What is encoded.
+        batches: Sequences, longest first within each batch.
+        room: Most tokens that are encoded at once, padding included; one sequence at least.
+        wanted: Sites, controls among them; all by default.
+    """
+    rows = [(row[:length], int(length)) for b in batches for row, length in zip(b.tokens, b.lengths, strict=True)]
+    encoded: list[dict[str, Tensor]] = []
+    while len(encoded) < len(rows):
+        longest, count = 0, 0
+        for _, length in rows[len(encoded) :]:
+            longest = max(longest, length)
+            if count and longest * (count + 1) > room:
+                break
+            count += 1
+        some = rows[len(encoded) : len(encoded) + count]
+        states = sites.encode(pad_sequence([row for row, _ in some], batch_first=True), wanted)
+        encoded += [
+            {site: state[number, :length] for site, state in states.items()} for number, (_, length) in enumerate(some)
+        ]
+    found, first = [], 0
+    for batch in batches:
+        of_batch = encoded[first : first + len(batch.lengths)]
+        found.append({site: torch.cat([states[site] for states in of_batch]) for site in of_batch[0]})
+        first += len(batch.lengths)
+    return found
 
 
 def fit_preprocessing(
@@ -132,7 +182,7 @@ def fit_preprocessing(
         sites: What is encoded.
         split: Text whose first batch is encoded.
         precision: Precision at which states are observed.
-        batch_size: Sequences of full length in a batch.
+        batch_size: Most sequences of full length that are encoded at once.
         device: Device on which probes read the states.
         seed: Seed of added noise.
         store: Folder of an earlier run that is resumed, or of this one.
@@ -145,12 +195,11 @@ def fit_preprocessing(
     kept = load_preprocessing(path, precision, device) if path else None
     if kept is not None:
         return kept
-    batch = next(split.batches(batch_size))
-    real, _, _ = places(batch)
+    batch = next(split.batches(CHUNK_SEQUENCES))
     place = NoisePlace(seed, name, batch.starts, batch.lengths)
     fitted = {
         site: SitePreprocessing.fit(site_of(site), states, precision, place, device)
-        for site, states in encode_rows(sites, batch, real).items()
+        for site, states in encode_rows(sites, [batch], batch_size * split.max_length)[0].items()
     }
     if path:
         save_preprocessing(path, fitted)

@@ -103,7 +103,7 @@ def recoverability(
             `float8_e5m2` (one scale a site), `int8` (one step a channel), or Gaussian noise of some signal-to-noise
             ratio, such as `snr=20dB`; see `infodil.precision.Quantizer`.
         max_tokens: Number of tokens of the corpus to read, from its beginning. None for all.
-        batch_size: Number of sequences of full length in a batch.
+        batch_size: Most sequences of full length that are encoded at once; figures do not depend on it.
         device: Device of the probes, and of a model loaded here; a module passed in stays where it is.
         dtype: Floating-point type of the weights of a model loaded here.
         seed: Seed of everything random. The same seed on the same machine gives the same report.
@@ -156,7 +156,8 @@ def recoverability(
                 model, vocabulary=tokens.vocabulary, sites=sites, seed=seed, device=device, **options
             )
         check_fit(encoder, tokens)
-        measured = MeasuredSites.of(encoder, random_encoder(encoder, seed) if controls else None)
+        longest = max(int(split.lengths.max()) for split in tokens.splits.values())
+        measured = MeasuredSites.of(encoder, random_encoder(encoder, seed) if controls else None, longest)
         return measure(measured, describe(model, encoder), tokens, config, device, progress, cache_dir)
 
 
