@@ -3,7 +3,6 @@
 __all__ = ["sweep"]
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,37 +10,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from infodil.bounds import budget, genie
 from infodil.checks import UserError, check_between, check_confidence, check_not_empty, check_seed, check_whole
 from infodil.depth.decoder import Decoder, decode_messages
 from infodil.depth.held_out import held_out_bits
 from infodil.depth.report import DepthReport, provenance
 from infodil.depth.rules import Rule, make_rule
+from infodil.depth.synthetic import Stream, draw_messages
 from infodil.estimate import Estimate
 from infodil.mi import lower_bound
-from infodil.precision import PRECISIONS, Quantizer, check_precision, noise_generator
+from infodil.precision import check_precision
 from infodil.probes import Probe
-
-ROWS_AT_ONCE = 512
-"""Rows whose messages of all layers are held at once: memory in proportion."""
-
-LEAST_ROUNDING = 1e-30
-"""Floor of a number's rounding error: exact zeros have none."""
 
 READ_SHARE = 0.5
 """Share of a message's entropy from which the table calls it read."""
-
-
-@dataclass(frozen=True, eq=False)
-class Messages:
-    """Messages of layers that each write one of a few random vectors of their own, drawn independently."""
-
-    codebooks: Float[Tensor, "layers types dim"]
-    tokens: Int[Tensor, "rows layers"]
-
-    def of_rows(self, rows: slice) -> Float[Tensor, "rows layers dim"]:
-        """The messages of some rows."""
-        return self.codebooks[torch.arange(len(self.codebooks)), self.tokens[rows]]
 
 
 def sweep(
@@ -133,9 +114,10 @@ def sweep(
         )
         messages = draw_messages(depth, dim, types, rank, growth, rows, seed)
         stream = Stream(rule, messages, precision, normalize, seed)
+        log_posterior = decode(stream, decoder, decoder_rows)
         table += [
             {"rule": label(rule), "depth": depth, "written": layer, "read": depth}
-            | measure(stream, layer - 1, probe, decoder, decoder_rows, rank, confidence, seed)
+            | measure(stream, layer - 1, log_posterior, probe, rank, confidence, seed)
             for layer in layers
         ]
     if not table:
@@ -151,70 +133,11 @@ def label(rule: Rule) -> str:
     return f"{rule.name}({', '.join(changed)})" if changed else rule.name
 
 
-def draw_messages(layers: int, dim: int, types: int, rank: int | None, growth: float, rows: int, seed: int) -> Messages:
-    """Random codebooks of unit mean square length, the larger the deeper where messages grow, and random tokens."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (layers, types, rank or dim)
-    codebooks = torch.randn(shape, generator=generator, dtype=torch.float64) / (rank or dim) ** 0.5
-    if rank is not None:
-        axes = torch.randn(layers, rank, dim, generator=generator, dtype=torch.float64)
-        codebooks = codebooks @ torch.linalg.qr(axes.transpose(1, 2)).Q.transpose(1, 2)
-    codebooks *= growth ** torch.arange(layers, dtype=torch.float64)[:, None, None]
-    return Messages(codebooks, torch.randint(types, (rows, layers), generator=generator))
-
-
-class Stream:
-    """The deepest stream of a rule over drawn messages, as seen at a precision.
-
-    Args:
-        rule: The accumulation rule.
-        messages: The messages of all layers.
-        precision: Precision at which the stream is seen.
-        normalize: Whether the stream is divided by its root mean square.
-        seed: Seed of the noise of a precision that is a signal-to-noise ratio.
-    """
-
-    def __init__(self, rule: Rule, messages: Messages, precision: str, normalize: bool, seed: int) -> None:
-        self.messages, self.layers = messages, len(messages.codebooks)
-        parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(messages.tokens), ROWS_AT_ONCE)]
-        exact = torch.cat([rule.accumulate(messages.of_rows(rows))[:, -1] for rows in parts])
-        self.gain = exact.square().mean(1, keepdim=True).rsqrt() if normalize else torch.ones(len(exact), 1)
-        exact = exact * self.gain
-        quantizer = Quantizer.of(precision, exact)
-        self.states = quantizer.quantize(exact, noise_generator(seed, "depth"))
-        errors = quantizer.errors(exact).clamp(min=LEAST_ROUNDING)
-        self.noise, self.error = "gaussian", quantizer.sigma(exact)
-        if precision in PRECISIONS:
-            # Rounding is uniform noise; the mean density over rows is that of the harmonic mean of their steps.
-            self.noise, self.error = "uniform", 1.0 / (1.0 / errors).mean(0)
-        self.sigma = float(quantizer.sigma(exact).square().mean().sqrt())
-        basis = torch.eye(self.layers, dtype=torch.float64)[None]
-        self.weights = None if rule.kind == "input" else rule.accumulate(basis)[0, -1]
-
-    def budget(self, confidence: float) -> Estimate:
-        """Upper bound on what the stream tells of all messages together."""
-        return budget(self.states.double(), self.error, noise=self.noise, confidence=confidence)
-
-    def genie(self, layer: int, confidence: float, seed: int) -> Estimate | None:
-        """Upper bound on what the stream tells of one message, all others revealed; none for rules of the input."""
-        if self.weights is None:
-            return None
-        weight = float(self.weights[layer].abs() * self.gain.max())
-        return self.alone(layer, weight, confidence, seed)
-
-    def alone(self, layer: int, weight: float, confidence: float, seed: int) -> Estimate:
-        """Information of one message alone, at some weight, in the stream's noise."""
-        codebook = self.messages.codebooks[layer]
-        options = {"noise": self.noise, "confidence": confidence, "seed": seed, "draws": 1024}
-        return genie(codebook, weight, self.error, **options)
-
-
 def measure(
     stream: Stream,
     layer: int,
+    log_posterior: Float[Tensor, "rows layers types"] | None,
     probe: str | Probe,
-    decoder: Decoder,
-    decoder_rows: int,
     rank: int | None,
     confidence: float,
     seed: int,
@@ -224,9 +147,8 @@ def measure(
     Args:
         stream: The deepest stream.
         layer: Index of the layer that wrote the message.
+        log_posterior: What the superposition decoder gives for the first rows, if it can read the stream.
         probe: Probe that is trained on the stream.
-        decoder: Options of the superposition decoder.
-        decoder_rows: Rows that the decoder reads.
         rank: Dimension of the span of a layer's messages.
         confidence: Confidence level of each interval.
         seed: Seed of the cross-fit and of Monte Carlo draws.
@@ -236,7 +158,7 @@ def measure(
     types, dim = messages.codebooks.shape[1:]
     entropy = float(np.log2(types))
     linear = lower_bound(labels, states, probe=probe, seed=seed, confidence=confidence)
-    decoded = decode(stream, layer, decoder, decoder_rows, confidence)
+    decoded = None if log_posterior is None else decoded_bits(log_posterior[:, layer], labels, confidence)
     best = linear if decoded is None or linear.value_bits >= decoded.value_bits else decoded
     decoder_bits = None if decoded is None else decoded.value_bits
     revealed = stream.genie(layer, confidence, seed)
@@ -268,24 +190,36 @@ def measure(
     }
 
 
-def decode(stream: Stream, layer: int, options: Decoder, rows: int, confidence: float) -> Estimate | None:
-    """Bits of one message by the superposition decoder; None for rules whose weights are functions of the input."""
+def decode(stream: Stream, options: Decoder, rows: int) -> Float[Tensor, "rows layers types"] | None:
+    """Log-posteriors of all messages by the superposition decoder; None where weights are functions of the input.
+
+    Args:
+        stream: The deepest stream.
+        options: Options of the decoder.
+        rows: Number of streams that are decoded.
+    """
     if stream.weights is None:
         return None
     codebooks = stream.weights[:, None, None] * stream.messages.codebooks
     mean = codebooks.mean(1, keepdim=True)
     # What a normalisation divided by is not known to the decoder; its mean is.
-    states = stream.states[:rows].double() / float(stream.gain.mean()) - mean.sum(0)
-    log_posterior = decode_messages(states, codebooks - mean, stream.sigma / float(stream.gain.mean()), options)
-    types = codebooks.shape[1]
-    return held_out_bits(
-        log_posterior[:, layer],
-        stream.messages.tokens[:rows, layer],
-        np.arange(len(states)),
-        torch.full((types,), -float(np.log(types)), dtype=torch.float64),
-        confidence,
-        "superposition decoder",
-    )
+    gain = float(stream.gain.mean())
+    states = stream.states[:rows].double() / gain - mean.sum(0)
+    return decode_messages(states, codebooks - mean, stream.sigma / gain, options)
+
+
+def decoded_bits(log_posterior: Float[Tensor, "rows types"], labels: Int[Tensor, "all"], confidence: float) -> Estimate:
+    """Bits of one message by the superposition decoder, calibrated on one half of its rows.
+
+    Args:
+        log_posterior: Log-posterior of the message's types at the first rows.
+        labels: Types of the message at all rows.
+        confidence: Confidence level of the interval.
+    """
+    rows, types = log_posterior.shape
+    log_prior = torch.full((types,), -float(np.log(types)), dtype=torch.float64)
+    labels = labels[:rows]
+    return held_out_bits(log_posterior, labels, np.arange(rows), log_prior, confidence, "superposition decoder")
 
 
 def linear_r2(states: Float[Tensor, "rows dim"], vectors: Float[Tensor, "rows dim"]) -> float:
