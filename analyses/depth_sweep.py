@@ -11,7 +11,6 @@ what a linear probe does not shows that they are diluted.
 About 8 minutes of one core.
 """
 
-import itertools
 from dataclasses import dataclass
 
 from analyses.cells import Study, options_parser
