@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from infodil.checks import UserError, check_one_of, check_whole, write_whole
 from infodil.cli.arguments import check_folder
 from infodil.cli.commands import add_command, add_output, shows_progress
+from infodil.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas
@@ -53,7 +54,6 @@ def run_roles(options: argparse.Namespace) -> None:
         raise UserError("`--train` and `--test` must be given together, got one of them: pass both.")
     progress = shows_progress(options)
     import pandas as pd
-    from tqdm.auto import tqdm
 
     from infodil.cli.files import deliver
     from infodil.plots import role_bars, save_figure
@@ -71,7 +71,7 @@ def run_roles(options: argparse.Namespace) -> None:
     else:
         language = grammar(options.grammar, depth=options.depth)
     rows = []
-    for seed in tqdm(range(options.seeds), "learning roles", disable=not progress, leave=False, unit="seed"):
+    for seed in progress_bar(range(options.seeds), "learning roles", shown=progress, unit="seed"):
         if not options.train:
             train, validation = (
                 language.sample(size, training=True, seed=3 * seed + part)

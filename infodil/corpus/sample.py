@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from infodil.progress import progress_bar
+
 __all__ = ["read_sample"]
 
 PACKAGES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
@@ -22,15 +24,12 @@ SHORTEST = 20
 @lru_cache(maxsize=1)
 def read_sample() -> tuple[tuple[str, ...], dict[str, Any]]:
     """The documents in a fixed shuffled order, and where they came from: versions and a sha256 of the texts."""
-    from tqdm.auto import tqdm
-
     texts: set[str] = set()
     collecting = gc.isenabled()
     gc.disable()  # syntax trees have no cycles, and looking for some in them takes half of the time
     try:
         sources = [path for package in PACKAGES for path in _sources(package)]
-        # Only where somebody looks: a call that takes seconds, and has no argument to silence it.
-        for path in tqdm(sources, "reading docstrings", leave=False, disable=None, unit="file"):
+        for path in progress_bar(sources, "reading docstrings", shown=True, unit="file"):
             texts.update(_docstrings(path))
     finally:
         if collecting:

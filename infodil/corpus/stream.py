@@ -15,6 +15,7 @@ from infodil.checks import UserError
 from infodil.corpus.files import as_ids
 from infodil.corpus.splitting import FEW, SPLITS, assign_splits, cut_stretches, open_gaps
 from infodil.corpus.tokens import Split, Tokens, cut_sequences
+from infodil.progress import progress_bar
 
 __all__ = ["RawTokens", "write_stream", "split_stream"]
 
@@ -71,11 +72,10 @@ def _write(
     progress: bool,
     name: str,
 ) -> RawTokens:
-    from tqdm import tqdm
-
     lengths, keys, digest = array("q"), array("Q"), hashlib.sha256()
     total, largest, path = 0, -1, place / "all.int32"
-    with path.open("wb") as file, tqdm(total=max_tokens, unit="token", unit_scale=True, disable=not progress) as bar:
+    bar = progress_bar(words="reading tokens", shown=progress, total=max_tokens, unit="token")
+    with path.open("wb") as file, bar:
         for number, ids in _ids(documents(), encode):
             ids = ids if max_tokens is None else ids[: max_tokens - total]
             low, high = int(ids.min()), int(ids.max())

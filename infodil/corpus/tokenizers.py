@@ -20,6 +20,7 @@ from infodil.corpus.adapters import (
     Tokenizer,
     bytes_by_character,
 )
+from infodil.progress import progress_bar
 
 __all__ = ["as_tokenizer", "token_bytes", "train_bpe"]
 
@@ -121,7 +122,6 @@ def train_bpe(texts: Iterable[str], vocabulary: int = 4096) -> FastTokenizer:
         UserError: `vocabulary` is below 256, or there is no text.
     """
     import tokenizers
-    from tqdm.auto import tqdm
 
     check_whole("vocabulary", vocabulary, 256, "pass at least 256, one symbol for each byte")
     backend = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -136,7 +136,7 @@ def train_bpe(texts: Iterable[str], vocabulary: int = 4096) -> FastTokenizer:
 
     def beginning() -> Iterable[str]:
         nonlocal seen
-        for text in tqdm(texts, "learning merges", leave=False, disable=None, unit="text"):
+        for text in progress_bar(texts, "learning merges", shown=True, unit="text"):
             yield text[: BPE_CHARACTERS - seen].encode("utf-8", "replace").decode("utf-8")
             seen += len(text)
             if seen >= BPE_CHARACTERS:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_between, check_confidence, check_not_empty, check_seed, check_whole
 from infodil.depth.decoder import Decoder, decode_messages
@@ -20,6 +19,7 @@ from infodil.estimate import Estimate
 from infodil.mi import lower_bound
 from infodil.precision import check_precision
 from infodil.probes import Probe
+from infodil.progress import progress_bar
 
 READ_SHARE = 0.5
 """Share of a message's entropy from which the table calls it read."""
@@ -108,7 +108,7 @@ def sweep(
     }  # fmt: skip
     table: list[dict] = []
     pairs = [(rule, depth) for rule in rules for depth in depths]
-    for rule, depth in tqdm(pairs, "sweeping depth", leave=False, disable=not progress, unit="stream"):
+    for rule, depth in progress_bar(pairs, "sweeping depth", shown=progress, unit="stream"):
         layers = (
             sorted({1, (depth + 1) // 2, depth}) if written is None else [each for each in written if each <= depth]
         )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from infodil.ladder.data import LadderData
 from infodil.probes import Calibration, Probe, ProbeFit, fit_temperature, log_predictive, prior_smoothing
+from infodil.progress import progress_bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def fit_probe(
         for rows in data.train.chunks(message, data.seed * 1009 + number, training):
             for site, fit in training.items():
                 fit.update(data.view(site, rows.states[site], fit.raw), rows.labels)
-        choosing = tqdm(training.items(), f"{probe.name}: choosing", leave=False, disable=not data.progress)
+        choosing = progress_bar(training.items(), f"{probe.name}: choosing", shown=data.progress, unit="site")
         for site, fit in choosing:
             last[site] = calibration_of(data, site, fit)
             fit.end_pass(last[site])

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from tqdm.auto import tqdm
 
 from infodil.corpus import Batch, Split
 from infodil.ladder.preprocessing import (
@@ -25,6 +24,7 @@ from infodil.ladder.preprocessing import (
 )
 from infodil.ladder.sites import MeasuredSites, site_of
 from infodil.ladder.state_store import load_states, save_states
+from infodil.progress import progress_bar
 
 CHUNK_SEQUENCES = 16
 """Sequences of full length whose states come together: what probes learn from at once, whatever is encoded at once."""
@@ -70,7 +70,7 @@ class StateStream:
             wanted: Sites, controls among them; all by default.
         """
         total = self.split.number_of_batches(CHUNK_SEQUENCES)
-        with tqdm(None, message, total, leave=False, disable=not self.progress, unit="batch") as bar:
+        with progress_bar(words=message, shown=self.progress, total=total, unit="batch") as bar:
             for batches in self.together(self.split.batches(CHUNK_SEQUENCES, generator=generator)):
                 for batch, observed in zip(batches, self.observed(batches, wanted), strict=True):
                     bar.update()

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_whole
 from infodil.corpus import Split
 from infodil.estimate import BITS_PER_NAT
+from infodil.progress import progress_bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ def score_text(
     if device is None and isinstance(model, nn.Module):
         device = next((parameter.device for parameter in model.parameters()), None)
     nats, tokens, sizes = (np.zeros(split.documents, dtype=kind) for kind in (float, np.int64, np.int64))
-    with tqdm(total=len(split.tokens), desc=words, disable=not progress, leave=False, unit="token") as bar:
+    with progress_bar(words=words, shown=progress, total=len(split.tokens), unit="token") as bar:
         for rows, document in next_token_windows(split, window, batch_size):
             losses, real = row_losses(model, rows.to(device))
             np.add.at(nats, document, losses.sum(1).double().cpu().numpy())

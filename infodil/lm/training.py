@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Integer
 from numpy import ndarray
 from torch import nn
-from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
 from infodil.fingerprint import structure
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.parallel import Processes
+from infodil.progress import progress_bar
 
 WARM_SHARE = 0.05
 SHOWN_EVERY = 20
@@ -167,8 +167,10 @@ def train_language_model(
     device = next(model.parameters()).device
     watch = Watch(budget, checkpoint)
     model.train()
-    with tqdm(total=budget.steps * window * batch_size, initial=first * window * batch_size, desc=words, leave=False,
-              disable=not (progress and among.first), unit="token", unit_scale=True) as bar:  # fmt: skip
+    every = window * batch_size
+    with progress_bar(
+        words=words, shown=progress and among.first, total=budget.steps * every, initial=first * every, unit="token"
+    ) as bar:
         for step in range(first, budget.steps):
             for group in optimizer.param_groups:
                 group["lr"] = budget.rate(step)

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from infodil.channel import Decoding, log_prior_of
 from infodil.checks import UserError, check_not_empty, check_whole
 from infodil.probes.superposition.lag_assignment import assign_lags
 from infodil.probes.superposition.matching_pursuit import Dictionary, match_tokens
 from infodil.probes.superposition.options import DecoderOptions
+from infodil.progress import progress_bar
 
 SAMPLES_AT_ONCE = 64
 """States decoded at once: memory in proportion."""
@@ -145,7 +145,7 @@ class SuperpositionDecoder:
         mass = torch.zeros(places, dtype=torch.float64, device=device)
         wanted = torch.tensor(lags, device=device)
         parts = torch.arange(len(states)).split(SAMPLES_AT_ONCE)
-        for rows in tqdm(parts, "decoding superpositions", leave=False, disable=not progress, unit="batch"):
+        for rows in progress_bar(parts, "decoding superpositions", shown=progress, unit="batch"):
             some = states[rows].to(device, torch.float64)
             size = some.pow(2).mean((1, 2)).sqrt()
             floor = (torch.full_like(size, sigma) if sigma else relative / 4.0 * size).clamp(min=1e-300)
