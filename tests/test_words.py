@@ -40,9 +40,7 @@ PENDING = {
     "bounds",
     "entropy",
     "mi",
-    "precision",
     "processing",
-    "sources",
     "statistics",
 }
 """Rooms and files whose words are still to be put right."""

@@ -40,7 +40,7 @@ class Format:
 
     @classmethod
     def of(cls, dtype: torch.dtype) -> "Format":
-        """What torch says of the dtype."""
+        """The format of a dtype, by what torch says of it."""
         limits = torch.finfo(dtype)
         return cls(dtype, 1 - round(math.log2(limits.eps)), round(math.log2(limits.smallest_normal)), limits.max)
 
@@ -53,7 +53,13 @@ FORMATS = {
 
 
 def check_precision(name: object) -> None:
-    """Raise `UserError` unless `name` is one of `PRECISIONS` or `snr=<number>dB`, -300 to 300 dB.
+    """Check that a name is one of `PRECISIONS` or `snr=<number>dB`, -300 to 300 dB.
+
+    Args:
+        name: Precision that a caller passed.
+
+    Raises:
+        UserError: There is no such precision.
 
     Example:
         >>> check_precision("int4")
@@ -76,7 +82,14 @@ def check_precision(name: object) -> None:
 
 
 def decibels_of(name: object) -> float | None:
-    """The ratio that `snr=<number>dB` names, or None for any other name."""
+    """Signal-to-noise ratio that `snr=<number>dB` names, in decibels.
+
+    Args:
+        name: Name of a precision.
+
+    Returns:
+        The ratio, or None where the name is of another form.
+    """
     found = re.fullmatch(r"snr=([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))dB", name) if isinstance(name, str) else None
     return float(found.group(1)) if found else None
 
@@ -88,8 +101,14 @@ def detect(states: Tensor) -> str:
     scale that is a power of two is found only as far as its numbers fit unscaled, and int8 not at all. Few numbers may
     lie on a coarse grid by chance (one-hot states lie on every grid). Zeros alone tell nothing: float32.
 
+    Args:
+        states: States of any floating dtype.
+
+    Returns:
+        The name of the format, one of `FORMATS`.
+
     Raises:
-        UserError: `states` not floating point.
+        UserError: `states` are not floating point.
 
     Example:
         >>> detect(torch.tensor([1 / 3]).bfloat16().float()), detect(torch.tensor([1 / 3]))
@@ -105,7 +124,15 @@ def detect(states: Tensor) -> str:
 
 
 def round_to(states: Float[Tensor, "*shape"], form: Format) -> Float[Tensor, "*shape"]:
-    """Round to nearest, ties to even; saturates at the largest number; float32 that holds the result."""
+    """States rounded to the nearest number of a format, ties to even, and saturated at its largest one.
+
+    Args:
+        states: States of any floating dtype; float64 is rounded once, not by way of float32.
+        form: Format to round to.
+
+    Returns:
+        float32 that holds the rounded numbers.
+    """
     held = states.clamp(-form.largest, form.largest)
     if held.dtype == torch.float64:
         held = _round_to_odd(held) if form.dtype != torch.float32 else held.float()
@@ -113,19 +140,41 @@ def round_to(states: Float[Tensor, "*shape"], form: Format) -> Float[Tensor, "*s
 
 
 def spacing_of(states: Float[Tensor, "*shape"], form: Format) -> Float[Tensor, "*shape"]:
-    """Distance of neighbouring numbers of the format in the binade of each state; subnormals have the least one."""
+    """Distance of neighbouring numbers of the format in the binade of each state; subnormals have the least one.
+
+    Args:
+        states: States of any floating dtype.
+        form: Format whose neighbouring numbers are compared.
+
+    Returns:
+        A distance for each state, in the unit and dtype of the states.
+    """
     mantissa, exponent = torch.frexp(states)  # mantissa in [1/2, 1): one above the exponent of IEEE 754
     binade = torch.where(mantissa == 0, form.least, exponent - 1).clamp(min=form.least)
     return torch.exp2((binade - (form.bits - 1)).to(states.dtype))
 
 
 def widen(states: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The same numbers in float64, on the same device unless that is Metal, which has no float64."""
+    """States in float64, on the same device unless that is Metal, which has no float64.
+
+    Args:
+        states: States of any dtype.
+
+    Returns:
+        The same numbers, detached from the graph of gradients.
+    """
     return states.detach().cpu().double() if states.device.type == "mps" else states.detach().double()
 
 
 def check_floating(states: Tensor) -> None:
-    """Raise `UserError` unless the states are floating point."""
+    """Check that states are floating point.
+
+    Args:
+        states: States that a caller passed.
+
+    Raises:
+        UserError: They are of another kind.
+    """
     if not states.is_floating_point():
         raise UserError(f"`states` must be floating point, got {states.dtype}: convert them with .float().")
 

@@ -23,7 +23,7 @@ def horizon(
     probe: str = "decoder",
     vocabulary: int = 2,
 ) -> int:
-    r"""The last lag whose token a probe of a linear trace can still tell, predicted from the size of the error.
+    r"""Last lag whose token a probe of a linear trace can still tell, predicted from the size of the error.
 
     The state is \(h = \sum_k w_k e_{x_k} + \varepsilon\). With token vectors of length r in no special direction, the
     error moves the coefficient of a unit vector by \(s\), the root mean square of `sigma` over dims. Two states that
@@ -56,8 +56,8 @@ def horizon(
         The greatest such lag, at most `tokens - 1` (pass more weights then), -1 where there is none.
 
     Raises:
-        UserError: weights that are negative or not finite, an error below 0, an unknown probe, or the probe
-            `"element"` with one number as `sigma`.
+        UserError: Weights are negative or not finite, an error is below 0, the probe is unknown, or the probe is
+            `"element"` and `sigma` one number.
 
     Example:
         >>> weights = 0.1 * 0.9 ** torch.arange(100.0)
@@ -110,7 +110,7 @@ def weighted_sigma(errors: Float[Tensor, "rows dim"], unknowns: int = 1) -> floa
         The median over the rows, to be passed to `horizon` as `sigma`, in the unit of the states.
 
     Raises:
-        UserError: `unknowns` below 1, or not at least 2 below the dims.
+        UserError: `unknowns` is below 1, or not at least 2 below the dims.
 
     Reference:
         Leave one token out: what is not known of the n others, random unit vectors, adds the variance v n / d to

@@ -14,19 +14,31 @@ from infodil.precision.formats import FORMATS, check_floating, check_precision, 
 __all__ = ["Quantizer", "noise_generator"]
 
 INT8_LARGEST = 127
-# One saturated number costs more than all numbers rounded a little coarser. A quarter more range is 0.3 of the 8 bits;
-# a Gaussian channel whose largest of 1,000 numbers was met then saturates about once in 300,000.
+"""Largest number of steps that int8 holds either way of zero."""
+
 INT8_HEADROOM = 1.25
-# A float keeps its relative error in every binade, so here headroom costs only the numbers nearest to zero.
+"""Range of int8 as a multiple of the largest magnitude met.
+
+One saturated number costs more than all numbers rounded a little coarser. A quarter more range is 0.3 of the 8 bits; a
+Gaussian channel whose largest of 1,000 numbers was met then saturates about once in 300,000.
+"""
+
 FLOAT8_HEADROOM = 2.0
+"""Range of float8 as a multiple of the largest magnitude met.
+
+A float keeps its relative error in every binade, so headroom costs only the numbers nearest to zero.
+"""
 
 
 def noise_generator(seed: int, *place: int | str) -> torch.Generator:
-    """The generator of the noise at one place: the same for the same seed and place, in any order of visits.
+    """Generator of the noise at one place: the same for the same seed and place, in any order of visits.
 
     Args:
-        seed: Of the whole run.
+        seed: Seed of the whole run.
         place: Whatever names the place, such as a site and where a document starts in the corpus.
+
+    Returns:
+        A generator on the CPU.
 
     Example:
         >>> first, again = (torch.randn(1, generator=noise_generator(0, "layer.1", 4096)) for _ in range(2))
@@ -39,7 +51,7 @@ def noise_generator(seed: int, *place: int | str) -> torch.Generator:
 
 @dataclass(frozen=True)
 class Quantizer:
-    """Observes the states of one site at a stated precision; what it must know of them it learns from the first ones.
+    """Quantizer of the states of one site at a stated precision, fitted to the first of them.
 
     - Floats are rounded to nearest, ties to even. What is too large saturates at the largest finite number.
     - float8 has one scale for the site, a power of two so that scaling itself rounds nothing: the largest magnitude
@@ -63,10 +75,17 @@ class Quantizer:
 
     @classmethod
     def of(cls, name: str, states: Float[Tensor, "rows dim"]) -> "Quantizer":
-        """A quantizer fitted to some first states; the more rows, the less saturates later.
+        """Quantizer fitted to some first states; the more rows, the less saturates later.
+
+        Args:
+            name: Precision, one of `PRECISIONS` or `snr=<number>dB`.
+            states: First states of the site, all finite.
+
+        Returns:
+            The quantizer.
 
         Raises:
-            UserError: an unknown precision, or states that are empty, not floating, not `[rows, dim]` or not finite.
+            UserError: The precision is unknown, or the states are empty, not floating, not `[rows, dim]` or not finite.
         """
         check_precision(name)
         check_floating(states)
@@ -98,13 +117,15 @@ class Quantizer:
 
         Args:
             states: Any floating dtype; float64 is rounded once, not by way of float32.
-            generator: Of the noise, such as `noise_generator` gives; a number for each element, drawn on its device.
+            generator: Generator of the noise, such as `noise_generator` gives; it draws a number for each element, on
+                its own device.
 
         Returns:
             float32 that holds the rounded numbers; float64 only where the precision and `states` both are.
 
         Raises:
-            UserError: states of another dim, not floating, or noise without a generator.
+            UserError: The states have another dim or are not floating, or noise is to be added and there is no
+                generator.
         """
         self._check(states)
         if self.name == "float64":
@@ -134,8 +155,11 @@ class Quantizer:
         this. For float32 and float64 it is the last rounding only: states that were computed in that format carry the
         roundings of their sums as well, which no one can tell from the numbers.
 
-        `states` may be the exact ones or the observed ones: the spacing is the same, but for those rounded up to a
-        power of two.
+        Args:
+            states: Exact or quantised states: the spacing is the same, but for those rounded up to a power of two.
+
+        Returns:
+            An error for each number.
         """
         self._check(states)
         wide = widen(states)
@@ -149,7 +173,14 @@ class Quantizer:
         return torch.hypot(spacing / math.sqrt(12), (wide.abs() - limit).clamp(min=0))
 
     def sigma(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "dim"]:
-        """Root mean square of `errors` over the rows, one for each dim: the observation as additive noise; float64."""
+        """Root mean square of `errors` over the rows, one for each dim: the observation as additive noise; float64.
+
+        Args:
+            states: Exact or quantised states.
+
+        Returns:
+            An error for each dim, in the unit of the states.
+        """
         return self.errors(states).square().mean(0).sqrt()
 
     def _check(self, states: Tensor) -> None:

@@ -24,11 +24,11 @@ from infodil.sources.margins import (
 from infodil.sources.pairs import Pair
 
 Task = Callable[[int, int], Pair]
-"""From a number of samples and a seed."""
+"""Pairs from a number of samples and a seed."""
 
 
 def beyond_normal(task: str, samples: int = 10_000, *, seed: int = 0) -> Pair:
-    """One task of the benchmark of Czyz et al. (2023), as in version 1 of its list.
+    """Task of the benchmark of Czyz et al. (2023), as in version 1 of its list.
 
     ::
 
@@ -38,6 +38,9 @@ def beyond_normal(task: str, samples: int = 10_000, *, seed: int = 0) -> Pair:
         task: One of `BEYOND_NORMAL`, such as `"normal 1x1"`, `"spiral 25x25 2-pair"` or `"student 5x5 df 2"`.
         samples: Pairs drawn.
         seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: There is no such task.

@@ -41,8 +41,11 @@ def gaussian_codebook(
         sigma: Standard deviation of the noise of each number.
         prior: Probability of each token id, above 0; uniform by default.
         samples: Pairs drawn.
-        truth_samples: Draws of the Monte Carlo mean, other ones.
+        truth_samples: Draws of the Monte Carlo mean, independent of the pairs.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, with its standard error where it is a Monte Carlo mean.
 
     Raises:
         UserError: An argument is malformed, or a probability is 0.
@@ -77,7 +80,7 @@ def gaussian_codebook(
 def xor_code(
     bits: int = 1, sigma: float | int = 0.3, *, samples: int = 10_000, nuisance: int = 0, seed: int = 0
 ) -> Pair:
-    r"""Each bit of a token is whether two signs differ: every single number of the state says nothing of it.
+    r"""Tokens whose every bit is whether two signs differ: no single number of the state says anything of a token.
 
     ::
 
@@ -94,6 +97,9 @@ def xor_code(
         samples: Pairs drawn.
         nuisance: Numbers of the state that are noise alone, after the `2 * bits` others.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The pairs drawn and their mutual information in bits.
 
     Raises:
         UserError: An argument is out of range.
@@ -148,6 +154,9 @@ def variance_code(
         prior: Probability of each token, above 0; uniform by default.
         samples: Pairs drawn.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The pairs drawn and their mutual information in bits.
 
     Raises:
         UserError: An argument is out of range.

@@ -34,10 +34,13 @@ def normal_pair(covariance: Matrix | float = 0.75, dim_x: int = 1, samples: int 
     .. math:: I(X; Y) = \tfrac12 \log_2 \frac{\det \Sigma_X \det \Sigma_Y}{\det \Sigma}
 
     Args:
-        covariance: Of x and y together; a number is the correlation of two numbers.
-        dim_x: Numbers of x; the rest are y's.
+        covariance: Covariance matrix of x and y together; a number is the correlation of two numbers.
+        dim_x: How many numbers x has; the rest are y's.
         samples: Pairs drawn.
         seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: `covariance` is not symmetric and positive definite, or leaves no number to x or y.
@@ -70,13 +73,16 @@ def student_pair(
 
     Args:
         df: Degrees of freedom, `nu`, above 0.
-        dispersion: Of x and y together; a number is the correlation of two numbers.
-        dim_x: Numbers of x; the rest are y's.
+        dispersion: Dispersion matrix of x and y together; a number is the correlation of two numbers.
+        dim_x: How many numbers x has; the rest are y's.
         samples: Pairs drawn.
         seed: The same seed gives the same pairs.
 
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
+
     Raises:
-        UserError: `df` is not above 0; as `normal_pair`.
+        UserError: `df` is not above 0, or `dispersion` and `dim_x` are not as in `normal_pair`.
 
     Reference:
         Arellano-Valle, Contreras-Reyes & Genton, Scandinavian Journal of Statistics 40 (2013), equation 7, for the
@@ -106,9 +112,24 @@ def student_pair(
 def paired_correlation(
     dim_x: int, dim_y: int, pairs: int = 2, correlation: float | int = 0.8
 ) -> Float64[np.ndarray, "d d"]:
-    """The correlation matrix of vectors whose first few numbers are correlated one by one, and no others.
+    """Correlation matrix of vectors whose first few numbers are correlated one by one, and no others.
 
     The default is the sparse ("2-pair") task of Czyz et al. (2023): strength 2 in unit noise is a correlation of 4/5.
+
+    Args:
+        dim_x: How many numbers x has.
+        dim_y: How many numbers y has.
+        pairs: How many numbers of x are each correlated with one number of y.
+        correlation: Correlation within each of these pairs.
+
+    Returns:
+        The matrix, the numbers of x before those of y.
+
+    Raises:
+        UserError: There are more pairs than numbers of x or of y.
+
+    Reference:
+        Czyz et al. (NeurIPS 2023), "Beyond Normal".
 
     Example:
         >>> round(normal_pair(paired_correlation(3, 3), 3).truth_bits / 1.442695, 3)  # 1.022 nats
@@ -123,13 +144,21 @@ def paired_correlation(
 
 
 def uniform_noise(width: float | int = 0.1, samples: int = 10_000, *, seed: int = 0) -> Pair:
-    r"""A uniform number, and itself with uniform noise.
+    r"""Pair of a uniform number and the same number with uniform noise.
 
     ::
 
         x ~ U(0, 1) --(+ U(-width, width))--> y
 
     .. math:: I(X; Y) = w - \log 2w \text{ nats for } w \le \tfrac12, \qquad 1 / (4 w) \text{ beyond}
+
+    Args:
+        width: Half the width `w` of the noise, above 0.
+        samples: Pairs drawn.
+        seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: `width` is not above 0, or `samples` is below 1.
@@ -150,13 +179,21 @@ def uniform_noise(width: float | int = 0.1, samples: int = 10_000, *, seed: int 
 
 
 def uniform_steps(steps: int = 5, samples: int = 10_000, *, seed: int = 0) -> Pair:
-    r"""An integer, and a number uniform on the two units above it.
+    r"""Pair of an integer and a number uniform on the two units above it.
 
     ::
 
         x ~ U{0 .. steps - 1} --> y ~ U(x, x + 2)
 
     .. math:: I(X; Y) = \log m - \tfrac{m - 1}{m} \log 2 \text{ nats}
+
+    Args:
+        steps: How many integers x takes, `m`, all equally likely.
+        samples: Pairs drawn.
+        seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: A count is below 1.
@@ -178,7 +215,7 @@ def uniform_steps(steps: int = 5, samples: int = 10_000, *, seed: int = 0) -> Pa
 
 
 def zero_inflated_poisson(zeros: float | int = 0.15, samples: int = 10_000, *, seed: int = 0) -> Pair:
-    r"""A rate, and a count drawn at it that is at times replaced by zero: a mixture of atoms and a density.
+    r"""Pair of a rate and a count drawn at it that is at times replaced by zero: a mixture of atoms and a density.
 
     ::
 
@@ -193,9 +230,12 @@ def zero_inflated_poisson(zeros: float | int = 0.15, samples: int = 10_000, *, s
     p = 0.15 it is 0.3694 bits, and the integral is 0.3315.
 
     Args:
-        zeros: The probability `p` of a replaced count, below 1.
+        zeros: Probability `p` that a count is replaced by zero, below 1.
         samples: Pairs drawn.
         seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: `zeros` outside [0, 1), or `samples` below 1.

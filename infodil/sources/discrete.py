@@ -29,6 +29,9 @@ def discrete_pair(joint: Table, samples: int = 10_000, *, seed: int = 0) -> Pair
         samples: Pairs drawn.
         seed: The same seed gives the same pairs.
 
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
+
     Raises:
         UserError: `joint` is not a table of non-negative numbers whose sum is 1, or a count is too small.
 
@@ -48,7 +51,7 @@ def discrete_pair(joint: Table, samples: int = 10_000, *, seed: int = 0) -> Pair
 def discrete_channel(
     channel: Table, prior: Float[np.ndarray, "rows"] | list | None = None, samples: int = 10_000, *, seed: int = 0
 ) -> Pair:
-    r"""A discrete memoryless channel: symbols sent, and what arrives.
+    r"""Discrete memoryless channel: symbols sent, and what arrives.
 
     ::
 
@@ -59,6 +62,10 @@ def discrete_channel(
         prior: Probability of each symbol sent; uniform by default.
         samples: Symbols sent.
         seed: The same seed gives the same pairs.
+
+    Returns:
+        The symbols sent, as `x`, and those that arrive, as `y`, with their mutual information in bits, exact to
+        rounding.
 
     Raises:
         UserError: A row of `channel`, or `prior`, is not a probability distribution.
@@ -91,7 +98,7 @@ def copied_pair(
     exponent: float | int = 1.0,
     seed: int = 0,
 ) -> Pair:
-    r"""A token and its copy, which is at times replaced by a fresh token: 0 is independence, 1 a perfect copy.
+    r"""Pair of a token and its copy, which is at times replaced by a fresh token: 0 is independence, 1 a perfect copy.
 
     ::
 
@@ -101,11 +108,14 @@ def copied_pair(
     .. math:: p(x, y) = c\, p_x [x = y] + (1 - c)\, p_x p_y
 
     Args:
-        vocabulary: Token ids.
-        copied: The probability `c` of a copy.
+        vocabulary: How many token ids there are.
+        copied: Probability `c` of a copy.
         samples: Pairs drawn.
-        exponent: Of Zipf's law; 0 is uniform.
+        exponent: Exponent of Zipf's law; 0 makes all tokens equally likely.
         seed: The same seed gives the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: `copied` outside [0, 1], or a count is too small.
@@ -131,18 +141,21 @@ def copied_pair(
 def sparse_pair(
     vocabulary: int = 10_000, degree: int = 4, samples: int = 10_000, *, exponent: float | int = 1.0, seed: int = 0
 ) -> Pair:
-    """A large joint table of few cells: each token is followed by one of a few others, drawn once for all.
+    """Pair with a large joint table of few cells: each token is followed by one of a few others, drawn once for all.
 
     ::
 
         x ~ Zipf --> one of `degree` tokens of its own, of Dirichlet(1) odds --> y
 
     Args:
-        vocabulary: Token ids.
-        degree: Successors of each token.
+        vocabulary: How many token ids there are.
+        degree: How many successors each token has.
         samples: Pairs drawn.
-        exponent: Of Zipf's law; 0 is uniform.
+        exponent: Exponent of Zipf's law; 0 makes all tokens equally likely.
         seed: The same seed gives the same table and the same pairs.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: A count is too small, or there are fewer token ids than successors.
@@ -167,7 +180,19 @@ def sparse_pair(
 
 
 def information_bits(joint: Table) -> float:
-    """The mutual information of a joint table, in bits.
+    """Mutual information of a joint table, in bits.
+
+    Args:
+        joint: `joint[i, j]` is the probability of `x = i` and `y = j`.
+
+    Returns:
+        Bits.
+
+    Raises:
+        UserError: `joint` is not a table of finite non-negative numbers.
+
+    Reference:
+        Cover & Thomas, Elements of Information Theory (2006), equation 2.28.
 
     Example:
         >>> information_bits(np.full((2, 2), 0.25))

@@ -32,7 +32,7 @@ GAUSSIAN = 0.5
 """Tokens that are not enumerated enter as Gaussian noise, whose standard deviation is at most this many sigma."""
 
 CHEAP = 0.3
-"""And no more tokens are enumerated than brings it below this."""
+"""No more tokens are enumerated than bring that standard deviation below this many sigma."""
 
 NOTHING = 1e-3
 """Lags that cannot hold as many bits need not be enumerated."""
@@ -68,13 +68,16 @@ def ema_channel(
         embedding: One vector a type.
         alpha: One smoothing weight, or several for a bank of traces side by side.
         sigma: Standard deviation of the noise of each number of a state.
-        lags: Which tokens, steps back.
+        lags: Distances of the tokens asked for, in steps back.
         prior: Probability of each type of independent tokens; uniform by default.
-        transition: Of a stationary Markov chain, in place of `prior`.
+        transition: Transition matrix of a stationary Markov chain, in place of `prior`.
         documents: Documents drawn.
         tokens: States of each document.
         truth_samples: States of the Monte Carlo mean.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The states, the token at each lag behind each of them, and the bits of it that a state holds.
 
     Raises:
         UserError: An argument is malformed, or the memory is too long to be enumerated at this noise.
@@ -133,9 +136,12 @@ def shift_register(
 
     Args:
         source: The tokens; every position with `length` tokens, and every lag, behind it becomes a sample.
-        length: Tokens held.
+        length: How many tokens a state holds.
         embedding: A vector for each type, distinct; one-hot by default.
-        lags: Which tokens, steps back.
+        lags: Distances of the tokens asked for, in steps back.
+
+    Returns:
+        The states, the token at each lag behind each of them, and the bits of it that a state holds, exact to rounding.
 
     Raises:
         UserError: A document is not longer than the register and the lags, or two vectors coincide.

@@ -30,10 +30,10 @@ class Pair:
     """Samples of one group depend on one another; groups do not."""
     truth_bits: float
     standard_error_bits: float = 0.0
-    """Of the truth, where it is a Monte Carlo mean; 0 where it is exact."""
+    """Standard error of the truth, where it is a Monte Carlo mean; 0 where it is exact."""
 
     def __len__(self) -> int:
-        """How many samples."""
+        """Number of samples."""
         return len(self.groups)
 
     @property
@@ -52,9 +52,9 @@ class Recall:
     """The document of each state."""
     lags: tuple[int, ...]
     truth_bits: tuple[float, ...]
-    """One a lag."""
+    """Mutual information at each lag."""
     standard_error_bits: tuple[float, ...]
-    """Of each truth, where it is a Monte Carlo mean; 0 where it is exact."""
+    """Standard error of each truth, where it is a Monte Carlo mean; 0 where it is exact."""
 
     def at(self, lag: int) -> Pair:
         """Token and state at one lag.
@@ -70,5 +70,12 @@ class Recall:
 
 
 def separate(samples: int) -> Int64[Tensor, "samples"]:
-    """Groups of independent samples: each its own."""
+    """Groups of independent samples: each its own.
+
+    Args:
+        samples: How many samples there are.
+
+    Returns:
+        A group for each sample.
+    """
     return torch.arange(samples)

@@ -15,7 +15,10 @@ DEPTH = 8.6
 """Noise is cut where its density, or its transform, has fallen to exp(-DEPTH**2 / 2) = 9e-17 of its peak."""
 
 POINTS_PER_SIGMA = 8
-"""Of the grid: the trapezoid rule errs by less than exp(-2 (pi * POINTS_PER_SIGMA)**2 / 2) on the noise's density."""
+"""Points of the grid on one sigma.
+
+The trapezoid rule errs by less than exp(-2 (pi * POINTS_PER_SIGMA)**2 / 2) on the noise's density.
+"""
 
 MOST_POINTS = 2**20
 
@@ -39,11 +42,14 @@ def scalar_information_bits(
 
     Args:
         values: One number for each type.
-        weights: Of the token at each lag from 0 on; later lags weigh nothing.
+        weights: Weight of the token at each lag from 0 on; later lags weigh nothing.
         sigma: Standard deviation of the noise, above 0.
-        lags: Which tokens, steps back.
+        lags: Distances of the tokens asked for, in steps back.
         prior: Stationary probability of each type.
         follow: `follow[i, j]` is the probability that j comes after i; one row where tokens are independent.
+
+    Returns:
+        Bits at each lag.
 
     Raises:
         UserError: `sigma` is too small against the range of the states for a grid of 2**20 points.

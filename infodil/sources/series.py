@@ -34,12 +34,15 @@ def autoregressive_pair(
     .. math:: I(X_t; Y_t) = -\tfrac{d}{2} \log_2 (1 - \rho^2)
 
     Args:
-        correlation: Of the two, at the same time: that of their steps.
+        correlation: Correlation of the two series at the same time, which is that of their steps.
         persistence: The factor `f` of the recursion, within (-1, 1); the correlation time is about `1 / (1 - f)`.
-        dim: Numbers of each.
+        dim: How many numbers a sample of each series has.
         documents: Independent series.
         tokens: Samples of each series.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The pairs drawn and their mutual information in bits, exact to rounding.
 
     Raises:
         UserError: A correlation is not within (-1, 1), or a count is too small.
@@ -85,11 +88,14 @@ def unrelated_series(
         vocabulary: Token ids of x, all equally likely; with None x is a series like y.
         persistence: The factor of the recursion, within [0, 1). A smooth series is white noise seen through a Gaussian
             window of `1 / (1 - persistence)` samples' standard deviation.
-        kind: Of the states.
-        dim: Numbers of a state.
+        kind: Kind of series that the states are.
+        dim: How many numbers a state has.
         documents: Independent series.
         tokens: Samples of each series.
         seed: The same seed gives the same samples.
+
+    Returns:
+        The tokens, as `x`, and the states, as `y`, whose mutual information is 0.
 
     Raises:
         UserError: An argument is out of range.

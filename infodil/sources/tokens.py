@@ -22,7 +22,7 @@ class IID:
     tokens: Int64[Tensor, "documents tokens"]
     """Token ids."""
     probabilities: Float64[np.ndarray, "vocab"]
-    """Of each token id."""
+    """Probability of each token id."""
     independent: ClassVar[bool] = True
     """Each token is drawn for itself."""
 
@@ -32,21 +32,21 @@ class IID:
         return len(self.probabilities)
 
     def pair(self, lag: int) -> Pair:
-        """Every token that has one `lag` steps back, as `y` beside that one as `x`; documents are the groups."""
+        """Pairs of the token `lag` steps back, as `x`, and the token itself, as `y`; documents are the groups."""
         return _lagged(self.tokens, lag, self.mutual_information_bits(lag))
 
     @property
     def entropy_bits(self) -> float:
-        """Of one token."""
+        """Entropy of one token."""
         return entropy_bits(self.probabilities)
 
     @property
     def entropy_rate_bits(self) -> float:
-        """Of one token given all before it: the same, for they tell nothing."""
+        """Entropy of one token given all before it: the same, for they tell nothing."""
         return self.entropy_bits
 
     def mutual_information_bits(self, lag: int) -> float:
-        """Between the token `lag` steps back and this one: everything at lag 0, nothing elsewhere."""
+        """Mutual information between the token `lag` steps back and this one: the entropy at lag 0, else 0."""
         check_whole("lag", lag, 0, "pass 0 or more")
         return self.entropy_bits if lag == 0 else 0.0
 
@@ -60,7 +60,7 @@ class Markov:
     transition: Float64[np.ndarray, "vocab vocab"]
     """`transition[i, j]` is the probability that `j` follows `i`."""
     stationary: Float64[np.ndarray, "vocab"]
-    """Of each token id at any position: the first token of a document is drawn from it."""
+    """Probability of each token id at any position: the first token of a document is drawn from it."""
     independent: ClassVar[bool] = False
     """A token tells of its neighbours."""
 
@@ -70,7 +70,7 @@ class Markov:
         return len(self.stationary)
 
     def pair(self, lag: int) -> Pair:
-        """Every token that has one `lag` steps back, as `y` beside that one as `x`; documents are the groups.
+        """Pairs of the token `lag` steps back, as `x`, and the token itself, as `y`; documents are the groups.
 
         Raises:
             UserError: `lag` is below 0, or no document is as long.
@@ -83,12 +83,12 @@ class Markov:
 
     @property
     def entropy_bits(self) -> float:
-        """Of one token: the entropy of the stationary distribution."""
+        """Entropy of one token: that of the stationary distribution."""
         return entropy_bits(self.stationary)
 
     @property
     def entropy_rate_bits(self) -> float:
-        r"""Of one token given all before it.
+        r"""Entropy of one token given all before it.
 
         .. math:: H = -\sum_i \mu_i \sum_j P_{ij} \log_2 P_{ij}
 
@@ -98,7 +98,7 @@ class Markov:
         return float(self.stationary @ [entropy_bits(row) for row in self.transition])
 
     def mutual_information_bits(self, lag: int) -> float:
-        r"""Between the token `lag` steps back and this one; it never rises with `lag`.
+        r"""Mutual information between the token `lag` steps back and this one; it never rises with `lag`.
 
         .. math:: I(X_{t-k}; X_t) = H(X_t) - \sum_i \mu_i H\big((P^k)_{i\cdot}\big)
 
@@ -130,7 +130,7 @@ def iid(
     exponent: float = 1.0,
     seed: int = 0,
 ) -> IID:
-    r"""Draw tokens independently, all from one distribution.
+    r"""Tokens drawn independently, all from one distribution.
 
     ::
 
@@ -145,6 +145,9 @@ def iid(
         distribution: `"uniform"`, or `"zipf"`, where token 0 is the commonest.
         exponent: The `s` of Zipf's law; 0 is uniform.
         seed: The same seed gives the same tokens.
+
+    Returns:
+        The tokens and the distribution that they are drawn from.
 
     Raises:
         UserError: A count is below 1, the exponent is not finite or is negative, or the distribution is unknown.
@@ -173,7 +176,7 @@ def markov(
     concentration: float = 0.5,
     seed: int = 0,
 ) -> Markov:
-    r"""Draw a stationary Markov chain of order 1: each token depends on the one before it alone.
+    r"""Stationary Markov chain of order 1: each token depends on the one before it alone.
 
     ::
 
@@ -187,9 +190,12 @@ def markov(
         vocabulary: The number of token ids of a drawn matrix.
         documents: Rows drawn.
         tokens: Tokens of each row.
-        concentration: Of the Dirichlet distribution: near 0 each token nearly decides the next, and large values
-            make the chain nearly independent.
+        concentration: Concentration of the Dirichlet distribution: near 0 each token nearly decides the next, and large
+            values make the chain nearly independent.
         seed: The same seed gives the same matrix and tokens.
+
+    Returns:
+        The tokens, the transition matrix and its stationary distribution.
 
     Raises:
         UserError: A count is below 1, a row is not a probability distribution, or the chain has more than one
