@@ -94,7 +94,8 @@ def recoverability(
         lags: Numbers of steps back. Positions with fewer predecessors in their sequence are left out for a lag, and
             `samples` in the report is what remains.
         sites: Sites by name, shell pattern or number. All that the model offers by default (for a Hugging Face model
-            the embedding, the middle and the last layer).
+            the embedding, the middle and the last layer; with a recurrent state, the embedding and the stream, mixer
+            and state of the first, middle and last recurrent layer).
         probes: Probes to report, by name or with options (`infodil.probes`), or `auto`: probes are added until one
             gains nothing, its gain in calibration cross-entropy over the best weaker probe, summed over lags, not being
             above zero by its interval. `linear`, of one family with `gaussian`, does not end the search, and probes
