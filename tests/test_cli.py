@@ -384,6 +384,27 @@ assert status == 2 and not {{'torch', 'numpy', 'pandas', 'matplotlib'}} & set(sy
     assert names(place) == {"texts.jsonl", "dangling"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["depth", "--rules", "sum", "--precision", "fp16"], "got 'fp16': did you mean 'float16'?"),
+        (["depth", "--rules", "sum", "--dim", "0"], "`--dim` must be a whole number of at least 1, got 0"),
+        (["depth", "--model", "m", "--corpus", "sampel"], "did you mean 'sample'?"),
+        (["depth"], "`--model` or `--rules` must be given"),
+        (["lm", "score", "--model", "run", "--corpus", "sample"], "`--model` 'run' is no folder"),
+        (["lm", "gap", "--model", "run", "--reference", "run"], "`--model` 'run' is no folder"),
+        (["dpi", "--source", "x.npy", "--stages", "a.npy", "b.npy"], "there is no file 'x.npy': check the spelling"),
+        (["page", "nowhere"], "must be the file of a saved report, got 'nowhere'"),
+    ],
+    ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",
+)
+def test_the_other_commands_answer_a_mistake_as_soon(place, arguments, message):
+    code = f"import sys; from infodil.cli import main; print(main({arguments!r}), 'torch' in sys.modules)"
+    ended = python("-c", code, cwd=place)
+    assert ended.stdout == "2 False\n" and message in ended.stderr and ended.stderr.count("\n") == 1
+    assert names(place) == {"texts.jsonl"}
+
+
 def test_names_read_from_the_source_are_those_of_the_registries():
     code = "from infodil.cli.names import *; print(encoder_names(), precision_names(), probe_summaries())"
     written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -1,6 +1,14 @@
 """Checks of a command line that need nothing but the words typed: a mistake is answered before torch is imported."""
 
-__all__ = ["check_corpus", "check_folder", "check_measurement", "read_lags", "read_options"]
+__all__ = [
+    "check_corpus",
+    "check_device_name",
+    "check_folder",
+    "check_measurement",
+    "check_precision_name",
+    "read_lags",
+    "read_options",
+]
 
 import argparse
 import json

@@ -4,8 +4,8 @@ __all__ = ["add_depth"]
 
 import argparse
 
-from infodil.checks import UserError, check_confidence, check_seed, write_whole
-from infodil.cli.arguments import check_folder
+from infodil.checks import UserError, check_confidence, check_seed, check_whole, write_whole
+from infodil.cli.arguments import check_corpus, check_device_name, check_folder, check_precision_name
 from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 
 
@@ -40,6 +40,12 @@ def run_depth(options: argparse.Namespace) -> None:
     check_folder(options.out)
     check_confidence(options.confidence)
     check_seed(options.seed)
+    check_precision_name(options.precision)
+    check_device_name(options.device)
+    for name in ("max_tokens", "batch_size", "dim", "types"):
+        check_whole(name, getattr(options, name), 1, "pass 1 or more")
+    if options.corpus is not None:
+        check_corpus(options.corpus)
     if (options.rules is None) == (options.model is None):
         raise UserError("`model` or `rules` must be given, and not both: pass a model with a corpus, or rules.")
     if options.model is not None and options.corpus is None:

@@ -22,7 +22,7 @@ from infodil.cli.commands import add_command, add_output, add_seed, shows_progre
 
 def add_lm(commands: argparse._SubParsersAction) -> None:
     """`infodil lm` and its own commands."""
-    words = "train EMA language models and their baselines; ablate the predictor; decompose a gap in loss"
+    words = "train and score EMA language models and their baselines; ablate the predictor; decompose a gap in loss"
     command = add_command(commands, "lm", words)
     of_lm = command.add_subparsers(metavar="COMMAND", required=True)
     add_train(of_lm)

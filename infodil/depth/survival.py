@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from infodil.checks import UserError, check_confidence, check_not_empty, check_seed, check_whole
 from infodil.corpus import Corpus, Split, Tokens, load_corpus
@@ -23,6 +22,7 @@ from infodil.depth.report import DepthReport, provenance
 from infodil.depth.writes import BlockWrites, Layout, split_writes
 from infodil.encoders import Encoder, load_encoder
 from infodil.precision import check_precision
+from infodil.progress import progress_bar
 
 STREAM_SITES, MIXER_SITES = ("embedding", "layer.*"), ("layer.*.mixer",)
 LONGEST_SEQUENCE = 512
@@ -237,8 +237,8 @@ class Recorder:
         """
         stride = 1 if max_rows is None else max(1, len(split.tokens) // max_rows)
         number = split.number_of_batches(self.batch_size)
-        bar = tqdm(split.batches(self.batch_size), "reading streams", number, leave=False, disable=not self.progress)
-        for batch in bar:
+        batches = split.batches(self.batch_size)
+        for batch in progress_bar(batches, "reading streams", shown=self.progress, total=number, unit="batch"):
             place = torch.arange(batch.tokens.shape[1])
             rows = (
                 (place >= 1) & (place < batch.lengths[:, None]) & (place % stride == stride - 1 if stride > 1 else True)
