@@ -38,10 +38,7 @@ HANGING = re.compile(r"^(Of|Likewise|As in|For|From|So|Not)\b")
 
 PENDING = {
     "bounds",
-    "entropy",
     "mi",
-    "processing",
-    "statistics",
 }
 """Rooms and files whose words are still to be put right."""
 

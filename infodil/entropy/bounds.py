@@ -17,10 +17,17 @@ from scipy.special import wrightomega
 
 
 def deviation_nats(samples: float | int, failure: float | int) -> float:
-    r"""How far the plug-in entropy of independent samples strays from its mean, but for odds of `failure`, one-sided.
+    r"""Deviation of the plug-in entropy from its mean that is exceeded with odds of at most `failure`, one-sided.
 
     Moving one sample from one category to another changes it by at most :math:`(1 + \log N) / N`; hence, by McDiarmid's
     inequality, :math:`(1 + \log N) \sqrt{\log(1/\delta) / 2N}`.
+
+    Args:
+        samples: Number of independent samples.
+        failure: Greatest probability with which the bound may fail.
+
+    Returns:
+        Nats.
 
     Reference:
         Antos & Kontoyiannis (2001), Random Structures & Algorithms 19, section 4.1.
@@ -33,7 +40,14 @@ def deviation_nats(samples: float | int, failure: float | int) -> float:
 
 
 def plugin_bias_nats(samples: float | int, alphabet: float | int) -> float:
-    r"""The most that the mean of the plug-in entropy falls short of the truth, :math:`\log(1 + (V - 1) / N)`.
+    r"""Greatest shortfall of the mean of the plug-in entropy from the truth, :math:`\log(1 + (V - 1) / N)`.
+
+    Args:
+        samples: Number of independent samples.
+        alphabet: Number of categories, `V`, seen or not.
+
+    Returns:
+        Nats.
 
     Reference:
         Paninski (2003), Neural Computation 15, proposition 1.
@@ -46,10 +60,18 @@ def plugin_bias_nats(samples: float | int, alphabet: float | int) -> float:
 
 
 def total_variation_nats(samples: float | int, alphabet: int, failure: float | int) -> float:
-    r"""The most by which plug-in entropy and truth differ, but for odds of `failure`, from their total variation.
+    r"""Difference of plug-in entropy and truth that is exceeded with odds of at most `failure`, by total variation.
 
     Frequencies lie within :math:`T = \sqrt{\log((2^V - 2)/\delta) / 2N}` of the probabilities, and entropies within
     :math:`T \log(V - 1) + h(T)`, which is sharper than the bias and deviation of the plug-in for small alphabets.
+
+    Args:
+        samples: Number of independent samples.
+        alphabet: Number of categories, `V`, seen or not.
+        failure: Greatest probability with which the bound may fail.
+
+    Returns:
+        Nats.
 
     Reference:
         Weissman, Ordentlich, Seroussi, Verdu & Weinberger (2003), HP Labs HPL-2003-97, theorem 2.1. Audenaert (2007),
@@ -71,10 +93,18 @@ def total_variation_nats(samples: float | int, alphabet: int, failure: float | i
 
 
 def relative_entropy_radius(samples: float | int, alphabet: int, failure: float | int) -> float:
-    r"""The relative entropy of frequencies from probabilities that is exceeded with odds of at most `failure`.
+    r"""Relative entropy of frequencies from probabilities that is exceeded with odds of at most `failure`.
 
     .. math:: P(D(\hat p \| p) \ge \epsilon) \le e^{-N\epsilon} \Big(\frac{e N \epsilon}{V - 1}\Big)^{V-1},
               \quad \epsilon \ge (V - 1) / N
+
+    Args:
+        samples: Number of independent samples.
+        alphabet: Number of categories, `V`, two or more.
+        failure: Greatest probability with which the bound may fail.
+
+    Returns:
+        Nats.
 
     Reference:
         Agrawal (2020), IEEE Transactions on Information Theory 66, theorem I.2.
@@ -89,11 +119,19 @@ def relative_entropy_radius(samples: float | int, alphabet: int, failure: float 
 
 
 def widest_entropy_nats(counts: Float64[np.ndarray, "categories"], alphabet: int, radius: float | int) -> float:
-    r"""The largest entropy of a distribution p with :math:`D(\hat p \| p) \le` radius.
+    r"""Largest entropy of a distribution p with :math:`D(\hat p \| p) \le` radius.
 
     At the solution :math:`-\log p_i + \lambda \hat p_i / p_i` is the same for all categories, hence
     :math:`p_i = \lambda \hat p_i / \omega(m + \log \lambda \hat p_i)` with Wright's omega; m makes the sum one, and
     lambda the distance the radius.
+
+    Args:
+        counts: Number of times that each category was seen.
+        alphabet: Number of categories, seen or not.
+        radius: Greatest relative entropy of the frequencies from p, nats.
+
+    Returns:
+        Nats.
 
     Reference:
         Boyd & Vandenberghe, Convex Optimization (2004), section 5.5.3, for the conditions of Karush, Kuhn and Tucker.

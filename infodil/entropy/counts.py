@@ -30,8 +30,8 @@ def entropy_nats(counts: np.ndarray | list, method: Method, *, alphabet: int | N
     ================== =================================================================================================
 
     Args:
-        counts: `[..., categories]`, whole and non-negative; categories never seen may be left out.
-        method: As above.
+        counts: Counts of each row, `[..., categories]`, whole and not negative; categories never seen may be left out.
+        method: Estimator, one of the names above.
         alphabet: How many categories there are, for `"nsb"`; by default as many as columns are given.
 
     Returns:
@@ -63,7 +63,16 @@ def entropy_nats(counts: np.ndarray | list, method: Method, *, alphabet: int | N
 
 
 def chao1(counts: np.ndarray | list) -> Entropies:
-    """How many categories there are at least, seen or not, from those seen once and twice.
+    """Lower estimate of the number of categories, seen or not, from those seen once and twice.
+
+    Args:
+        counts: Counts of each row, `[..., categories]`, whole and not negative.
+
+    Returns:
+        A number of categories for each row.
+
+    Raises:
+        UserError: A row is empty, or a count is negative or not whole.
 
     Reference:
         Chao (1984), Scandinavian Journal of Statistics 11; in the form that no doubletons are needed for, Chiu, Wang,
@@ -121,11 +130,23 @@ def _chao_wang_jost(n: Counts) -> Entropies:
 
 
 def unseen_nats(share: Entropies, total: Entropies) -> Entropies:
-    r"""The bracket of equation 7, :math:`(1-A)^{1-N} \{-\log A - \sum_{r=1}^{N-1} (1-A)^r / r\}`, without cancellation.
+    r"""Entropy of what was not seen: the bracket of equation 7 of Chao, Wang & Jost (2013), without cancellation.
+
+    .. math:: (1-A)^{1-N} \Big\{-\log A - \sum_{r=1}^{N-1} \frac{(1-A)^r}{r}\Big\}
 
     It is the rest of the logarithm's series, :math:`\sum_{j \ge 0} (1-A)^{j+1} / (N+j)`, hence
     :math:`(1-A) \int_0^\infty e^{-Nt} / (1 - (1-A) e^{-t})\, dt`. With t = exp(u) / N the integrand is analytic and
     vanishes at both ends, so that the trapezoid rule converges exponentially.
+
+    Args:
+        share: The `A` of the equation, from singletons and doubletons.
+        total: Number of samples, `N`.
+
+    Returns:
+        Nats, to be weighed by the share of the singletons.
+
+    Reference:
+        Chao, Wang & Jost (2013), Methods in Ecology and Evolution 4, equation 7.
     """
     step = 0.25
     u = np.arange(-80.0, 4.5, step)

@@ -14,7 +14,15 @@ Codes = Int64[np.ndarray, "samples"]
 
 
 def codes_of(argument: str, labels: Labels, samples: int | None = None) -> Codes:
-    """Labels numbered from 0 in order of first appearance: what they are called leaves no trace.
+    """Labels numbered from 0 in order of first appearance, so that no result depends on what they are called.
+
+    Args:
+        argument: Name of the argument, for the message of an error.
+        labels: Whole numbers, one a sample.
+        samples: Number of labels that there must be; any number by default.
+
+    Returns:
+        The number of the label of each sample.
 
     Raises:
         UserError: The labels are empty, not whole numbers in one row, or not as many as `samples`.

@@ -30,7 +30,7 @@ def entropy(
     groups: Labels | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Entropy of a discrete variable.
+    """Entropy of a discrete variable, estimated from samples.
 
     `"auto"` is `"nsb"` where an alphabet is named that has more categories than there are samples, for what was never
     seen then matters and its number is known, and `"chao-wang-jost"` otherwise. The interval is for the spread of
@@ -39,14 +39,21 @@ def entropy(
     `entropy_bounds`.
 
     Args:
-        labels: One a sample, whole numbers.
-        method: See `infodil.entropy.entropy_nats`.
-        alphabet: How many categories there are, seen or not.
+        labels: Labels of the samples, whole numbers, one a sample.
+        method: Estimator, `"auto"` or one of those of `infodil.entropy.entropy_nats`.
+        alphabet: Number of categories, seen or not.
         groups: The group (document) of each sample, where samples of a group depend on one another.
-        confidence: Of the interval.
+        confidence: Confidence level of the interval.
+
+    Returns:
+        The estimate and its interval, in bits.
 
     Raises:
         UserError: Labels or groups are malformed, or there are more categories than `alphabet`.
+
+    Reference:
+        The estimators: see `infodil.entropy.entropy_nats`. Cover & Thomas, Elements of Information Theory (2006),
+        section 2.1.
 
     Example:
         >>> print(entropy([0, 1] * 500))
@@ -70,7 +77,7 @@ def entropy(
 def entropy_bounds(
     labels: Labels, *, alphabet: int | None = None, groups: Labels | None = None, confidence: float = 0.95
 ) -> Bounds:
-    """A lower and an upper bound on the entropy of a discrete variable, each with this confidence on its side.
+    """Lower and upper bound on the entropy of a discrete variable, each with this confidence on its side.
 
     For independent samples both hold for any distribution and any number of samples: below, plug-in entropy less its
     deviation (its mean is never above the truth); above, the least of the logarithm of the alphabet, plug-in entropy
@@ -81,10 +88,10 @@ def entropy_bounds(
     samples count for as many as the groups are worth by the spread of their frequencies, which is estimated.
 
     Args:
-        labels: One a sample, whole numbers.
-        alphabet: How many categories there are, seen or not: the size of the vocabulary.
+        labels: Labels of the samples, whole numbers, one a sample.
+        alphabet: Number of categories, seen or not: the size of the vocabulary.
         groups: The group (document) of each sample, where samples of a group depend on one another.
-        confidence: Of each side.
+        confidence: Confidence level of each bound.
 
     Returns:
         The lower and the upper bound. The value is the bound without its allowance for deviation; the end of its
@@ -94,7 +101,9 @@ def entropy_bounds(
         UserError: Labels or groups are malformed, or there are more categories than `alphabet`.
 
     Reference:
-        See `infodil.entropy.bounds`.
+        Antos & Kontoyiannis (2001), Random Structures & Algorithms 19; Paninski (2003), Neural Computation 15; Weissman
+        et al. (2003), HP Labs HPL-2003-97; Agrawal (2020), IEEE Transactions on Information Theory 66; formulas in
+        `infodil.entropy.bounds`.
 
     Example:
         >>> lower, upper = entropy_bounds([0, 1] * 500, alphabet=2)
@@ -128,7 +137,19 @@ def entropy_bounds(
 def upper_entropy_nats(
     counts: Float64[np.ndarray, "categories"], alphabet: int | None, worth: float, failure: float
 ) -> float:
-    """What an entropy exceeds with odds of at most `failure`, given frequencies that are worth so many samples.
+    """Upper bound on an entropy that fails with odds of at most `failure`, from the frequencies of the categories.
+
+    Args:
+        counts: Number of times that each category was seen.
+        alphabet: Number of categories, seen or not; None stands for `most_categories`.
+        worth: Number of independent samples that the samples are worth.
+        failure: Greatest probability with which the bound may fail.
+
+    Returns:
+        Nats.
+
+    Reference:
+        See `infodil.entropy.entropy_bounds`.
 
     Example:
         >>> bool(upper_entropy_nats(np.array([50.0, 50.0]), 2, 100.0, 0.05) == np.log(2))
@@ -148,7 +169,13 @@ def upper_entropy_nats(
 
 
 def most_categories(counts: Int[np.ndarray, "categories"] | Float64[np.ndarray, "categories"]) -> int:
-    """How many categories there may be: one more than the upper end of the interval of Chao's estimate.
+    """Upper limit on the number of categories: one more than the upper end of the interval of Chao's estimate.
+
+    Args:
+        counts: Number of times that each category was seen.
+
+    Returns:
+        A number of categories.
 
     Reference:
         Chao (1987), Biometrics 43, equations 8 and 12: the number unseen is taken as log-normal.

@@ -11,7 +11,7 @@ DEPTH_NATS = 40.0
 
 
 def nsb_nats(counts: Float64[np.ndarray, "categories"], alphabet: int) -> tuple[float, float]:
-    r"""Mean and standard deviation of the posterior of the entropy.
+    r"""Mean and standard deviation of the entropy under the posterior of Nemenman, Shafee and Bialek.
 
     The prior mixes symmetric Dirichlet distributions of concentration :math:`\beta`, so that their mean entropy
     :math:`\xi = \psi(K\beta + 1) - \psi(\beta + 1)` is uniform:
@@ -20,8 +20,11 @@ def nsb_nats(counts: Float64[np.ndarray, "categories"], alphabet: int) -> tuple[
               \prod_i \frac{\Gamma(n_i + \beta)}{\Gamma(\beta)} \, \frac{d\xi}{d\beta}
 
     Args:
-        counts: How often each category was seen; those never seen may be left out.
-        alphabet: How many categories there are, `K`.
+        counts: Number of times that each category was seen; those never seen may be left out.
+        alphabet: Number of categories, `K`, seen or not.
+
+    Returns:
+        The mean and the standard deviation, nats.
 
     Reference:
         Nemenman, Shafee & Bialek (2002), NIPS 14, equations 4 to 9; moments for one concentration: Wolpert & Wolf

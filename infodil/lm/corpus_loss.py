@@ -11,10 +11,7 @@ from infodil.checks import UserError, check_confidence, check_seed
 from infodil.corpus import Corpus, token_bytes
 from infodil.lm.model import LanguageModel
 from infodil.lm.scoring import score_text
-from infodil.statistics import bootstrap_interval, bootstrap_weights
-
-REPLICATES = 2000
-"""Bootstrap replicates of the interval."""
+from infodil.statistics import REPLICATES, bootstrap_interval, bootstrap_weights
 
 
 @dataclass(frozen=True)

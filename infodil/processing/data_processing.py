@@ -43,7 +43,7 @@ OPEN = "cannot be told"
 Verdict = Literal["holds", "violated by more than its uncertainty", "cannot be told"]
 Estimator = Callable[..., Estimate]
 
-COLUMNS = [
+CHAIN_COLUMNS = [
     *("stage", "value_bits", "low_bits", "high_bits", "kind", "upper_bits", "upper_method", "verdict"),
     *("usable_bits_change", "usable_change_low_bits", "usable_change_high_bits", "usable_bits_are"),
 ]
@@ -74,20 +74,20 @@ class Link:
 
 @dataclass(frozen=True, repr=False)
 class ChainCheck(SavedResult):
-    """What was found at each stage and for each link; prints as a table."""
+    """Figures of each stage and verdict of each link; prints as a table."""
 
     names: tuple[str, ...]
     """The stages, upstream first."""
     estimates: tuple[Estimate, ...]
-    """One a stage."""
+    """Figure of each stage."""
     upper_bounds: tuple[Estimate, ...]
     """The least upper bound known of each stage."""
     links: tuple[Link, ...]
-    """One between each stage and the next."""
+    """Comparison of each stage with the next."""
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Of the links, in order."""
+        """Verdicts of the links, in order."""
         return tuple(link.verdict for link in self.links)
 
     def to_frame(self) -> pd.DataFrame:
@@ -99,8 +99,8 @@ class ChainCheck(SavedResult):
             if link is not None:
                 change = link.usable_bits_change
                 row += [link.verdict, change.value_bits, change.low_bits, change.high_bits, link.usable_bits_are]
-            rows.append(row + [None] * (len(COLUMNS) - len(row)))
-        return pd.DataFrame(rows, columns=COLUMNS)
+            rows.append(row + [None] * (len(CHAIN_COLUMNS) - len(row)))
+        return pd.DataFrame(rows, columns=CHAIN_COLUMNS)
 
     def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
         """The bits of each stage with its interval and upper bound, and the verdict on each link.
@@ -147,7 +147,7 @@ def check_chain(
     estimator: Estimator | None = None,
     upper: Mapping[str, Estimate | float] | None = None,
 ) -> ChainCheck:
-    r"""Hold a chain of stages against :math:`I(X; g(H)) \le I(X; H)`, true of all that is computed from H alone.
+    r"""Check of a chain of stages against :math:`I(X; g(H)) \le I(X; H)`, true of all that is computed from H alone.
 
     The inequality is about mutual information, so a violation says that a stage is not computed from the one before, or
     that an estimator is broken. Each stage has a figure from below (by default `infodil.mi.lower_bound`) and the least
@@ -176,17 +176,21 @@ def check_chain(
     Args:
         source: Integer tokens, `[samples]`.
         stages: `(name, states [samples, dim])`, upstream first, at least two; whole numbers are taken as numbers.
-        groups: The document of each row; see `infodil.mi.lower_bound`.
+        groups: Document of each row; see `infodil.mi.lower_bound`.
         seed: The same seed gives the same answer.
-        confidence: That no correct chain is accused.
+        confidence: Least probability that a correct chain is not accused.
         probe: Strongest probe of those fitted, as in `infodil.mi.lower_bound`.
-        estimator: To test an estimator of your own: called as
-            `estimator(tokens, states, groups=groups, seed=seed, confidence=confidence)` it returns an `Estimate`, whose
-            `kind` says what it claims.
+        estimator: Estimator to be tested in place of the built-in ones: called as `estimator(tokens, states,
+            groups=groups, seed=seed, confidence=confidence)` it returns an `Estimate`, whose `kind` says what it
+            claims.
         upper: Further upper bounds by name of the stage, in bits.
 
+    Returns:
+        The figures of each stage, and a verdict and the bits created or lost for each link.
+
     Raises:
-        UserError: As `infodil.mi.lower_bound`; fewer than two stages, two of one name, an upper bound of no stage.
+        UserError: An argument is not as `infodil.mi.lower_bound` asks, there are fewer than two stages or two of one
+            name, or an upper bound names no stage.
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), theorem 2.8.1; Xu et al. (2020), A theory of usable

@@ -21,25 +21,27 @@ HIDDEN = 512
 """Hidden units of the stronger predictor."""
 
 RATE_RATIO = 0.2
+"""Ratio of the second learning rate of the candidates to the first."""
+
 SHARES = (1.0, 0.5, 0.25)
-"""Ratio of the second learning rate to the first, and shares of the way to the trained weights: the candidates."""
+"""Shares of the way from the first to the trained weights at which the candidates lie."""
 
 
 class StateProbe(nn.Module):
-    """A model's own logits, corrected from its frozen states.
+    """Correction of a model's own logits from its frozen states.
 
     The correction is linear in the last state (`hidden=0`: the family of softmax heads, refitted) or that and a
     multilayer perceptron of all of them. It begins at zero, so that each predictor contains the model itself, and the
     stronger one the weaker. Every state is at one position: nothing is read of earlier ones.
 
     Args:
-        logits: The model's own, from ids.
-        encoder: Gives its states.
-        sites: Which; the last is the one that the model's head reads.
-        dims: Width of each.
-        vocabulary: Types of token.
-        hidden: Units of the perceptron; none by default.
-        seed: Of its weights.
+        logits: The model's own logits, as a function of token ids.
+        encoder: Encoder that gives the model's states.
+        sites: Sites of the states; the last is the one that the model's head reads.
+        dims: Width of the states of each site.
+        vocabulary: Number of types of token.
+        hidden: Units of the perceptron; without any there is none.
+        seed: Seed of its weights.
     """
 
     def __init__(
@@ -82,16 +84,17 @@ class StateProbe(nn.Module):
 
 
 class TracePredictor(nn.Module):
-    """A predictor of the next token from the frozen traces of one block of a trained model.
+    """Predictor of the next token from the frozen traces of one block of a trained model.
 
     Traces, the newest token included -> predictor -> mix of the scales -> logits by a matrix that begins as the
     model's output vectors. Only what follows the traces is trained.
 
     Args:
-        model: Of the family `spen` or `gated_ema`.
-        predictor: One of `PREDICTORS`.
-        layer: Whose traces, from 1. Those of the first are sums of token vectors alone, whatever the predictors are.
-        seed: Of the weights.
+        model: Language model of the family `spen` or `gated_ema`.
+        predictor: Kind of predictor, one of `PREDICTORS`.
+        layer: Block whose traces are used, from 1. Those of the first are sums of token vectors alone, whatever the
+            predictors are.
+        seed: Seed of the weights.
     """
 
     def __init__(self, model: LanguageModel, predictor: str, *, layer: int = 1, seed: int = 0) -> None:

@@ -13,9 +13,7 @@ from numpy import ndarray
 from infodil.checks import UserError, check_between, check_confidence, check_not_empty
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss
-from infodil.statistics import MOST_CLUSTERS, bootstrap_weights, t_quantile
-
-REPLICATES = 2000
+from infodil.statistics import MOST_CLUSTERS, REPLICATES, bootstrap_weights, t_quantile
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from infodil.ladder import HeldOut
 from infodil.mi import discrete_bounds
 from infodil.statistics import jackknife_error, t_quantile
 
-PARTS = 10
+JACKKNIFE_PARTS = 10
 """Parts of the rows left out in turn."""
 
 FEWEST_PER_VALUE = 4
@@ -49,9 +49,11 @@ def jackknife_change(
     Reference:
         Efron and Stein (1981), The jackknife estimate of variance; Miller (1974), The jackknife: a review, for t.
     """
-    part = held.cluster * PARTS // (int(held.cluster.max()) + 1)
-    left_out = np.array([[float(each) for each in estimate(np.flatnonzero(part != number))] for number in range(PARTS)])
-    reach = t_quantile(PARTS - 1, confidence) * jackknife_error(np.diff(left_out, axis=1))
+    part = held.cluster * JACKKNIFE_PARTS // (int(held.cluster.max()) + 1)
+    left_out = np.array(
+        [[float(each) for each in estimate(np.flatnonzero(part != number))] for number in range(JACKKNIFE_PARTS)]
+    )
+    reach = t_quantile(JACKKNIFE_PARTS - 1, confidence) * jackknife_error(np.diff(left_out, axis=1))
     changes = np.diff([float(each) for each in whole])
     facts = {"confidence": confidence, "samples": len(held.cluster), "method": "paired difference, jackknife"}
     return [

@@ -2,6 +2,7 @@
 
 __all__ = [
     "MOST_CLUSTERS",
+    "REPLICATES",
     "Clusters",
     "balanced_folds",
     "bootstrap_interval",
@@ -25,7 +26,7 @@ __all__ = [
 
 from infodil.statistics.arrays import read_array
 from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, cut_cells, merge_cells
-from infodil.statistics.bootstrap import bootstrap_interval, bootstrap_weights
+from infodil.statistics.bootstrap import REPLICATES, bootstrap_interval, bootstrap_weights
 from infodil.statistics.clusters import Clusters, group_clusters, independent_rows, make_clusters
 from infodil.statistics.folds import balanced_folds, random_folds
 from infodil.statistics.jackknife import jackknife_error

@@ -20,8 +20,8 @@ FEWEST_CELLS = 32
 MOST_CELLS = 4 * MOST_CLUSTERS
 """Greatest number of cells that a long series is cut into."""
 
-FEWEST_BLOCKS = 16
-"""Blocks are not made longer than leaves this many: an interval from fewer would say little."""
+FEWEST_MERGED_BLOCKS = 16
+"""Fewest blocks that cells are merged into: an interval from fewer would say little."""
 
 
 def correlation_length(series: Float[ndarray, "cells values"]) -> float:
@@ -33,6 +33,9 @@ def correlation_length(series: Float[ndarray, "cells values"]) -> float:
 
     Args:
         series: Rows, or means of equal cells, in their order.
+
+    Returns:
+        A correlation time of at least one half.
 
     Reference:
         Geyer (1992), Practical Markov Chain Monte Carlo, section 3.3, without the pairing that only reversible chains
@@ -58,6 +61,9 @@ def cut_cells(rows: int) -> Int[ndarray, "cells"]:
     Args:
         rows: Length of the series.
 
+    Returns:
+        The first row of each cell.
+
     Example:
         >>> cut_cells(320)[:3], len(cut_cells(320)), cut_cells(10**6)[:3]
         (array([ 0, 10, 20]), 32, array([  0, 245, 490]))
@@ -72,9 +78,12 @@ def merge_cells(cells: int, correlation: float) -> ndarray:
         cells: Number of cells.
         correlation: Correlation time of the series, in cells.
 
+    Returns:
+        The number of the block of each cell, from 0.
+
     Example:
         >>> merge_cells(64, 0.5).max() + 1  # blocks of five cells would leave 13: sixteen are kept
         np.int64(16)
     """
-    length = min(math.ceil(10.0 * correlation), max(1, cells // FEWEST_BLOCKS))
+    length = min(math.ceil(10.0 * correlation), max(1, cells // FEWEST_MERGED_BLOCKS))
     return np.minimum(np.arange(cells) // length, max(1, cells // length) - 1)

@@ -1,6 +1,6 @@
 """Bootstrap of whole clusters."""
 
-__all__ = ["bootstrap_interval", "bootstrap_weights"]
+__all__ = ["REPLICATES", "bootstrap_interval", "bootstrap_weights"]
 
 import math
 
@@ -11,9 +11,12 @@ from scipy.special import ndtr
 
 from infodil.statistics.student import t_quantile
 
+REPLICATES = 2000
+"""Bootstrap replicates of an interval: its ends at 95% have about 50 replicates beyond them."""
+
 
 def bootstrap_weights(clusters: int, replicates: int, seed: int) -> Float[ndarray, "replicates clusters"]:
-    """How often each cluster is drawn in each bootstrap replicate.
+    """Number of times that each cluster is drawn in each bootstrap replicate.
 
     The weights turn resampling into one matrix product: the replicates of a ratio of sums are
     `(weights @ sums) / (weights @ counts)`.
@@ -22,6 +25,9 @@ def bootstrap_weights(clusters: int, replicates: int, seed: int) -> Float[ndarra
         clusters: Number of clusters, which is also the number drawn.
         replicates: Number of bootstrap replicates.
         seed: Seed of the draws.
+
+    Returns:
+        One row a replicate; each row sums to the number of clusters.
 
     Reference:
         Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 6.

@@ -17,8 +17,8 @@ from infodil.statistics.folds import balanced_folds
 from infodil.statistics.labels import number_groups
 from infodil.statistics.student import skewed_addition, t_quantile
 
-FEWEST_GROUPS = 4
-"""An interval from fewer would be wider than anything it could say."""
+FEWEST_RESAMPLED = 4
+"""Fewest clusters that an interval is computed from: from fewer it would be wider than anything it could say."""
 
 SLOW = 0.75
 """Rows with a correlation time above this are a series; white noise has one half."""
@@ -56,6 +56,9 @@ class Clusters:
             folds: Number of folds.
             seed: Seed of the order in which clusters are dealt out.
 
+        Returns:
+            The number of the fold of each row, from 0.
+
         Example:
             >>> Clusters(np.array([0, 0, 1, 1]), True).folds(2, seed=0).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
             True
@@ -71,27 +74,42 @@ class Clusters:
         Args:
             most: Greatest number of rows.
             seed: Seed of the draw.
+
+        Returns:
+            The rows, in their order.
         """
         if len(self.index) <= most:
             return np.arange(len(self.index))
         order = np.random.default_rng([seed, 0x7417]).permutation(self.number)
         sizes = np.cumsum(self.sizes[order])
         kept = np.zeros(self.number, dtype=bool)
-        kept[order[: max(FEWEST_GROUPS, int(np.searchsorted(sizes, most, side="right")))]] = True
+        kept[order[: max(FEWEST_RESAMPLED, int(np.searchsorted(sizes, most, side="right")))]] = True
         return np.flatnonzero(kept[self.index])
 
     def select(self, rows: Bool[ndarray, "rows"] | Int[ndarray, "chosen"]) -> "Clusters":
-        """Clusters of some of the rows."""
+        """Clusters of some of the rows.
+
+        Args:
+            rows: Rows that are kept, by number or by a mask.
+        """
         return Clusters(np.unique(self.index[rows], return_inverse=True)[1], self.dependent)
 
     def coarsen(self, most: int = MOST_CLUSTERS) -> "Clusters":
-        """Several clusters joined into one where they are more than `most`; independent rows stay as they are."""
+        """Several clusters joined into one where they are more than `most`; independent rows stay as they are.
+
+        Args:
+            most: Greatest number of clusters.
+        """
         if not self.dependent or self.number <= most:
             return self
         return Clusters(self.index % most, self.dependent)
 
     def sums(self, terms: Float[ndarray, "rows *shape"]) -> Float[ndarray, "clusters *shape"]:
-        """Sum of the terms of each cluster."""
+        """Sum of the terms of each cluster.
+
+        Args:
+            terms: Terms of each row.
+        """
         if terms.ndim == 1:
             return np.bincount(self.index, terms, minlength=self.number)
         total = np.zeros((self.number, *terms.shape[1:]))
@@ -105,6 +123,9 @@ class Clusters:
 
         A cluster of many rows draws the mean towards itself and deviates less from it: the factor undoes that. For
         clusters of equal size it is G / (G - 1) for all.
+
+        Args:
+            terms: One term a row.
 
         Reference:
             Bell & McCaffrey (2002), Survey Methodology 28, "Bias reduction in standard errors for linear regression
@@ -120,7 +141,7 @@ class Clusters:
 
     @cached_property
     def _leverage(self) -> Float[ndarray, "clusters"]:
-        """What makes up for the pull of each cluster on the mean."""
+        """Factors that make up for the pull of each cluster on the mean."""
         return 1.0 / (1.0 - self.sizes / len(self.index))
 
     @cached_property
@@ -147,12 +168,16 @@ class Clusters:
         return float(diagonal @ share) ** 2 / squares
 
     def t_quantile(self, confidence: float) -> float:
-        """Standard errors on either side of a mean that its interval spans: Student's t."""
+        """Standard errors on either side of a mean that its interval spans: Student's t.
+
+        Args:
+            confidence: Confidence level of the interval.
+        """
         return t_quantile(self.freedom, confidence)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What an interval from so few clusters, or from clusters of so unequal size, cannot say."""
+        """Warnings about an interval from few clusters, or from clusters of very unequal size."""
         if not self.dependent or self.freedom >= FEWEST_FREEDOM:
             return ()
         return (
@@ -162,6 +187,10 @@ class Clusters:
 
     def half_width(self, terms: Float[ndarray, "rows"], confidence: float) -> float:
         """Half the width of Student's interval of the mean of `terms`.
+
+        Args:
+            terms: One term a row.
+            confidence: Confidence level of the interval.
 
         Example:
             >>> round(independent_rows(3).half_width(np.array([1.0, 2.0, 3.0]), 0.95), 3)  # 4.303 * 1 / sqrt(3)
@@ -175,6 +204,13 @@ class Clusters:
         A mean of terms with a long upper tail is more often far too low than far too high, and looks more certain where
         it is: the upper end moves by the skewness term of the Student statistic. The lower one stays, and errs on the
         side of less.
+
+        Args:
+            terms: One term a row.
+            confidence: Confidence level of the interval.
+
+        Returns:
+            The quantile below and the quantile above.
 
         Reference:
             Johnson (1978), Journal of the American Statistical Association 73; Hall (1992), The Bootstrap and
@@ -198,6 +234,9 @@ class Clusters:
         Args:
             codes: Category of each row, from 0.
 
+        Returns:
+            The number of rows, at least 1.
+
         Reference:
             Rao & Scott (1981), Journal of the American Statistical Association 76, section 3.
 
@@ -219,7 +258,14 @@ class Clusters:
 
 
 def independent_rows(rows: int) -> Clusters:
-    """Every row its own cluster."""
+    """Clusters of independent rows: every row its own.
+
+    Args:
+        rows: Number of rows.
+
+    Returns:
+        As many clusters as rows.
+    """
     return Clusters(np.arange(rows), dependent=False)
 
 
@@ -231,8 +277,11 @@ def group_clusters(groups: Any, rows: int, fewest: int = 2) -> Clusters:
         rows: Number of rows.
         fewest: Least number of different groups.
 
+    Returns:
+        The clusters; their rows depend on each other where any group has more than one.
+
     Raises:
-        UserError: As `number_groups`.
+        UserError: There is not one label a row, labels are fractions, or there are too few groups.
     """
     if groups is None:
         return independent_rows(rows)
@@ -252,11 +301,14 @@ def make_clusters(rows: int, groups: object | None, *series: Float[ndarray, "row
         groups: One label a row, or None.
         series: Columns of each variable, row by row.
 
+    Returns:
+        The clusters.
+
     Raises:
         UserError: `groups` is not one label a row, or names fewer than four groups.
     """
     if groups is not None:
-        return group_clusters(groups, rows, FEWEST_GROUPS)
+        return group_clusters(groups, rows, FEWEST_RESAMPLED)
     correlation = max(correlation_length(part[:CORRELATED_ROWS]) for part in series)
     if correlation < SLOW:
         return independent_rows(rows)

@@ -16,6 +16,9 @@ def balanced_folds(sizes: Int[ndarray, "clusters"], folds: int) -> Int[ndarray, 
         sizes: Rows of each cluster, in the order in which they are dealt out.
         folds: Number of folds.
 
+    Returns:
+        The number of the fold of each cluster, from 0.
+
     Example:
         >>> balanced_folds(np.array([1, 1, 2, 4]), 2)
         array([0, 0, 0, 1])
@@ -31,5 +34,8 @@ def random_folds(clusters: int, folds: int, generator: np.random.Generator) -> I
         clusters: Number of clusters.
         folds: Number of folds, at most one a cluster.
         generator: Source of the random order.
+
+    Returns:
+        The number of the fold of each cluster, from 0.
     """
     return generator.permutation(clusters) % min(folds, clusters)

@@ -17,6 +17,9 @@ def jackknife_error(replicates: Float[ndarray, "groups *shape"]) -> Float[ndarra
     Args:
         replicates: The statistic of all rows but those of each group.
 
+    Returns:
+        The standard error of each entry of the statistic.
+
     Reference:
         Efron and Stein (1981), The jackknife estimate of variance; Kott (2001), The delete-a-group jackknife.
 

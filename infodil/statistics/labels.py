@@ -42,7 +42,7 @@ def number_groups(groups: Any, rows: int, fewest: int) -> Int[ndarray, "rows"]:
         The number of the group of each row.
 
     Raises:
-        UserError: Not one label a row, labels that are fractions, or too few groups.
+        UserError: There is not one label a row, labels are fractions, or there are too few groups.
 
     Example:
         >>> number_groups(["a", "b", "a"], 3, 2)

@@ -18,6 +18,9 @@ def t_quantile(freedom: float | int, confidence: float) -> float:
         freedom: Degrees of freedom of the standard error.
         confidence: Confidence level of the interval.
 
+    Returns:
+        The quantile at `(1 + confidence) / 2`.
+
     Example:
         >>> round(t_quantile(2, 0.95), 3)
         4.303
@@ -32,6 +35,9 @@ def skewed_addition(skewness: float | int, quantile: float, number: float | int)
         skewness: Skewness of one term.
         quantile: Student's quantile.
         number: Number of independent terms.
+
+    Returns:
+        A number of standard errors, at least 0.
 
     Reference:
         Johnson (1978), Journal of the American Statistical Association 73; Hall (1992), The Bootstrap and Edgeworth
