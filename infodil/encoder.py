@@ -61,6 +61,8 @@ class Encoder:
     """Most tokens of a document that the model reads at once; None for any number."""
     costly: bool = True
     """Whether keeping states on disk is cheaper than encoding again."""
+    reads_positions: bool = False
+    """Whether `encode` takes positions in the corpus in place of token ids, as for states that were recorded."""
     name: str | None = None
     """Name of the model in reports; None for the name of its class."""
     module: nn.Module | None = None

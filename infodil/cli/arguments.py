@@ -147,9 +147,10 @@ def check_measurement(options: argparse.Namespace) -> None:
         UserError: For the first option that is wrong.
     """
     check_folder(options.out)
-    check_model(options.model)
-    check_options(options.model, read_options(options.option))
-    check_corpus(options.corpus)
+    if options.states is None:
+        check_model(options.model)
+        check_options(options.model, read_options(options.option))
+        check_corpus(options.corpus)
     check_probes(options.probes)
     check_precision_name(options.precision)
     check_dtype_name(options.dtype)

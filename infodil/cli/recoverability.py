@@ -17,10 +17,14 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     command = add_command(commands, "recoverability", "how many bits about the token k steps back each state holds")
     command.add_argument(
         "--model",
-        required=True,
         help=f"{', '.join(encoder_names())}, a Hugging Face id or folder, or a folder of `infodil lm train`",
     )
-    command.add_argument("--corpus", required=True, help="'sample', a text or .jsonl file, a folder, or a dataset id")
+    command.add_argument(
+        "--states",
+        metavar="FOLDER",
+        help="states recorded elsewhere: tokens.npy and a .npy or .safetensors file a site",
+    )
+    command.add_argument("--corpus", help="'sample', a text or .jsonl file, a folder, or a dataset id")
     add_output(command, "report", "report.json, report.html and recoverability.png")
     model = command.add_argument_group("model")
     model.add_argument(
@@ -71,15 +75,21 @@ def add_measurement(command: argparse.ArgumentParser) -> None:
 
 def run_recoverability(options: argparse.Namespace) -> None:
     """Measure, write, print."""
+    check_source(options)
     lags, given = read_lags(options.lags), read_options(options.option)
     check_measurement(options)
     progress = shows_progress(options)
     from infodil.cli.files import write_report
     from infodil.corpus import load_corpus
+    from infodil.encoders import read_recorded
     from infodil.measure import recoverability
 
+    if options.states is not None:
+        model, source = read_recorded(options.states)
+    else:
+        model, source = trained_model(options.model, options.device), options.corpus
     corpus = load_corpus(
-        options.corpus,
+        source,
         name=options.name,
         split=options.split,
         text_column=options.text_column,
@@ -91,7 +101,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         independent=options.independent,
     )
     report = recoverability(
-        trained_model(options.model, options.device),
+        model,
         corpus,
         lags=lags,
         sites=options.sites,
@@ -109,6 +119,17 @@ def run_recoverability(options: argparse.Namespace) -> None:
         **given,
     )
     write_report(options, report)
+
+
+def check_source(options: argparse.Namespace) -> None:
+    """End with the usage unless a model and a corpus are given, or recorded states alone."""
+    names = {"--model": options.model, "--corpus": options.corpus}
+    if options.states is None and None in names.values():
+        missing = ", ".join(flag for flag, value in names.items() if value is None)
+        options.command.error(f"the following arguments are required: {missing}")
+    for flag, value in names.items():
+        if options.states is not None and value is not None:
+            options.command.error(f"argument {flag}: not allowed with argument --states")
 
 
 def trained_model(model: str, device: str | None) -> Any:

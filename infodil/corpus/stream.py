@@ -211,7 +211,7 @@ def split_stream(
             starts, lengths = open_gaps(starts, lengths, document, split)
             place = np.arange(len(starts))
             warnings = (*warnings, _few_sentence(len(first), len(starts)))
-        splits, counts = {}, {}
+        splits, counts, places = {}, {}, {}
         settings = hashlib.sha256(repr((seed, tuple(fractions), max_length)).encode()).hexdigest()
         for number, side in enumerate(SPLITS):
             members = np.flatnonzero(split == number)
@@ -222,6 +222,7 @@ def split_stream(
                 path = path.replace(folder / f"{raw.sha256[:12]}-{settings[:8]}-{side}.int32")
             splits[side] = _split(path, lengths[members], max_length, pack)
             counts[side] = len(members)
+            places[side] = starts[members], lengths[members]
     except BaseException:
         shutil.rmtree(raw.folder, ignore_errors=True)
         raise
@@ -240,6 +241,7 @@ def split_stream(
         independent=independent,
         warnings=(*warnings, *raw.warnings),
         origin=origin,
+        places=places,
     )
     raw.ids = np.zeros(0, dtype=IDS)  # unmap before the file goes: some systems refuse otherwise
     if folder is None:

@@ -3,7 +3,7 @@
 import shutil
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -143,6 +143,10 @@ class Tokens:
     """Remarks for whoever uses the results."""
     origin: dict[str, Any] = field(default_factory=dict, repr=False)
     """Where the documents came from."""
+    places: dict[str, tuple[Int64[np.ndarray, "parts"], Int64[np.ndarray, "parts"]]] = field(
+        default_factory=dict, repr=False
+    )
+    """First position in the corpus, and length, of each contiguous part of a split, in the order of the split."""
 
     def __post_init__(self) -> None:
         self._clean = None
@@ -151,6 +155,18 @@ class Tokens:
         """Let `folder` go when this object does."""
         # Not a TemporaryDirectory: that one warns when it is collected before it is closed.
         self._clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    def position_splits(self) -> dict[str, Split]:
+        """The splits with the position of each token in the corpus in place of its id.
+
+        Positions count the tokens that were read, from 0, documents end to end; empty documents have none.
+        """
+        splits = {}
+        for side, split in self.splits.items():
+            starts, lengths = self.places[side]
+            positions = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
+            splits[side] = replace(split, tokens=positions.astype(np.int32))
+        return splits
 
     def close(self) -> None:
         """Forget the splits and remove their files, unless the caller named their folder."""

@@ -10,6 +10,7 @@ __all__ = [
     "HuggingFaceEncoder",
     "LanguageModelEncoder",
     "ModuleEncoder",
+    "RecordedStates",
     "ShiftRegisterEncoder",
     "TraceEncoder",
     "as_encoder",
@@ -20,6 +21,7 @@ __all__ = [
     "gru",
     "load_encoder",
     "random_embedding",
+    "read_recorded",
     "record",
     "self_test",
 ]
@@ -32,6 +34,7 @@ from infodil.encoders.language_models import LanguageModelEncoder, attention, gr
 from infodil.encoders.loading import ENCODERS, load_encoder
 from infodil.encoders.module import ModuleEncoder
 from infodil.encoders.options import check_model_options
+from infodil.encoders.recorded import RecordedStates, read_recorded
 from infodil.encoders.recording import record
 from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder

@@ -152,7 +152,8 @@ def open_streams(
     Only training states are read more than once; the others are kept on disk for a resumed run alone.
     """
     options = {"batch_size": config.batch_size, "device": device, "seed": config.seed}
-    preprocessing = fit_preprocessing(sites, tokens.splits["train"], precision=config.precision, store=store, **options)
+    splits = tokens.position_splits() if sites.encoder.reads_positions else tokens.splits
+    preprocessing = fit_preprocessing(sites, splits["train"], precision=config.precision, store=store, **options)
     return {
         split: StateStream(
             sites=sites,
@@ -163,7 +164,7 @@ def open_streams(
             store=store if split == "train" or keep_all else None,
             **options,
         )
-        for split, part in tokens.splits.items()
+        for split, part in splits.items()
     }
 
 

@@ -4,14 +4,15 @@ __all__ = ["recoverability"]
 
 import dataclasses
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokens
-from infodil.encoders import ENCODERS, Encoder, check_model_options, load_encoder
+from infodil.encoders import ENCODERS, Encoder, RecordedStates, check_model_options, load_encoder
 from infodil.ladder import MeasuredSites
 from infodil.measure.arguments import (
     check_cache,
@@ -87,7 +88,9 @@ def recoverability(
     Memory does not grow with the corpus: states are read batch by batch, in a pass or more for each probe.
 
     Args:
-        model: A built-in name, an `Encoder`, a `torch.nn.Module` (with `sites`), or a Hugging Face id or folder.
+        model: A built-in name, an `Encoder`, a `torch.nn.Module` (with `sites`), a Hugging Face id or folder, or states
+            that were recorded elsewhere: a dictionary from site to `[documents, tokens, dim]`, or to a list of
+            `[tokens, dim]`, one for each document of a corpus of token ids.
         corpus: A `Corpus`, or whatever `load_corpus` takes: a built-in name, a file or folder, a dataset id, a dataset,
             a list of texts or of token arrays, a source of tokens. Text is tokenised by the corpus's tokenizer, else by
             the model's, else by a byte-pair tokenizer of 4,096 types learned from the text.
@@ -150,6 +153,9 @@ def recoverability(
     device, dtype = check_device(device), check_dtype(dtype)
     corpus = open_corpus(corpus)
     built_in = isinstance(model, str) and model in ENCODERS  # its vocabulary is that of the corpus
+    if isinstance(model, Mapping):
+        model = recorded_states(model, corpus, sites)
+        sites = None
     encoder = None if built_in else load_encoder(model, sites=sites, seed=seed, device=device, dtype=dtype, **options)
     with tokenize(corpus, encoder, max_tokens, seed, progress) as tokens:
         if encoder is None:
@@ -160,6 +166,23 @@ def recoverability(
         longest = max(int(split.lengths.max()) for split in tokens.splits.values())
         measured = MeasuredSites.of(encoder, random_encoder(encoder, seed) if controls else None, longest)
         return measure(measured, describe(model, encoder), tokens, config, device, progress, cache_dir)
+
+
+def recorded_states(
+    states: Mapping[str, object], corpus: Corpus, sites: str | int | Iterable[str | int] | None
+) -> RecordedStates:
+    """Recorded states as an encoder, beside the token ids that they were recorded for."""
+    if corpus.kind != "tokens":
+        raise UserError(
+            f"`corpus` {corpus.name!r} is text, and recorded states stand beside token ids: pass those that the model "
+            "read, as a list of id arrays or a 2-D array."
+        )
+    lengths, largest = [], 0
+    for document in corpus.documents():
+        ids = np.asarray(document)
+        lengths.append(len(ids))
+        largest = max(largest, int(ids.max(initial=0)))
+    return RecordedStates(states, lengths, corpus.vocabulary or 1 + largest, sites)
 
 
 def tokenize(corpus: Corpus, encoder: Encoder | None, max_tokens: int | None, seed: int, progress: bool) -> Tokens:
