@@ -1,6 +1,6 @@
 """The one style of the paper's figures: sizes, colours, panels, direct labels, and writing PDF and PNG.
 
-Colours are Okabe and Ito's, told apart by the colour-blind; whatever a colour says a marker, a dash or a word says too.
+Colours are the package's, told apart by the colour-blind; what a colour says, a marker, a dash or a word says too.
 A figure whose table is stale (`paper_figures/data/status.json`, written by `make results-status WRITE=1`) says so in
 its lower right corner.
 """
@@ -19,7 +19,7 @@ from infodil.plots import COLOURS, INK, STYLE, save_figure
 HERE = Path(__file__).resolve().parent
 WIDTH = 5.5
 """Inches: the text of a page with one column."""
-BLUE, ORANGE, GREEN, PINK, PURPLE, BROWN, SKY = COLOURS[:7]
+BLUE, ORANGE, GREEN, PINK, _, SKY = COLOURS[:6]
 GREY = "#888888"
 LIGHT = "#dddddd"
 RC = STYLE | {
