@@ -367,3 +367,15 @@ def test_a_mistaken_command_is_one_sentence(arguments, words, tmp_path, capsys):
     assert main(["depth", *arguments, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_block_without_feed_forward_has_one_write():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.MambaConfig(vocab_size=16, hidden_size=16, num_hidden_layers=2, state_size=4)
+    torch.manual_seed(0)
+    ids = torch.randint(16, (60, 24), generator=torch.Generator().manual_seed(0))
+    frame = depth.survival(
+        transformers.MambaForCausalLM(config).eval(), ids, codes=(2, 2), held_out_rows=600
+    ).to_frame()
+    assert list(dict.fromkeys(frame["written"])) == ["embedding", "1 mixer", "2 mixer", "token", "previous token"]
+    assert (frame["value_bits"] <= frame["upper_bits"] + 1e-9).all()

@@ -22,7 +22,7 @@ def held_out_bits(
     log_prior: Float[Tensor, "classes"],
     confidence: float,
     method: str,
-) -> Estimate:
+) -> tuple[Estimate, float]:
     r"""Lower bound on the information that scores give about labels: :math:`\hat H(X) + E \log_2 q(X \mid h)`.
 
     The temperature of the scores is fitted on every second cluster and the bits are measured on the others; the
@@ -37,13 +37,15 @@ def held_out_bits(
         method: Name of the decoder.
 
     Returns:
-        The bits; zero, with an infinite interval, where fewer than four clusters are left.
+        The bits and the entropy of the labels that they were measured on; zero bits with an infinite interval where
+        fewer than four clusters are left.
     """
     number = np.unique(clusters, return_inverse=True)[1]
     test = number % 2 == 1
     clusters_left = len(np.unique(number[test]))
     if clusters_left < 2:
-        return Estimate(0.0, -math.inf, math.inf, confidence, "lower bound", int(test.sum()), method)
+        nothing = Estimate(0.0, -math.inf, math.inf, confidence, "lower bound", int(test.sum()), method)
+        return nothing, entropy_of(labels)
     known, asked = (torch.from_numpy(np.flatnonzero(rows)) for rows in (~test, test))
     temperature, _ = fit_temperature(log_prior, scores[known], labels[known])
     log = log_predictive(log_prior, scores[asked], temperature, prior_smoothing(len(known)), labels[asked])
@@ -53,4 +55,11 @@ def held_out_bits(
     mean, sizes = float(gain.mean()), np.bincount(cluster)
     residual = (np.bincount(cluster, weights=gain) - mean * sizes) / sizes.mean()
     reach = t_quantile(len(sizes) - 1, confidence) * float(residual.std(ddof=1)) / math.sqrt(len(sizes))
-    return Estimate(mean, mean - reach, mean + reach, confidence, "lower bound", len(gain), method)
+    estimate = Estimate(mean, mean - reach, mean + reach, confidence, "lower bound", len(gain), method)
+    return estimate, entropy_of(labels[asked])
+
+
+def entropy_of(labels: Int[Tensor, "rows"]) -> float:
+    """Plug-in entropy of labels, bits."""
+    share = torch.bincount(labels).double() / max(1, len(labels))
+    return float(torch.special.entr(share).sum()) * BITS_PER_NAT

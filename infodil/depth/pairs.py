@@ -3,13 +3,12 @@
 __all__ = ["TOKEN_MESSAGES", "pair_rows"]
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from infodil.depth.held_out import held_out_bits
 from infodil.depth.moments import Moments
-from infodil.depth.writes import Layout
 from infodil.estimate import BITS_PER_NAT
 from infodil.precision import Quantizer
 
@@ -21,7 +20,8 @@ STREAM_RIDGE = 1e-6
 
 
 def pair_rows(
-    layout: Layout,
+    written: list[tuple[str, int]],
+    depths: int,
     moments: Moments,
     held_out: tuple[Tensor, Tensor, Tensor, ndarray],
     precision: str,
@@ -30,7 +30,8 @@ def pair_rows(
     """The figures of every write at every depth at or after it, and of token identity at every depth.
 
     Args:
-        layout: The blocks of the model.
+        written: Name of each write and the number of its block, in the order of writing.
+        depths: Number of streams.
         moments: Sums over the training positions.
         held_out: Streams, sketches, labels and documents of held-out positions.
         precision: Precision whose rounding error is the noise of the Gaussian bits.
@@ -39,18 +40,17 @@ def pair_rows(
     streams, sketches, labels, documents = held_out
     write_variance, stream_variance = moments.variances()
     retained = moments.retained()
-    names = [*layout.written, *((name, 0) for name in TOKEN_MESSAGES)]
+    names = [*written, *((name, 0) for name in TOKEN_MESSAGES)]
     table: dict[tuple[int, int], dict] = {}
-    for depth in range(layout.blocks + 1):
+    for depth in range(depths):
         regression = StreamRegression(moments, depth, streams[depth], precision)
         for message, (name, block) in enumerate(names):
             if block > depth:
                 continue
-            estimate = held_out_bits(
+            estimate, entropy = held_out_bits(
                 regression.class_scores(message), labels[message], documents, regression.log_prior(message), confidence,
                 "linear discriminant analysis",
             )  # fmt: skip
-            entropy = entropy_of(labels[message])
             row = {
                 "written": name,
                 "read": depth,
@@ -63,7 +63,7 @@ def pair_rows(
                 "entropy_bits": entropy,
                 "samples": estimate.samples,
             }
-            if message < len(layout.written):
+            if message < len(written):
                 row["norm_share"] = float(write_variance[message] / stream_variance[depth])
                 row["r2"] = regression.r2(message, sketches[message])
                 row["retained"] = float(retained[message, depth])
@@ -132,9 +132,3 @@ class StreamRegression:
         left = covariance - cross.T @ self.noisy_inverse @ cross
         spread = [torch.linalg.eigvalsh(each + noise).clamp(min=1e-300).log().sum() for each in (covariance, left)]
         return 0.5 * float(spread[0] - spread[1]) * BITS_PER_NAT
-
-
-def entropy_of(labels: Int[Tensor, "rows"]) -> float:
-    """Plug-in entropy of labels, bits."""
-    share = torch.bincount(labels).double() / len(labels)
-    return float(torch.special.entr(share).sum()) * BITS_PER_NAT

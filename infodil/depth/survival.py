@@ -25,6 +25,9 @@ from infodil.precision import check_precision
 from infodil.progress import progress_bar
 
 STREAM_SITES, MIXER_SITES = ("embedding", "layer.*"), ("layer.*.mixer",)
+LEAST_POWER = 1e-9
+"""Power of a write, as a share of the mean of all, below which it is the rounding of a difference."""
+
 LONGEST_SEQUENCE = 512
 """Tokens of a sequence where the corpus does not say and the model reads as many."""
 
@@ -103,7 +106,9 @@ def survival(
         recorder = Recorder(encoder, layout, tokens, codes, sketch_dims, held_out_rows, batch_size, seed, progress)
         recorder.run()
         described = tokens.provenance()
-    rows = pair_rows(layout, recorder.moments, recorder.held_out.joined(), precision, confidence)
+    rows = pair_rows(
+        recorder.written, layout.blocks + 1, recorder.moments, recorder.held_out.joined(), precision, confidence
+    )
     config = {
         "max_tokens": max_tokens, "codes": list(codes), "sketch_dims": recorder.projection.shape[1],
         "held_out_rows": recorder.held_out.rows, "precision": precision, "batch_size": batch_size, "seed": seed,
@@ -189,6 +194,8 @@ class Recorder:
         self.seed, self.progress = seed, progress
         self.classes = int(np.prod(codes))
         self.held_out = HeldOut()
+        self.kept = torch.arange(len(layout.written))
+        self.written = layout.written
         counts = np.bincount(tokens.splits["train"].tokens, minlength=tokens.vocabulary)
         commonest = np.argsort(-counts, kind="stable")[: self.classes - 1]
         self.class_of_type = torch.full((tokens.vocabulary,), self.classes - 1)
@@ -202,6 +209,11 @@ class Recorder:
         if not samples:
             raise UserError("`corpus` leaves no calibration documents of two tokens: pass more text.")
         vectors = torch.cat(samples, 1)
+        # A block without a feed-forward part leaves the rounding of a difference as its write.
+        power = vectors.square().mean((1, 2))
+        self.kept = torch.nonzero(power > LEAST_POWER * power.mean()).squeeze(1)
+        self.written = [self.layout.written[number] for number in self.kept.tolist()]
+        vectors = vectors[self.kept]
         writes, _, dim = vectors.shape
         self.quantizers = [ProductQuantizer.fit(each, self.codes, self.seed) for each in vectors]
         generator = torch.Generator().manual_seed(self.seed)
@@ -249,4 +261,4 @@ class Recorder:
             previous = batch.tokens.roll(1, 1)
             labels = torch.stack([self.class_of_type[batch.tokens[rows]], self.class_of_type[previous[rows]]])
             documents = batch.document[:, None].expand_as(rows)[rows]
-            yield labels, split_writes(states, self.layout, rows), documents
+            yield labels, split_writes(states, self.layout, rows).select(self.kept), documents

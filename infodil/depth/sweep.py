@@ -219,7 +219,8 @@ def decoded_bits(log_posterior: Float[Tensor, "rows types"], labels: Int[Tensor,
     rows, types = log_posterior.shape
     log_prior = torch.full((types,), -float(np.log(types)), dtype=torch.float64)
     labels = labels[:rows]
-    return held_out_bits(log_posterior, labels, np.arange(rows), log_prior, confidence, "superposition decoder")
+    method = "superposition decoder"
+    return held_out_bits(log_posterior, labels, np.arange(rows), log_prior, confidence, method)[0]
 
 
 def linear_r2(states: Float[Tensor, "rows dim"], vectors: Float[Tensor, "rows dim"]) -> float:

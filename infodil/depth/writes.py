@@ -58,6 +58,10 @@ class BlockWrites:
     before: Float[Tensor, "writes rows dim"]
     """The stream to which each write was added."""
 
+    def select(self, writes: Tensor) -> "BlockWrites":
+        """The same streams with a selection of the writes."""
+        return BlockWrites(self.streams, self.writes[writes], self.before[writes])
+
 
 def split_writes(states: dict[str, Tensor], layout: Layout, rows: Tensor) -> BlockWrites:
     """Streams and writes of an encoder's states.
