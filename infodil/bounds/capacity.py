@@ -16,11 +16,14 @@ from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.statistics import Clusters, group_clusters
 
 SHAPING_NATS = 0.5 * math.log(2.0 * math.pi * math.e / 12.0)
-"""What uniform noise hides less than Gaussian noise of the same variance, for each number: a quarter of a bit."""
+"""Nats by which uniform noise hides less than Gaussian noise of the same variance, for each number: 0.25 bits."""
 
 FEWEST_STATES = 8
-SPLITS = 4
+"""Fewest states from which a covariance is estimated."""
+
+HALVINGS = 4
 """Random splits of the documents into halves."""
+
 LEAST_UNSEEN = 0.02
 """With fewer degrees of freedom to spare, in share, what the samples hide cannot be told from what they show."""
 
@@ -39,12 +42,15 @@ def gaussian_capacity(
     that of dithered rounding, with :math:`\tfrac12 \log_2(2 \pi e / 12) = 0.2546` bits more for each number.
 
     Args:
-        covariance: Of the signal, known and not estimated; from samples use `budget`.
+        covariance: Covariance of the signal, known and not estimated; from samples use `budget`.
         sigma: Standard deviation of the noise, one number or `[dim]`.
-        noise: Its law.
+        noise: Law of the noise, `"gaussian"` or `"uniform"`.
+
+    Returns:
+        An upper bound, in bits, without an interval: nothing is sampled.
 
     Raises:
-        UserError: a covariance that is not square, symmetric and positive semi-definite, or noise of no size.
+        UserError: `covariance` is not square, symmetric and positive semi-definite, or the noise has no size.
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), theorem 8.6.5 and section 9.4.
@@ -90,19 +96,21 @@ def budget(
     / d \sigma^2)`, which is never less.
 
     Args:
-        states: Without the noise, unless `observed`.
+        states: States of the site, without the noise unless `observed`.
         sigma: Standard deviation of the noise, one number or `[dim]`.
-        groups: The document of each state. States of one document resemble each other: the samples then count for as
-            many as make half of the documents and all of them agree.
-        observed: The states carry the noise already; they then vary by it at least, and no end is below zero.
-        noise: Its law; for `"uniform"`, as that of dithered rounding, see `gaussian_capacity`.
-        confidence: Of the interval.
+        groups: Document of each state. States of one document resemble each other: the samples then count for as many
+            as make half of the documents and all of them agree.
+        observed: Whether the states carry the noise already; they then vary by it at least, and no end is below zero.
+        noise: Law of the noise, `"gaussian"` or `"uniform"`; for the latter, that of dithered rounding, see
+            `gaussian_capacity`.
+        confidence: Confidence level of the interval.
 
     Returns:
         An upper bound; the true bound is below its high end with the stated confidence, on either side.
 
     Raises:
-        UserError: fewer than eight states or two groups, arguments of another shape or not finite, noise of no size.
+        UserError: There are fewer than eight states or two groups, arguments have another shape or are not finite, or
+            the noise has no size.
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), theorem 8.6.5; see `infodil.bounds.spectrum` for samples.
@@ -159,7 +167,7 @@ def effective_freedom(
     """
     generator = np.random.default_rng(0)
     halves = []
-    for _ in range(SPLITS):
+    for _ in range(HALVINGS):
         first = generator.permutation(clusters.number) % 2 == 0
         for side in (first[clusters.index], ~first[clusters.index]):
             if side.sum() < 2:

@@ -16,9 +16,14 @@ from infodil.entropy import most_categories
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.statistics import Clusters, group_clusters, random_folds, read_array, skewed_addition, t_quantile
 
-FOLDS = 10
+ENTROPY_FOLDS = 10
+"""Folds of documents, each held against a law learned from the others."""
+
 FEWEST_TOKENS = 16
+"""Fewest samples that an entropy is bounded from."""
+
 DEFAULT_DISCOUNT = 0.75
+"""Discount of every count where too few types were seen once or twice to estimate it."""
 
 
 def entropy(
@@ -120,7 +125,7 @@ def hold_out(
     types: Int[ndarray, "samples"], clusters: Clusters, generator: np.random.Generator
 ) -> tuple[Int[ndarray, "folds types"], Clusters, Int[ndarray, "samples"], Int[ndarray, "samples"]]:
     """How often each type that occurs is in each fold of whole clusters; clusters; fold and type of each sample."""
-    fold = random_folds(clusters.number, FOLDS, generator)[clusters.index]
+    fold = random_folds(clusters.number, ENTROPY_FOLDS, generator)[clusters.index]
     seen = np.unique(types, return_inverse=True)[1]  # the vocabulary may be far larger than what occurs of it
     folds, number = int(fold.max()) + 1, int(seen.max()) + 1
     return np.bincount(fold * number + seen, minlength=folds * number).reshape(folds, number), clusters, fold, seen
@@ -128,9 +133,9 @@ def hold_out(
 
 def divide(counts: Int[ndarray, "types"], generator: np.random.Generator) -> Int[ndarray, "folds types"]:
     """Counts of independent samples dealt out to folds: as many of each type to each, the rest at random."""
-    table = np.repeat(counts[None] // FOLDS, FOLDS, axis=0)
+    table = np.repeat(counts[None] // ENTROPY_FOLDS, ENTROPY_FOLDS, axis=0)
     rank = generator.random(table.shape).argsort(0).argsort(0)
-    return table + (rank < counts % FOLDS)
+    return table + (rank < counts % ENTROPY_FOLDS)
 
 
 def weighted_mean(

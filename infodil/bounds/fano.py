@@ -28,14 +28,18 @@ def fano(
 
     Args:
         error: Share of samples that the decoder got wrong, on data that it was not fitted to.
-        entropy_bits: Of X, not overstated; of an `Estimate` the low end is used for the low end.
-        vocabulary: How many types X may have.
-        samples: Independent samples that the error was measured on: the low end is then that of the largest error
-            compatible with them (Clopper and Pearson 1934). Without it the error counts as exact.
-        confidence: Of that limit.
+        entropy_bits: Entropy of X, not overstated; of an `Estimate` the low end is used for the low end.
+        vocabulary: Number of types that X may have.
+        samples: Number of independent samples that the error was measured on: the low end is then that of the largest
+            error compatible with them (Clopper and Pearson 1934). Without it the error counts as exact.
+        confidence: Confidence level of that largest error.
+
+    Returns:
+        A lower bound, negative where it proves nothing.
 
     Raises:
-        UserError: an error outside [0, 1], an entropy above `log2(vocabulary)`, fewer than two types.
+        UserError: `error` is outside [0, 1], the entropy is above `log2(vocabulary)`, or there are fewer than two
+            types.
 
     Reference:
         Fano (1952); Cover & Thomas, Elements of Information Theory (2006), theorem 2.10.1.

@@ -13,7 +13,7 @@ from torch import Tensor
 from infodil.bounds.codebook import Codebook
 
 STEP, REACH = 0.02, 9.0
-"""Of the trapezoidal rule, in standard deviations: beyond nine there is less than 1e-18 of the noise."""
+"""Step and reach of the trapezoidal rule, in standard deviations: beyond nine there is less than 1e-18 of the noise."""
 
 MOST_TERMS = 2**26
 """Terms of a quadrature; more are left to Monte Carlo."""
@@ -21,8 +21,8 @@ MOST_TERMS = 2**26
 LOGITS = 2**22
 """Log-likelihoods held at once, in float64."""
 
-FEWEST_DRAWS = 8
-"""Of each type, where every type has draws of its own."""
+DRAWS_OF_A_TYPE = 8
+"""Fewest draws of each type, where every type has draws of its own."""
 
 NEAR = 1e-6
 """Points nearer than this share of their size are compared digit by digit: products of their numbers would cancel."""
@@ -47,7 +47,7 @@ def gaussian_information(
         return np.array(exact), np.zeros(len(gains))
     which = draw_types(book.prior, draws, seed)
     divergence = divergences(book, gains, which, seed)
-    if types * FEWEST_DRAWS <= draws:
+    if types * DRAWS_OF_A_TYPE <= draws:
         return by_type(divergence, which, book.prior)
     return with_control(divergence, -book.prior.log()[which] - book.entropy_nats)
 
@@ -66,8 +66,8 @@ def quadrature(points: Float[Tensor, "types"], prior: Float[Tensor, "types"]) ->
 
 def draw_types(prior: Float[Tensor, "types"], draws: int, seed: int) -> Int[Tensor, "draws"]:
     """Types to draw noise for: each its share and a few at least, or at random where the types are too many."""
-    if len(prior) * FEWEST_DRAWS <= draws:
-        return torch.arange(len(prior)).repeat_interleave((draws * prior).round().clamp(min=FEWEST_DRAWS).long())
+    if len(prior) * DRAWS_OF_A_TYPE <= draws:
+        return torch.arange(len(prior)).repeat_interleave((draws * prior).round().clamp(min=DRAWS_OF_A_TYPE).long())
     generator = torch.Generator().manual_seed(seed)
     # Not torch.multinomial, which takes at most 2**24 types: where a uniform draw falls among the cumulative sums.
     uniform = torch.rand(draws, generator=generator, dtype=torch.float64)

@@ -50,15 +50,16 @@ def genie(
     else by Monte Carlo; the least of this and the two on the right is the answer.
 
     Args:
-        embedding: One vector a type.
-        weight: Of the token in the state, or its weight at each scale of a bank.
+        embedding: Token vectors, one a type.
+        weight: Weight of the token in the state, or its weight at each scale of a bank.
         sigma: Standard deviation of the noise: one number, `[dim]`, or `[scales, dim]`.
         prior: Weights or probabilities of the types; uniform by default.
-        noise: `"gaussian"`, or `"uniform"`: that of dithered rounding to steps of `sigma * sqrt(12)`. Uniform noise
-            hides less than Gaussian noise of the same variance: what leaves its support is seen for certain.
-        draws: Monte Carlo draws of token and noise, eight or more for each type where types are few; draws of dither
-            are fewer.
-        confidence: Of the interval.
+        noise: Law of the noise, `"gaussian"` or `"uniform"`: that of dithered rounding to steps of `sigma * sqrt(12)`.
+            Uniform noise hides less than Gaussian noise of the same variance: what leaves its support is seen for
+            certain.
+        draws: Number of Monte Carlo draws of token and noise, eight or more for each type where types are few; draws of
+            dither are fewer.
+        confidence: Confidence level of the interval.
         seed: The same seed gives the same draws.
 
     Returns:
@@ -66,7 +67,7 @@ def genie(
         truth, is below its high end. Zero wide where nothing was drawn.
 
     Raises:
-        UserError: arguments of another shape, not finite or out of range; noise of no size.
+        UserError: Arguments have another shape, are not finite or are out of range, or the noise has no size.
 
     Reference:
         Cover & Thomas, Elements of Information Theory (2006), theorem 2.7.4 (concavity), 8.6.5 (the determinant), and
@@ -97,20 +98,28 @@ def genie_by_lag(
     confidence: float = 0.95,
     seed: SupportsIndex = 0,
 ) -> tuple[Estimate, ...]:
-    """`genie` for each lag of a trace or a bank; lags share draws, and the matrix products where one sigma serves all.
+    """Upper bound on what a state tells of the token at each lag of a trace or a bank, as by `genie`, in bits.
+
+    Lags share their draws, and the matrix products where one sigma serves all.
 
     Args:
-        embedding: One vector a type.
-        weights: `[lags]`, or `[scales, lags]`.
-        sigma: As in `genie`.
-        prior: As in `genie`.
-        noise: As in `genie`.
-        draws: As in `genie`.
-        confidence: Of each interval for itself.
-        seed: As in `genie`.
+        embedding: Token vectors, one a type.
+        weights: Weight of the token at each lag, `[lags]`, or `[scales, lags]`.
+        sigma: Standard deviation of the noise: one number, `[dim]`, or `[scales, dim]`.
+        prior: Weights or probabilities of the types; uniform by default.
+        noise: Law of the noise, `"gaussian"` or `"uniform"`; see `genie`.
+        draws: Number of Monte Carlo draws of token and noise; see `genie`.
+        confidence: Confidence level of each interval for itself.
+        seed: The same seed gives the same draws.
+
+    Returns:
+        An upper bound for each lag.
 
     Raises:
-        UserError: As `genie`.
+        UserError: Arguments have another shape, are not finite or are out of range, or the noise has no size.
+
+    Reference:
+        See `genie`.
 
     Example:
         >>> vectors = torch.tensor([[-1.0], [1.0]])

@@ -23,7 +23,7 @@ INT8_LEVELS = 255
 
 @dataclass(frozen=True)
 class DistinctStates:
-    """How many different states a site can be in.
+    """Number of different states that a site can be in.
 
     Only `possible` bounds information: a state that was not seen may still come. The rest says how far the samples are
     from having shown all of them.
@@ -56,12 +56,15 @@ def distinct_states(
     is no bound, however many samples there are, and is reported as what it is.
 
     Args:
-        states: As observed: floats that were rounded, or integers.
-        precision: The format they were rounded to, as in `infodil.precision.Quantizer`; by default that of their dtype
-            where it is of whole numbers, else the coarsest float that holds all of these samples.
+        states: States as observed: floats that were rounded, or integers.
+        precision: Format that the states were rounded to, as in `infodil.precision.Quantizer`; by default that of their
+            dtype where it is of whole numbers, else the coarsest float that holds all of these samples.
+
+    Returns:
+        The bound, and how many states the samples have shown.
 
     Raises:
-        UserError: an unknown precision or one with noise, states that are no matrix or not finite.
+        UserError: The precision is unknown or adds noise, or the states are no matrix or not finite.
 
     Reference:
         Good (1953), Biometrika 40, equation 9; for the number of states see `infodil.entropy.chao1`.
@@ -103,7 +106,16 @@ def distinct_states(
 
 
 def levels_of(precision: str) -> int:
-    """How many different numbers a format has: finite ones, zero counted once.
+    """Number of different values that a format has: finite ones, zero counted once.
+
+    Args:
+        precision: Format, one of `infodil.precision.PRECISIONS`.
+
+    Returns:
+        The number of values.
+
+    Raises:
+        UserError: The precision is unknown, or adds noise and so has no levels.
 
     Example:
         >>> levels_of("int8"), levels_of("float8_e4m3"), levels_of("bfloat16")

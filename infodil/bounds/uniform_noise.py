@@ -20,7 +20,9 @@ BLOCK = 16
 WORK = 2**28
 """Numbers rounded for one answer; fewer draws of the dither where the codebook is large."""
 
-FEWEST_DRAWS = 32
+FEWEST_DITHERS = 32
+"""Fewest draws of the dither."""
+
 SPLITS_NATS = 50.0
 """Draws must be expected to show so much between them: what splits too rarely would not be seen, and is bounded."""
 
@@ -32,7 +34,7 @@ def uniform_information(book: Codebook, draws: int, seed: int) -> tuple[float, f
     so large that no two thresholds split the points at once.
     """
     cap = book.split_nats()
-    draws = min(draws, max(FEWEST_DRAWS, WORK // book.points.numel()))
+    draws = min(draws, max(FEWEST_DITHERS, WORK // book.points.numel()))
     if cap * draws < SPLITS_NATS:
         return cap, 0.0, 0
     points, prior = book.points.numpy(), book.prior.numpy()
@@ -40,7 +42,7 @@ def uniform_information(book: Codebook, draws: int, seed: int) -> tuple[float, f
     entropies: list[float] = []
     while len(entropies) < draws:
         entropies.append(cell_entropy(points, prior, generator.random(points.shape[1])))
-        if len(entropies) == FEWEST_DRAWS and min(entropies) >= book.entropy_nats - 1e-12:
+        if len(entropies) == FEWEST_DITHERS and min(entropies) >= book.entropy_nats - 1e-12:
             break  # all is told, and no more than all could be
     return float(np.mean(entropies)), float(np.std(entropies, ddof=1) / np.sqrt(len(entropies))), len(entropies)
 

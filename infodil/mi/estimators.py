@@ -185,6 +185,9 @@ ESTIMATORS.update({estimator.name: estimator for estimator in _BUILT_IN})
 def estimators() -> pd.DataFrame:
     """Table of all estimators: name, kinds of variables, what each is and what it is sound for.
 
+    Returns:
+        One row an estimator, in the order of the registry.
+
     Example:
         >>> estimators().set_index("name").loc["ksg", "variables"]
         'vectors'

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from infodil.mi.continuous.density_ratio import (
+    CRITIC_FOLDS,
     FEWEST_TO_LEARN,
-    FOLDS,
     MOST_TO_LEARN,
     ReadApart,
     bound_of,
@@ -126,7 +126,7 @@ def _whiten_if_better(
     Ranks undo what was done to a column alone, and lose what small differences of nearly equal columns say.
     """
     white = whiten(x), whiten(y)
-    fold = clusters.folds(FOLDS, seed)
+    fold = clusters.folds(CRITIC_FOLDS, seed)
     fit, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
     plain, whitened = (copula_terms(part[0][kept], part[1][kept], fit, test) for part in ((x, y), white))
     gain = whitened - plain

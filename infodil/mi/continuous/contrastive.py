@@ -12,14 +12,12 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from infodil.mi.continuous.critics import contrast, train_critic
-from infodil.mi.continuous.density_ratio import MOST_TOGETHER, held_out_terms
+from infodil.mi.continuous.density_ratio import CRITIC_FOLDS, MOST_TOGETHER, VALIDATION, held_out_terms
 from infodil.mi.continuous.gaussian import RawEstimate, normal_scores
 from infodil.statistics import Clusters
 
 CLIP = 5.0
-"""Of the scores in SMILE, in nats, as its authors take it."""
-
-FOLDS, VALIDATION = 4, 8
+"""Greatest size of the scores in SMILE, in nats, as its authors take it."""
 
 
 def _off_diagonal(scores: Float32[Tensor, "rows rows"]) -> Float32[Tensor, "pairs"]:
@@ -93,7 +91,7 @@ def contrastive(
     """
     train_objective, read_objective, bound, failure = CONTRASTIVE[name]
     x, y = normal_scores(x), normal_scores(y)
-    fold = clusters.folds(FOLDS, seed)
+    fold = clusters.folds(CRITIC_FOLDS, seed)
     test, train = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
     back = clusters.select(train).folds(VALIDATION, seed + 1) == 0
     scores, _ = train_critic(x, y, train[~back], train[back], objective=train_objective, seed=seed)

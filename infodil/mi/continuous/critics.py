@@ -13,9 +13,17 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 HIDDEN, EMBEDDING = 128, 32
-BATCH = 512
+"""Width of the hidden layers and of the embeddings."""
+
+PAIRS_TOGETHER = 512
+"""Rows of a training batch, scored against each other."""
+
 RATE, DECAY = 2e-3, 1e-3
+"""Learning rate and weight decay."""
+
 STEPS = 400
+"""Most training steps."""
+
 EVERY, PATIENCE = 20, 5
 """Steps between two looks at the rows held back, and looks without a better one after which training ends."""
 
@@ -102,7 +110,7 @@ def train_critic(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS, pct_start=0.1)
     known = None if base is None else torch.from_numpy(base(validation)).float()
     best, state, waited = -math.inf, None, 0
-    batch = min(BATCH, len(fit))
+    batch = min(PAIRS_TOGETHER, len(fit))
     for step in range(STEPS + 1):
         if step % EVERY == 0:
             with torch.no_grad():

@@ -19,7 +19,9 @@ from infodil.mi.continuous.elliptical import fit_student_copula, quantiles, unif
 from infodil.mi.continuous.gaussian import RawEstimate
 from infodil.statistics import Clusters
 
-FOLDS = 4
+CRITIC_FOLDS = 4
+"""Folds of whole units, each scored by a model learned from the others."""
+
 VALIDATION = 8
 """One in so many units of the training folds is held back to choose the model and to stop its training."""
 
@@ -35,7 +37,7 @@ MOST_TO_LEARN = 40_000
 PAIRS = 4
 """Variates at most: a copula of more of them counts functions of one direction as if they were several."""
 
-LEADING = 10
+LEADING_COORDINATES = 10
 """Linear canonical coordinates that the network sees beside the variates."""
 
 MOST_FEATURES = 400
@@ -85,12 +87,13 @@ def cross_fit(
     (`canonical_variates`), chosen on rows held back; a network adds to it what these rows confirm.
     """
     x, y = uniform_ranks(x), uniform_ranks(y)
-    fold = clusters.folds(FOLDS, seed)
+    fold = clusters.folds(CRITIC_FOLDS, seed)
     apart = ReadApart(
-        *(np.empty(len(x)) for _ in range(3)), fit_rows=len(x) * (FOLDS - 1) * (VALIDATION - 1) // (FOLDS * VALIDATION)
+        *(np.empty(len(x)) for _ in range(3)),
+        fit_rows=len(x) * (CRITIC_FOLDS - 1) * (VALIDATION - 1) // (CRITIC_FOLDS * VALIDATION),
     )
     features = _features(ndtri(x), ndtri(y))
-    for number in range(FOLDS):
+    for number in range(CRITIC_FOLDS):
         test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         back = clusters.select(train).folds(VALIDATION, seed + 1) == 0
         models = _fit(x, y, features, train[~back], train[back], seed)
@@ -133,7 +136,7 @@ def learned(
 
 def bound_of(apart: ReadApart, clusters: Clusters) -> RawEstimate:
     """The reading of the learned model, with what it cannot see."""
-    ceiling = math.log2(min(MOST_TOGETHER, len(apart.learned) // FOLDS))
+    ceiling = math.log2(min(MOST_TOGETHER, len(apart.learned) // CRITIC_FOLDS))
     unseen = (
         f"a lower bound: what the critic did not learn from {apart.fit_rows:,} rows is not in it, and it cannot exceed "
         f"{ceiling:.1f} bits"
@@ -160,7 +163,7 @@ def _fit(
 ) -> tuple[Scores, Scores, Scores]:
     """The Gaussian copula, the Student copula and the learned model, from rows `fit` of ranks `x` and `y`."""
     gaussian, student = _copula(x, y, fit, math.inf), _copula(x, y, fit)
-    variates = [canonical_variates(*pair, fit, LEADING) for pair in features]
+    variates = [canonical_variates(*pair, fit, LEADING_COORDINATES) for pair in features]
     turning = variates[-1]
     base, value = _best([gaussian, student], validation)
     for found in variates:

@@ -25,7 +25,7 @@ TIED_SHARE = 0.02
 ATOM_SHARE = 0.05
 """Share of rows with one value from which on the column is said to have an atom; rounding makes many small ones."""
 
-ROUNDING = 1e-12
+RESIDUAL_ROUNDING = 1e-12
 """Residual of a standardised column below which it is the rounding of double precision."""
 
 
@@ -179,7 +179,7 @@ def _independent_columns(array: Float[ndarray, "rows dim"], eps: float) -> Float
     triangle, order = qr(np.linalg.qr(centred / spread, mode="r"), mode="r", pivoting=True)
     adds = np.abs(np.diag(triangle)) / np.sqrt(len(array))
     # The column that leads has nothing to repeat, however coarse it is.
-    enough = adds > np.maximum(rounding[order[: len(adds)]], ROUNDING)
+    enough = adds > np.maximum(rounding[order[: len(adds)]], RESIDUAL_ROUNDING)
     enough[0] = True
     kept = np.sort(order[: len(adds)][enough])
     return np.ldexp(array[:, moving[kept]], -np.frexp(largest[kept])[1])

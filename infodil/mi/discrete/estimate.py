@@ -14,10 +14,10 @@ from infodil.mi.discrete.intervals import interval_reaches
 from infodil.mi.discrete.upper_bound import ceiling_nats
 
 SAMPLES_A_CELL = 10
-"""Well sampled are variables with this many samples for each pair of labels that was seen at all..."""
+"""Samples for each pair of labels that was seen, with which two variables count as well sampled."""
 
 MOST_SINGLES = 0.02
-"""...and no more than this share of pairs that were seen once."""
+"""Share of samples whose pair was seen once, above which two variables count as poorly sampled."""
 
 
 def discrete_information(
@@ -44,10 +44,10 @@ def discrete_information(
     Args:
         x: Labels, whole numbers in one row: an array, a tensor or a list.
         y: Labels paired with those of x.
-        method: `"auto"`, or a method of `infodil.entropy.entropy_nats`.
-        groups: The group (document) of each sample, where samples of a group depend on one another.
-        seed: Of the folds of the lower bound.
-        confidence: Of the interval.
+        method: Estimator, `"auto"` or a method of `infodil.entropy.entropy_nats`.
+        groups: Group (document) of each sample, where samples of a group depend on one another.
+        seed: Seed of the folds of the lower bound.
+        confidence: Confidence level of the interval.
 
     Returns:
         Bits. Exactly 0, with a warning, where x or y never varies; the interval ends at what labels too rare to be
@@ -93,25 +93,24 @@ def discrete_information(
 def discrete_bounds(
     x: Labels, y: Labels, *, groups: Labels | None = None, seed: SupportsIndex = 0, confidence: float = 0.95
 ) -> Bounds:
-    r"""A lower and an upper bound on the mutual information of two discrete variables, at any sampling.
+    r"""Lower and upper bound on the mutual information of two discrete variables, at any sampling.
 
     Below: how much better than by its frequency one variable is predicted from the other, on held-out samples
     (`infodil.mi.discrete.held_out`). Above: entropies of x and y from above, less that of the pair from below, and no
-    more than
-    either of them (`infodil.mi.discrete.upper_bound`).
+    more than either of them (`infodil.mi.discrete.upper_bound`).
 
     Args:
         x: Labels, whole numbers in one row: an array, a tensor or a list.
         y: Labels paired with those of x.
-        groups: The group (document) of each sample, where samples of a group depend on one another.
-        seed: Of the folds of the lower bound.
-        confidence: Of each interval.
+        groups: Group (document) of each sample, where samples of a group depend on one another.
+        seed: Seed of the folds of the lower bound.
+        confidence: Confidence level of each interval.
 
     Returns:
         The lower and the upper bound, each with the interval of its own estimation.
 
     Raises:
-        UserError: As `discrete_information`.
+        UserError: x, y or groups are not whole numbers in one row, are not as many, or are fewer than 2.
 
     Reference:
         Barber & Agakov (NIPS 2003) below; Paninski (2003) and Chao, Wang & Jost (2013) above.
@@ -149,7 +148,7 @@ def _bounds(joint: Joint, seed: int, confidence: float) -> Bounds:
 
 
 def poorly_sampled(joint: Joint) -> str:
-    """Why no estimate is to be trusted, or nothing."""
+    """Reason why no estimate is to be trusted, empty where there is none."""
     cells = joint.counts[2]
     worth, singles = len(joint) / joint.design_effects[2], int((cells == 1).sum()) / len(joint)
     if worth < SAMPLES_A_CELL * len(cells) or singles > MOST_SINGLES:

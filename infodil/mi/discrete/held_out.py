@@ -10,7 +10,8 @@ from jaxtyping import Float64, Int64
 from infodil.mi.discrete.contingency import Joint
 from infodil.statistics import random_folds
 
-FOLDS = 5
+PREDICTION_FOLDS = 5
+"""Folds of whole units, each predicted from counts of the others."""
 
 DISCOUNTS = (0.0, 0.3, 0.6, 0.9)
 """Taken from each count of a pair that was seen, and given to the marginal."""
@@ -42,7 +43,7 @@ def held_out_gains_nats(joint: Joint, seed: int) -> Float64[np.ndarray, "samples
 
 
 def _folds(joint: Joint, seed: int) -> Int64[np.ndarray, "samples"]:
-    fold = random_folds(joint.clusters.number, FOLDS, np.random.default_rng([seed, 0xF01D]))
+    fold = random_folds(joint.clusters.number, PREDICTION_FOLDS, np.random.default_rng([seed, 0xF01D]))
     return fold[joint.clusters.index]
 
 
