@@ -281,11 +281,11 @@ def packed(vectors):
     [
         (
             lambda: ModuleEncoder(Tagger(), "recurent"),
-            r"`sites` has 'recurent', which the model does not have: did you mean 'recurrent'\?",
+            r"`sites` has 'recurent', which the model does not have: did you mean 'recurrent'",
         ),
         (
             lambda: ModuleEncoder(Tagger(), ["recurrent", "qqq*"]),
-            "`sites` has 'qqq\\*', which the model does not have: there are '', 'embedding', .* and 1 more",
+            "`sites` has 'qqq\\*', which the model does not have: there are '', 'embedding', .* and 3 more",
         ),
         (
             lambda: ModuleEncoder(Tagger(), None),

@@ -304,3 +304,62 @@ def test_the_caller_s_default_dtype_does_not_matter(dtype):
             assert all(torch.equal(states[site], state) for site, state in other.items()), name
     finally:
         torch.set_default_dtype(before)
+
+
+class Recurrent(Base):
+    """A recurrent module of torch, with documents or tokens first and a state to begin with."""
+
+    def __init__(self, kind, batch_first=True, begun=False, **options):
+        super().__init__()
+        self.rnn = kind(DIM, 5, 3, batch_first=batch_first, dropout=0.5, **options)
+        self.batch_first, self.begun = batch_first, begun
+
+    def forward(self, tokens):
+        vectors = self.embedding(tokens)
+        vectors = vectors if self.batch_first else vectors.transpose(0, 1)
+        if not self.begun:
+            return self.rnn(vectors)[0]
+        hidden, cell = (0.5 * torch.ones(3, len(tokens), size) for size in (self.rnn.proj_size or 5, 5))
+        return self.rnn(vectors, (hidden, cell) if isinstance(self.rnn, nn.LSTM) else hidden)[0]
+
+
+RNNS = {
+    "LSTM": (nn.LSTM, {}), "GRU": (nn.GRU, {}), "RNN": (nn.RNN, {}), "ReLU": (nn.RNN, {"nonlinearity": "relu"}),
+    "projected": (nn.LSTM, {"proj_size": 2}), "no bias": (nn.LSTM, {"bias": False}),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("name", RNNS)
+def test_the_states_of_a_recurrent_module_are_those_of_single_steps(name, batch_first, begun):
+    kind, options = RNNS[name]
+    module = Recurrent(kind, batch_first, begun, **options).train()
+    kinds = ("hidden", "cell") if kind is nn.LSTM else ("hidden",)
+    encoder = load_encoder(module, sites=["rnn", *(f"rnn.{each}.*" for each in kinds)])
+    assert set(encoder.sites) == {"rnn", *(f"rnn.{each}.{layer}" for each in kinds for layer in (1, 2, 3))}
+    states = encoder.encode(TOKENS)
+    assert torch.equal(states["rnn"], states["rnn.hidden.3"])
+    assert {encoder.kind_of_site(site) for site in encoder.sites} == {"module", "recurrent"}
+    # The states that torch itself gives back after the first tokens, for each number of them.
+    rnn = copy.deepcopy(module.rnn).eval()
+    rnn.batch_first = True
+    begin = None
+    if begun:
+        begin = tuple(0.5 * torch.ones(3, len(TOKENS), size) for size in (rnn.proj_size or 5, 5))
+        begin = begin if kind is nn.LSTM else begin[0]
+    with torch.no_grad():
+        for length in range(1, TOKENS.shape[1] + 1):
+            last = rnn(module.embedding(TOKENS[:, :length]), begin)[1]
+            for each, expected in zip(kinds, last if kind is nn.LSTM else (last,), strict=True):
+                for layer in range(3):
+                    found = states[f"rnn.{each}.{layer + 1}"][:, length - 1]
+                    torch.testing.assert_close(found, expected[layer], rtol=1e-5, atol=1e-6)
+    check_encoder(encoder)
+
+
+def test_a_recurrent_module_of_two_directions_has_no_states_by_layer():
+    module = Recurrent(nn.GRU, bidirectional=True)
+    with pytest.raises(UserError, match=r"`sites` has 'rnn.hidden.1', which the model does not have"):
+        load_encoder(module, sites="rnn.hidden.1")

@@ -17,11 +17,16 @@ from infodil.checks import UserError, check_not_empty
 from infodil.encoder import Encoder, random_copy
 from infodil.encoders.layout import Layout, find_layout
 from infodil.encoders.recording import Recording, entries_of
+from infodil.encoders.rnn_states import listen_to_rnns
 from infodil.encoders.sites import choose_sites
 from infodil.encoders.undisturbed import undisturbed
 
 READINGS = ((2, 3), (3, 5))
 """Documents and tokens of the two first readings: all different, so that each axis of an output shows what it is."""
+
+
+STATE = re.compile(r"\.(hidden|cell)\.\d+$")
+"""End of the name of a state of a recurrent module of torch."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class ModuleEncoder(Encoder):
     submodule that is called several times has a site `name#1`, `name#2`, ... for each call. An output that is a tuple,
     dictionary or dataclass is read at its one entry that holds states, or at the one that `sites` names: `block[1]`,
     `block[state]`. Outputs are copied as they are given: what later modules do in place does not reach them.
+
+    A `torch.nn.LSTM` called `rnn` also has the sites `rnn.hidden.N` and `rnn.cell.N`, the states of layer N (from 1)
+    after each token; a `GRU` or `RNN` has `rnn.hidden.N`. Of a module that reads in two directions there are none.
 
     Args:
         module: Model that is called with token ids `[documents, tokens]`.
@@ -103,7 +111,8 @@ class ModuleEncoder(Encoder):
 
         recording = Recording(keep)
         parts = dict(self.module.named_modules())
-        with undisturbed(self.module), recording.listening({name: parts[name] for name in needed if name in parts}):
+        heard = recording.listening({name: parts[name] for name in needed if name in parts})
+        with undisturbed(self.module), heard, listen_to_rnns(recording, parts, needed):
             self.call(tokens)
         return {site: self.states_of(site, source, recording) for site, source in self.sources.items()}
 
@@ -136,7 +145,7 @@ class ModuleEncoder(Encoder):
         embeddings = [part for part in parts.values() if isinstance(part, nn.Embedding)]
         handles = [part.register_forward_pre_hook(outline.hear_ids) for part in embeddings]
         try:
-            with undisturbed(self.module), recording.listening(parts):
+            with undisturbed(self.module), recording.listening(parts), listen_to_rnns(recording, parts):
                 self.call(outline.tokens)
         except UserError:
             raise
@@ -152,6 +161,10 @@ class ModuleEncoder(Encoder):
                 handle.remove()
         outline.shapes = recording.calls
         return outline
+
+    def kind_of_site(self, site: str) -> str:
+        """`recurrent` for the layers of torch's recurrent modules, else `module`."""
+        return "recurrent" if STATE.search(self.sources[site].part) else "module"
 
     def randomised(self, seed: int) -> "ModuleEncoder | None":
         """The same sites of the module with random weights; None where it cannot be copied."""
