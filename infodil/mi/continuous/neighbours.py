@@ -35,6 +35,8 @@ class NeighbourOptions:
         parts: Parts that the sample is divided into to see its error and its growth.
         divisions: Times the sample is divided.
         fewest_of_a_part: Rows that each part needs.
+        inflation: Standard error of the mean of terms of rows that share neighbours, in standard errors of terms that
+            do not: 1.1 to 1.35 for normal pairs of any correlation at 300 to 5,000 rows.
         deleted: Groups of clusters that the jackknife leaves out one at a time.
         most_deleted: Rows up to which the error is the jackknife's, too.
         growth_nats: What parts of the sample may read below the whole before the value is said to be still growing.
@@ -45,7 +47,8 @@ class NeighbourOptions:
     parts: int = 8
     divisions: int = 2
     fewest_of_a_part: int = 32
-    deleted: int = 20
+    inflation: float = 1.2
+    deleted: int = 10
     most_deleted: int = 1000
     growth_nats: float = 0.4
 
@@ -230,7 +233,7 @@ def _with_error(
         k-Nearest Neighbor Information Estimators", theorem 3, for the bias.
     """
     terms = read_terms(x, y, clusters, seed, options)
-    value, error = float(terms.mean()), clusters.standard_error(terms)
+    value, error = float(terms.mean()), options.inflation * clusters.standard_error(terms)
 
     def mean_of(rows: Int[ndarray, "chosen"]) -> float:
         return float(read_terms(x[rows], y[rows], clusters.select(rows), seed, options).mean())
