@@ -12,6 +12,8 @@ from infodil import bounds
 from infodil.checks import UserError
 from infodil.mi import estimate, lower_bound
 
+pytestmark = pytest.mark.statistical
+
 ROWS = 400
 LABELS = np.random.default_rng(0).integers(0, 2, ROWS)
 STATES = (LABELS + 0.5 * np.random.default_rng(1).standard_normal(ROWS))[:, None]

@@ -9,6 +9,8 @@ from infodil.checks import UserError
 from infodil.mi import ESTIMATORS, Estimator, estimate, estimators
 from infodil.mi.continuous.gaussian import RawEstimate
 
+pytestmark = pytest.mark.statistical
+
 ROWS = 1000
 RHO = 0.8
 TRUTH = -0.5 * math.log2(1 - RHO**2)

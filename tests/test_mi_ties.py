@@ -13,6 +13,8 @@ from infodil.mi import estimate
 from infodil.mi.continuous.ties import dither_columns
 from infodil.mi.continuous.variables import read_pair
 
+pytestmark = pytest.mark.statistical
+
 TOLERANCE_BITS = 0.06
 """At 2,000 to 5,000 rows: three standard errors of neighbours at 2,000 rows, which are .02 bits."""
 

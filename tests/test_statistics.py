@@ -127,6 +127,7 @@ SIZES = {
 }
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("effect", [0.0, 0.3], ids=["independent rows", "cluster effect"])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_intervals_of_means_cover_whatever_the_sizes_of_clusters(sizes, effect):
