@@ -242,6 +242,7 @@ SLOW = {
     "treebank_roles",
 }  # fmt: skip
 NEEDS = {
+    "depth_survival": ("model-stories260k", "tinystories-sample"),
     "processing_chain": ("model-stories260k", "tinystories-sample"),
     "recoverability_on_real_text": ("model-stories260k", "model-lstm-char", "wikitext-2"),
     "superposition_real_text": ("model-stories260k", "wikitext-2"),
