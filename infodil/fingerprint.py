@@ -65,7 +65,7 @@ def fingerprint(*objects: Any) -> str | None:
         True
         >>> fingerprint(nn.Linear(2, 2)) == fingerprint(nn.Linear(2, 2))
         False
-        >>> fingerprint(open("/dev/null")) is None
+        >>> fingerprint(token for token in "ab") is None
         True
     """
     try:

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import pathlib
 import subprocess
 import sys
 import threading
@@ -121,7 +120,7 @@ def test_a_fingerprint_is_the_same_in_every_process():
     "unknown",
     [
         threading.Lock(),
-        pathlib.Path("/dev/null").open(),
+        sys.__stderr__,
         (each for each in ()),
         np.array([object()]),
         torch.zeros(2, device="meta"),

@@ -97,7 +97,7 @@ def test_the_genie_is_no_bound_for_tokens_that_tell_of_each_other():
     row = chosen(report)[5]
     assert row["genie_high_bits"] < row["low_bits"]  # it would be overstepped
     assert row["upper_by"] == "entropy" and row["upper_bits"] == row["ceiling_bits"] and row["upper_assumes"] == ""
-    assert any("genie_bits bounds what a state tells" in said for said in upper_sentences(report.rows))
+    assert any("genie_bits bounds the information of a state" in said for said in upper_sentences(report.rows))
 
 
 def test_the_same_tokens_undeclared_have_the_entropy(small):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import SupportsIndex
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,8 +18,8 @@ from infodil.estimate import Estimate
 
 @accepts_former_name(samples="draws")
 def exact_posterior(
-    embedding: Float[Tensor, "vocabulary dim"],
-    weights: Float[Tensor, "*scales tokens"],
+    embedding: Float[Tensor, "vocabulary dim"] | Float[np.ndarray, "vocabulary dim"],
+    weights: Float[Tensor, "*scales tokens"] | Float[np.ndarray, "*scales tokens"],
     sigma: float | int,
     *,
     lags: Sequence[int],

@@ -128,7 +128,7 @@ def _configurations(source: str) -> list[str]:
         raise _failure(source, error) from None
 
 
-def _fetch(path: str, name: str | None, split: str | None, *, shown: str, **options: str) -> Any:
+def _fetch(path: str, name: str | None, split: str | None, *, shown: str, **options: str | list[str]) -> Any:
     import datasets
 
     try:

@@ -24,7 +24,8 @@ class ProductQuantizer:
     mean: Float[Tensor, "dim"]
     axes: Float[Tensor, "dim coordinates"]
     """Principal axes; those of group g are every `len(centres)`-th from g on."""
-    centres: tuple[Float[Tensor, "codes coordinates"], ...]
+    centres: tuple[Float[Tensor, "_ _"], ...]
+    """Centres of each group, `[codes, coordinates]`."""
 
     @classmethod
     def fit(cls, vectors: Float[Tensor, "rows dim"], codes: tuple[int, ...], seed: int) -> "ProductQuantizer":

@@ -63,7 +63,7 @@ class RecordedStates(Encoder):
             for site, parts in self.documents.items()
         }
 
-    def rows(self, site: str, parts: Sequence[Any], positions: np.ndarray) -> Tensor:
+    def rows(self, site: str, parts: Any, positions: np.ndarray) -> Tensor:
         """The states at some positions of the corpus, a document at a time."""
         place = np.searchsorted(self.ends, positions, side="right")
         offset = positions - np.concatenate([[0], self.ends])[place]
@@ -81,7 +81,7 @@ class RecordedStates(Encoder):
         return "recorded"
 
 
-def documents_of(site: str, states: Any, lengths: Sequence[int]) -> Sequence[Any]:
+def documents_of(site: str, states: Any, lengths: Sequence[int]) -> Any:
     """One array `[tokens, dim]` for each document, without reading any; `UserError` where they do not fit."""
     if is_array(states):
         if len(shape_of(states)) == 2 and len(lengths) == 1:

@@ -117,7 +117,7 @@ def places(length: int) -> list[Int[Tensor, "documents"]]:
 
 
 def other_tokens(
-    tokens: Int[Tensor, "documents tokens"], where: Bool[Tensor, "documents tokens"], vocabulary: int
+    tokens: Int[Tensor, "documents tokens"], where: Bool[Tensor, "documents #tokens"], vocabulary: int
 ) -> Int[Tensor, "documents tokens"]:
     """The same documents with other tokens in some places."""
     return torch.where(where.expand_as(tokens), (tokens + 1) % vocabulary, tokens)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -20,7 +20,7 @@ FEWEST_GROUPS = 10
 """Some groups are held out from training, some from selection."""
 
 
-def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[ndarray, "samples"]:
+def check_tokens(tokens: Any) -> Int[ndarray, "samples"]:
     """The types numbered from zero on.
 
     Args:
@@ -45,7 +45,7 @@ def check_tokens(tokens: Shaped[ndarray, "..."] | Shaped[Tensor, "..."]) -> Int[
     return numbered
 
 
-def check_states(states: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], samples: int) -> Float[Tensor, "samples dim"]:
+def check_states(states: Any, samples: int) -> Float[Tensor, "samples dim"]:
     """The states as a tensor of two axes.
 
     Args:
@@ -87,9 +87,7 @@ def check_groups(groups: Any, rows: int) -> Int[ndarray, "rows"] | None:
     return None if groups is None else number_groups(groups, rows, FEWEST_GROUPS)
 
 
-def whole_numbers(
-    name: str, values: Shaped[ndarray, "..."] | Shaped[Tensor, "..."], way_out: str
-) -> Int[ndarray, "samples"]:
+def whole_numbers(name: str, values: Any, way_out: str) -> Int[ndarray, "samples"]:
     """The values as one axis of integers."""
     values = read_array(name, values)[0]
     if values.ndim != 1:

@@ -2,13 +2,12 @@
 
 __all__ = ["choose_probe", "lower_bound", "pool_rare"]
 
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Int
 from numpy import ndarray
-from torch import Tensor
 
 from infodil.checks import UserError, check_confidence, check_one_of, check_seed
 from infodil.estimate import Estimate
@@ -24,11 +23,11 @@ that leaves at least half of the rows with a type of their own, or else the last
 
 
 def lower_bound(
-    tokens: Shaped[ndarray, "*shape"] | Shaped[Tensor, "*shape"],
-    states: Shaped[ndarray, "*shape_of_states"] | Shaped[Tensor, "*shape_of_states"],
+    tokens: Any,
+    states: Any,
     *,
     probe: str | Probe = AUTO,
-    groups: Shaped[ndarray, "*shape_of_groups"] | Shaped[Tensor, "*shape_of_groups"] | None = None,
+    groups: Any = None,
     seed: SupportsIndex = 0,
     confidence: float = 0.95,
 ) -> Estimate:
