@@ -20,11 +20,13 @@ __all__ = [
     "gaussian_capacity",
     "genie",
     "genie_by_lag",
+    "Noise",
+    "levels_of",
 ]
 
 from infodil.bounds.capacity import budget, gaussian_capacity
 from infodil.bounds.entropy import entropy
 from infodil.bounds.fano import fano
-from infodil.bounds.genie import genie, genie_by_lag
-from infodil.bounds.levels import DistinctStates, distinct_states
+from infodil.bounds.genie import Noise, genie, genie_by_lag
+from infodil.bounds.levels import DistinctStates, distinct_states, levels_of
 from infodil.bounds.posterior import exact_posterior

@@ -14,8 +14,7 @@ from infodil.bounds.codebook import group_rows
 from infodil.checks import UserError
 from infodil.entropy import chao1, entropy_nats
 from infodil.estimate import BITS_PER_NAT, Estimate
-from infodil.precision import check_precision, detect
-from infodil.precision.formats import FORMATS
+from infodil.precision import FORMATS, check_precision, detect
 
 INT8_LEVELS = 255
 """Symmetric, -127 to 127, as `infodil.precision.Quantizer` rounds."""

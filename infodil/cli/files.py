@@ -11,8 +11,7 @@ from typing import Any
 from infodil.checks import UserError, write_whole
 from infodil.cli.arguments import NO_FILES
 from infodil.plots import save_figure
-from infodil.report import RecoverabilityReport, compare, load_report
-from infodil.report.saved import plain_json
+from infodil.report import RecoverabilityReport, compare, load_report, plain_json
 
 REPORT_FILE = "report.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_one_of, write_whole
-from infodil.report.saved import plain_json, read_result, write_result
+from infodil.report import plain_json, read_result, write_result
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-from infodil.probes.backward_ngram import CONTEXT_TOKENS
+from infodil.probes import CONTEXT_TOKENS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.ladder.fit import FittedProbe
-from infodil.probes.calibration import LEAST_GAIN_NATS
+from infodil.probes import LEAST_GAIN_NATS
 from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
 
 SEARCH_REPLICATES = 1000

@@ -15,8 +15,7 @@ from infodil.checks import UserError
 from infodil.corpus import Tokens
 from infodil.ladder.calibration import CALIBRATION_ROWS
 from infodil.ladder.labels import LagLabels, positions
-from infodil.probes import BackwardNgram, ClassMap, fit_class_map, most_classes
-from infodil.probes.backward_ngram import CONTEXT_TOKENS
+from infodil.probes import CONTEXT_TOKENS, BackwardNgram, ClassMap, fit_class_map, most_classes
 
 FEWEST_TEST_TOKENS = 32
 """Fewer test tokens than this give no interval worth its name."""

@@ -11,9 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.bounds import budget, exact_posterior, genie_by_lag
-from infodil.bounds.genie import Noise
-from infodil.bounds.levels import levels_of
+from infodil.bounds import Noise, budget, exact_posterior, genie_by_lag, levels_of
 from infodil.channel import Code, entropy_bits, longest_window
 from infodil.estimate import Estimate
 from infodil.ladder import LadderData, LagTask, SitePreprocessing, TextClusters, positions

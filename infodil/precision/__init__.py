@@ -7,8 +7,22 @@ number of a state: a float is finest where it is smallest, and a probe that weig
 further than the mean error says (`weighted_sigma`).
 """
 
-from infodil.precision.formats import PRECISIONS, check_precision, detect
+from infodil.precision.formats import (
+    FORMATS,
+    PRECISIONS,
+    check_precision,
+    detect,
+)
 from infodil.precision.horizons import horizon, weighted_sigma
 from infodil.precision.quantizer import Quantizer, noise_generator
 
-__all__ = ["PRECISIONS", "Quantizer", "check_precision", "detect", "horizon", "noise_generator", "weighted_sigma"]
+__all__ = [
+    "PRECISIONS",
+    "Quantizer",
+    "check_precision",
+    "detect",
+    "horizon",
+    "noise_generator",
+    "weighted_sigma",
+    "FORMATS",
+]

@@ -33,10 +33,13 @@ __all__ = [
     "predictive_logits",
     "prior_smoothing",
     "pursuit",
+    "CONTEXT_TOKENS",
+    "LEAST_GAIN_NATS",
 ]
 
-from infodil.probes.backward_ngram import BackwardNgram
+from infodil.probes.backward_ngram import CONTEXT_TOKENS, BackwardNgram
 from infodil.probes.calibration import (
+    LEAST_GAIN_NATS,
     cross_entropy_nats,
     fit_temperature,
     log_predictive,

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from infodil.checks import UserError
-from infodil.entropy import Method, entropy_nats
-from infodil.entropy.labels import Labels, codes_of
+from infodil.entropy import Labels, Method, codes_of, entropy_nats
 from infodil.statistics import Clusters, group_clusters
 
 Codes = Int64[np.ndarray, "samples"]

@@ -5,8 +5,7 @@ __all__ = ["discrete_bounds", "discrete_information", "poorly_sampled"]
 from typing import Literal, SupportsIndex
 
 from infodil.checks import check_confidence, check_one_of, check_seed
-from infodil.entropy import METHODS, Method
-from infodil.entropy.labels import Labels
+from infodil.entropy import METHODS, Labels, Method
 from infodil.estimate import BITS_PER_NAT, Bounds, Estimate, Kind
 from infodil.mi.discrete.contingency import Joint, count_pairs
 from infodil.mi.discrete.held_out import held_out_gains_nats

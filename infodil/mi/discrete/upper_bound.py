@@ -8,9 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import digamma, gammaincinv
 
-from infodil.entropy.bounds import plugin_bias_nats
-from infodil.entropy.counts import unseen_nats
-from infodil.entropy.measure import most_categories, upper_entropy_nats
+from infodil.entropy import most_categories, plugin_bias_nats, unseen_nats, upper_entropy_nats
 from infodil.mi.discrete.contingency import Joint
 
 
