@@ -400,7 +400,7 @@ def test_ablation_and_gap_from_a_shell(tmp_path, capsys, monkeypatch):
     assert main([*command, *shape, "--predictors", "mlp", "--seeds", "2", "--out", "out", "--quiet"]) == 0
     printed = capsys.readouterr().out
     assert "nats" in printed
-    assert {"ablation.csv", "ablation.html", "ablation.png", "text", "cells"} == {
+    assert {"ablation.csv", "ablation.html", "ablation.json", "ablation.png", "text", "cells"} == {
         path.name for path in (tmp_path / "out").iterdir()
     }
     shape = [word for size in sizes for word in ("--set", f"model.{size}")]
@@ -410,4 +410,4 @@ def test_ablation_and_gap_from_a_shell(tmp_path, capsys, monkeypatch):
     command = ["lm", "gap", "--model", "spen", "--reference", "gru", "--tokens", "300"]
     assert main([*command, "--out", "gap", "--quiet"]) == 0
     assert "at most lost in the states" in capsys.readouterr().out
-    assert {"gap.csv", "gap.html", "gap.png"} == {path.name for path in (tmp_path / "gap").iterdir()}
+    assert {"gap.csv", "gap.html", "gap.json", "gap.png"} == {path.name for path in (tmp_path / "gap").iterdir()}
