@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from infodil.bounds import distinct_states
 from infodil.checks import UserError
 from infodil.estimate import Estimate
 from infodil.lm import TextLoss
@@ -60,6 +61,23 @@ def test_a_result_has_a_frame_a_plot_and_a_file(make, tmp_path):
     assert loaded.to_frame().equals(result.to_frame())
     assert first.read_bytes() == loaded.save(tmp_path / "second.json").read_bytes()
     assert loaded.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("result", "columns"),
+    [
+        (
+            distinct_states(np.arange(6, dtype=np.int8).reshape(3, 2)),
+            {"possible_value_bits": 2 * math.log2(256), "seen": 3},
+        ),
+        (compare_losses([text_loss(1)], [text_loss(1)]), {"value_nats": 0.0, "verdict": "identical within 0.02 nats"}),
+    ],
+)
+def test_a_result_of_one_row_has_a_frame_and_a_file(result, columns, tmp_path):
+    frame = result.to_frame()
+    assert len(frame) == 1 and frame.iloc[0][list(columns)].to_dict() == pytest.approx(columns)
+    loaded = type(result).load(result.save(tmp_path / "result.json"))
+    assert loaded == result and loaded.to_frame().equals(frame)
 
 
 def test_a_file_of_another_result_or_a_damaged_one_is_refused(tmp_path):

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 import infodil
-from infodil.bounds import exact_posterior
+from infodil.bounds import StateSample, exact_posterior
 from infodil.channel import channel_information, longest_window
 from infodil.checks import UserError
 from infodil.encoders import ShiftRegisterEncoder, TraceEncoder
-from infodil.measure.upper_bounds import noise_of
 from infodil.plots import recoverability_curves
 from infodil.precision import Quantizer
 from infodil.report.sentences import upper_sentences
@@ -177,12 +176,14 @@ def test_numbers_that_are_exactly_zero_hide_nothing(precision):
 
 def test_the_noise_of_a_format_is_that_of_its_smallest_numbers():
     states = torch.tensor([[1.5, 1.5], [1.5, 0.01]])
-    sigma, law = noise_of(Quantizer.of("bfloat16", states), states)
+    tokens = {"groups": np.arange(2), "counts": np.ones(2, int), "seen": np.ones(2, int), "lags": (0,)}
+    rounded = StateSample(states, quantizer=Quantizer.of("bfloat16", states), **tokens)
     steps = torch.tensor([[2.0**-7, 2.0**-7], [2.0**-7, 2.0**-14]], dtype=torch.float64)
-    assert law == "uniform"
-    torch.testing.assert_close(sigma, 1 / (1 / steps).mean(0) / math.sqrt(12))
+    assert rounded.noise == "uniform"
+    torch.testing.assert_close(rounded.sigma, 1 / (1 / steps).mean(0) / math.sqrt(12))
     quantizer = Quantizer.of("snr=10dB", states)
-    assert noise_of(quantizer, states) == (quantizer.unit, "gaussian")
+    noisy = StateSample(states, quantizer=quantizer, **tokens)
+    assert noisy.noise == "gaussian" and noisy.sigma is quantizer.unit
 
 
 # ------------------------------------------------------------------------------------------- what the corpus declares

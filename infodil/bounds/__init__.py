@@ -8,10 +8,15 @@
 | `gaussian_capacity` | a signal of known covariance in noise | the same, nothing sampled |
 | `distinct_states` | any quantised state | log2 of the states there can be |
 | `exact_posterior` | a sum of few types in noise | the truth, or nearly |
+
+`BOUNDS` holds those that a report takes the least of; a new one is a line of it.
 """
 
 __all__ = [
+    "BOUNDS",
     "DistinctStates",
+    "StateSample",
+    "UpperBound",
     "budget",
     "distinct_states",
     "entropy",
@@ -30,3 +35,4 @@ from infodil.bounds.fano import fano
 from infodil.bounds.genie import Noise, genie, genie_by_lag
 from infodil.bounds.levels import DistinctStates, distinct_states, levels_of
 from infodil.bounds.posterior import exact_posterior
+from infodil.bounds.registry import BOUNDS, StateSample, UpperBound

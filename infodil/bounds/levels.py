@@ -15,13 +15,14 @@ from infodil.checks import UserError
 from infodil.entropy import chao1, entropy_nats
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.precision import FORMATS, check_precision, detect
+from infodil.report import SavedResult
 
 INT8_LEVELS = 255
 """Symmetric, -127 to 127, as `infodil.precision.Quantizer` rounds."""
 
 
 @dataclass(frozen=True)
-class DistinctStates:
+class DistinctStates(SavedResult):
     """Number of different states that a site can be in.
 
     Only `possible` bounds information: a state that was not seen may still come. The rest says how far the samples are

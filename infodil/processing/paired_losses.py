@@ -13,11 +13,12 @@ from numpy import ndarray
 from infodil.checks import UserError, check_between, check_confidence, check_not_empty
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.lm import TextLoss
+from infodil.report import SavedResult
 from infodil.statistics import MOST_CLUSTERS, REPLICATES, bootstrap_weights, t_quantile
 
 
 @dataclass(frozen=True)
-class LossDifference:
+class LossDifference(SavedResult):
     """How much higher the first loss is than the second, nats a token.
 
     Example:

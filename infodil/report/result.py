@@ -4,11 +4,15 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infodil.checks import UserError
 from infodil.report.saved import read_result, write_result
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["SavedResult", "from_values", "to_values"]
 
@@ -16,7 +20,16 @@ Result = TypeVar("Result", bound="SavedResult")
 
 
 class SavedResult:
-    """The saving and loading of a frozen dataclass whose fields are numbers, text, arrays, or such dataclasses."""
+    """The frame, file and loading of a frozen dataclass whose fields are numbers, text, arrays, or such dataclasses."""
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Table of one row, a column for each number or text; those of a field that is itself a result have its name.
+
+        Results of many rows have tables of their own.
+        """
+        import pandas
+
+        return pandas.DataFrame([dict(_columns(self))])
 
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON; the same result gives the same bytes.
@@ -49,6 +62,16 @@ class SavedResult:
             raise UserError(
                 f"`path` must be a whole result, got {str(path)!r}, which is damaged ({error}): compute it again."
             ) from None
+
+
+def _columns(result: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values of a row."""
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _columns(value, f"{prefix}{field.name}_")
+        else:
+            yield prefix + field.name, " ".join(value) if field.name == "warnings" else value
 
 
 def _format(kind: type) -> str:
