@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from analyses.cells import Study, options_parser
-from infodil.cli.demo import CORPUS_TOKENS, LAGS, TRAINING_TOKENS, demo
+from infodil.demonstration import CORPUS_TOKENS, LAGS, TRAINING_TOKENS, demo
 
 
 @dataclass(frozen=True)

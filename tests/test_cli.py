@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from synthetic_report import synthetic_report
 
-from infodil.cli import demo, main
+from infodil import demonstration
+from infodil.cli import main
 from infodil.cli.arguments import read_lags, read_options
 from infodil.cli.names import encoder_names, encoder_options, precision_names, probe_summaries
 from infodil.report import load_report
@@ -82,9 +83,9 @@ def test_compare_writes_what_two_reports_say_together(place, capsys):
 @pytest.mark.statistical
 def test_the_demo_from_a_shell(place, capsys, monkeypatch):
     for name, value in {"VOCABULARY": 270, "TOKENIZER_TEXTS": 5, "PARAMETERS": 15_000}.items():
-        monkeypatch.setattr(demo, name, value)
-    small = partial(demo.demo, corpus_tokens=20_000, training_tokens=2_000, lags=(0, 1, 4))
-    monkeypatch.setattr(demo, "demo", small)
+        monkeypatch.setattr(demonstration, name, value)
+    small = partial(demonstration.demo, corpus_tokens=20_000, training_tokens=2_000, lags=(0, 1, 4))
+    monkeypatch.setattr(demonstration, "demo", small)
     assert main(["demo", "--out", "out", "--quiet"]) == 0
     assert names(place) == {"texts.jsonl", "out", *(f"out/{name}" for name in FILES)}
     printed = capsys.readouterr().out

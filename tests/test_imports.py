@@ -22,7 +22,7 @@ FLOORS = [
     {"ladder", "bounds"},
     {"mi"},
     {"depth", "measure", "processing", "roles"},
-    {"testing"},
+    {"testing", "demonstration"},
     {"cli"},
     {"__init__", "__main__"},
 ]

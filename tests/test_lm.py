@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from infodil import demonstration
 from infodil.checks import UserError
-from infodil.cli import demo
 from infodil.encoders import attention, gru
 from infodil.lm import GRULanguageModel, train_language_model
 from infodil.lm.training import held_out_loss
@@ -133,10 +133,10 @@ def test_logits_see_no_later_token():
 def test_the_demo_compares_equal_budgets():
     counts = {}
     for name, kind in KINDS.items():
-        model = demo.within_budget(kind, **({"layers": 2} if name == "attention" else {}))
-        assert model.vocabulary == demo.VOCABULARY
+        model = demonstration.within_budget(kind, **({"layers": 2} if name == "attention" else {}))
+        assert model.vocabulary == demonstration.VOCABULARY
         counts[name] = sum(weight.numel() for weight in model.module.parameters())
-        assert 0.9 * demo.PARAMETERS < counts[name] <= demo.PARAMETERS
+        assert 0.9 * demonstration.PARAMETERS < counts[name] <= demonstration.PARAMETERS
     assert max(counts.values()) < 1.05 * min(counts.values())
 
 

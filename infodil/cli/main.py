@@ -136,8 +136,8 @@ def run_demo(options: argparse.Namespace) -> None:
 
     check_folder(options.out)
     progress = shows_progress(options)
-    from infodil.cli.demo import demo, training_lines
     from infodil.cli.files import write_report
+    from infodil.demonstration import demo, training_lines
 
     report = demo(seed=options.seed, progress=progress)
     write_report(options, report, training_lines(report))
