@@ -10,7 +10,7 @@ import infodil
 from infodil.encoders import Encoder
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder import choose_probe, cross_fit
-from infodil.measure.accumulators import ScoreSums
+from infodil.measure.accumulators import Cells, EntrySums, ScoreSums
 from infodil.sources import iid
 
 TYPES, DIM = 8, 3
@@ -57,19 +57,20 @@ def test_recoverability_and_lower_bound_agree_to_rounding(probe):
 
 def test_sums_of_parts_merge_to_the_sums_of_all():
     generator = np.random.default_rng(0)
-    whole, halves = ScoreSums.zeros(2, 3, 5), [ScoreSums.zeros(2, 3, 5) for _ in range(2)]
+    whole, halves = ScoreSums.zeros(2, 3, 2, 5), [ScoreSums.zeros(2, 3, 2, 5) for _ in range(2)]
     for number in range(6):
-        cluster = generator.integers(5, size=40)
+        cells = Cells(generator.integers(2, size=40), generator.integers(5, size=40))
         rows = {"count": np.ones(40), "prior": generator.normal(size=40)}
         scores = {"probe": generator.normal(size=40), "top1": generator.uniform(size=40)}
         for sums in (whole, halves[number % 2]):
-            sums.update_rows(number % 3, cluster, rows, np.arange(10))
-            sums.update_probe(number % 2, number % 3, cluster, scores)
+            sums.update_rows(number % 3, cells, rows, np.arange(10))
+            sums.update_probe(number % 2, number % 3, cells, scores)
     halves[0].merge(halves[1])
     chosen = np.array([[0, 1, 1], [1, 1, 0]]), np.array([False, True]), np.array([False, True])
-    merged, direct = halves[0].compute(*chosen), whole.compute(*chosen)
-    for part in ("probe", "rows", "whole"):
-        for term, values in getattr(direct, part).items():
-            np.testing.assert_allclose(getattr(merged, part)[term], values, atol=1e-12)
+    for merged, direct in zip(halves[0].compute(*chosen), whole.compute(*chosen), strict=True):
+        for part in ("probe", "rows", "whole"):
+            for term, values in getattr(direct, part).items():
+                np.testing.assert_allclose(getattr(merged, part)[term], values, atol=1e-12)
+    direct = EntrySums.together(whole.compute(*chosen))
     # Of a probe that reads the subsample, the rows are those of the subsample.
     assert direct.rows["count"][0].sum() == 2 * 40 + 2 * 2 * 10

@@ -6,6 +6,7 @@ __all__ = [
     "check_folder",
     "check_measurement",
     "check_precision_name",
+    "read_kinds",
     "read_lags",
     "read_options",
 ]
@@ -41,6 +42,9 @@ PRECISION_NICKNAMES = {
 
 FLOATING = ("float64", "float32", "float16", "bfloat16")
 """Types of the weights of a model."""
+
+KIND_NAMES = ("frequency", "surface")
+"""Kinds of hidden token that have a name."""
 
 DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "npu", "xla", "ipu", "mtia", "privateuseone")
 """Types of devices that some build of torch knows."""
@@ -135,6 +139,37 @@ def read_options(given: Sequence[str], flag: str = "--option") -> dict[str, Any]
         except json.JSONDecodeError:
             options[name] = value
     return options
+
+
+def read_kinds(given: str | None) -> str | dict[int | str, str] | None:
+    """Kinds of hidden token by name, or from a JSON file that holds an object from token text, or id, to a name.
+
+    Args:
+        given: What was typed after `--by`, or None.
+
+    Returns:
+        A name or a mapping; keys that are whole numbers are ids.
+
+    Raises:
+        UserError: Where the name is none, or the file is not such an object.
+
+    Example:
+        >>> read_kinds("surface")
+        'surface'
+    """
+    if given is None or given in KIND_NAMES:
+        return given
+    if not Path(given).is_file():
+        raise UserError(f"`--by` {given!r} is no kind and no file{near_matches(given, KIND_NAMES)}")
+    try:
+        named = json.loads(Path(given).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"`--by` {Path(given).name!r} is no JSON ({str(error).splitlines()[0]}): pass one object."
+        ) from None
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise UserError(f'`--by` {Path(given).name!r} must hold an object such as {{"he": "pronoun"}}: pass one.')
+    return {int(key) if key.isdecimal() else key: name for key, name in named.items()}
 
 
 def check_measurement(options: argparse.Namespace) -> None:

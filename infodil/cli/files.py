@@ -5,6 +5,7 @@ __all__ = ["deliver", "read_report", "write_comparison", "write_report"]
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,14 @@ def write_report(options: argparse.Namespace, report: RecoverabilityReport, lead
             REPORT_FILE: report.save,
             "report.html": report.to_html,
             "recoverability.png": lambda path: save_figure(report.plot().figure, path),
-        },
+        }
+        | ({"token_kinds.png": partial(save_kinds, report)} if report.kind_rows else {}),
     )
+
+
+def save_kinds(report: RecoverabilityReport, path: Path) -> Path:
+    """Write the figure of the rows that are split by kind of token."""
+    return save_figure(report.plot_kinds("share").figure, path)
 
 
 def read_report(path: str) -> RecoverabilityReport:

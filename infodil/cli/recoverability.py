@@ -5,7 +5,7 @@ __all__ = ["add_recoverability"]
 import argparse
 from typing import Any
 
-from infodil.cli.arguments import check_measurement, read_lags, read_options
+from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options
 from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 from infodil.cli.names import encoder_names, precision_names, probe_summaries
 
@@ -66,6 +66,11 @@ def add_measurement(command: argparse.ArgumentParser) -> None:
         help=f"probes by name, weakest first: {described}; or 'auto' for as many as add bits "
         f"(default {' '.join(DEFAULT_PROBES)})".replace("%", "%%"),
     )
+    probe.add_argument(
+        "--by",
+        metavar="KIND",
+        help="split every row by kind of the hidden token: 'frequency', 'surface', or a JSON file from type to a name",
+    )
     probe.add_argument("--no-controls", action="store_true", help="leave out random weights and learning curves")
     probe.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default %(default)s)")
     probe.add_argument("--batch-size", type=int, default=16, help="sequences in a batch (default %(default)s)")
@@ -77,6 +82,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
     """Measure, write, print."""
     check_source(options)
     lags, given = read_lags(options.lags), read_options(options.option)
+    by = read_kinds(options.by)
     check_measurement(options)
     progress = shows_progress(options)
     from infodil.cli.files import write_report
@@ -116,6 +122,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         progress=progress,
         cache_dir=options.cache_dir,
         controls=not options.no_controls,
+        by=by,
         **given,
     )
     write_report(options, report)

@@ -1,8 +1,8 @@
 """The accumulators of the test split: pointwise terms summed within clusters, which processes add up."""
 
-__all__ = ["EntrySums", "ScoreSums"]
+__all__ = ["Cells", "EntrySums", "ScoreSums"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,20 @@ class EntrySums:
         """The prior or the plug-in distribution (`prior`, `plug_in`), of types where the probe names types."""
         return np.where(self.names_types[..., None], self.rows[f"type_{term}"], self.rows[term])
 
+    @classmethod
+    def together(cls, parts: Sequence["EntrySums"]) -> "EntrySums":
+        """The sums over all kinds of token."""
+
+        def total(terms: Sequence[dict[str, ndarray]]) -> dict[str, ndarray]:
+            return {name: sum(values[name] for values in terms) for name in terms[0]}
+
+        return cls(
+            total([part.probe for part in parts]),
+            total([part.rows for part in parts]),
+            total([part.whole for part in parts]),
+            parts[0].names_types,
+        )
+
     def grouped(self, first: Int[ndarray, "groups"]) -> "EntrySums":
         """Neighbouring clusters added up; `first` has the first cluster of each group."""
         parts = [
@@ -59,42 +73,42 @@ class ScoreSums:
     in any order and on any number of processes.
     """
 
-    probe: dict[str, Float[ndarray, "fits targets clusters"]]
-    rows: dict[str, Float[ndarray, "samples targets clusters"]]
+    probe: dict[str, Float[ndarray, "fits targets kinds clusters"]]
+    rows: dict[str, Float[ndarray, "samples targets kinds clusters"]]
     """Over all rows, then over the subsample that slow probes read."""
 
     @classmethod
-    def zeros(cls, fits: int, targets: int, clusters: int) -> "ScoreSums":
+    def zeros(cls, fits: int, targets: int, kinds: int, clusters: int) -> "ScoreSums":
         """The sums of no rows."""
         return cls(
-            {term: np.zeros((fits, targets, clusters)) for term in FIT_TERMS},
-            {term: np.zeros((2, targets, clusters)) for term in ROW_TERMS},
+            {term: np.zeros((fits, targets, kinds, clusters)) for term in FIT_TERMS},
+            {term: np.zeros((2, targets, kinds, clusters)) for term in ROW_TERMS},
         )
 
-    def update_rows(self, target: int, cluster: Int[ndarray, "rows"], terms: Terms, subsampled: ndarray) -> None:
+    def update_rows(self, target: int, cells: "Cells", terms: Terms, subsampled: Int[ndarray, "few"]) -> None:
         """Add terms that do not depend on a probe.
 
         Args:
             target: Number of the target.
-            cluster: Cluster of each row.
+            cells: Kind and cluster of each row.
             terms: Terms of each row by name.
             subsampled: Places of the rows that slow probes read.
         """
         for name, values in terms.items():
-            add(self.rows[name][0, target], values, cluster)
-            add(self.rows[name][1, target], values[subsampled], cluster[subsampled])
+            add(self.rows[name][0, target], values, cells)
+            add(self.rows[name][1, target], values[subsampled], cells.at(subsampled))
 
-    def update_probe(self, fit: int, target: int, cluster: Int[ndarray, "rows"], terms: Terms) -> None:
+    def update_probe(self, fit: int, target: int, cells: "Cells", terms: Terms) -> None:
         """Add terms of one fitted probe.
 
         Args:
             fit: Number of the fitted probe.
             target: Number of the target.
-            cluster: Cluster of each row.
+            cells: Kind and cluster of each row.
             terms: Terms of each row by name.
         """
         for name, values in terms.items():
-            add(self.probe[name][fit, target], values, cluster)
+            add(self.probe[name][fit, target], values, cells)
 
     def merge(self, other: "ScoreSums") -> None:
         """Add the sums of documents tested elsewhere."""
@@ -107,25 +121,42 @@ class ScoreSums:
         selected: Int[ndarray, "entries targets"],
         subsampled: Bool[ndarray, "fits"],
         names_types: Bool[ndarray, "fits"],
-    ) -> EntrySums:
-        """The sums of each entry: those of its selected probe, and of the rows that it read.
+    ) -> list[EntrySums]:
+        """The sums of each entry, kind by kind: those of its selected probe, and of the rows that it read.
 
         Args:
             selected: Number of the selected fitted probe of each entry and target.
             subsampled: Whether a fitted probe reads the subsample only.
             names_types: Whether a fitted probe names types.
         """
-        target = np.arange(selected.shape[1])
-        return EntrySums(
-            {term: values[selected, target] for term, values in self.probe.items()},
-            {term: values[subsampled[selected].astype(int), target] for term, values in self.rows.items()},
-            {term: values[0] for term, values in self.rows.items()},
-            names_types[selected],
-        )
+        target, read = np.arange(selected.shape[1]), subsampled[selected].astype(int)
+        return [
+            EntrySums(
+                {term: values[selected, target, kind] for term, values in self.probe.items()},
+                {term: values[read, target, kind] for term, values in self.rows.items()},
+                {term: values[0, :, kind] for term, values in self.rows.items()},
+                names_types[selected],
+            )
+            for kind in range(self.rows["count"].shape[2])
+        ]
 
 
-def add(sums: Float[ndarray, "clusters"], values: ndarray | Tensor, cluster: Int[ndarray, "rows"]) -> None:
-    """Add values to the sums of their clusters, in place."""
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where the terms of some rows are added."""
+
+    kind: Int[ndarray, "rows"]
+    """Kind of the hidden token."""
+    cluster: Int[ndarray, "rows"]
+
+    def at(self, places: Int[ndarray, "few"]) -> "Cells":
+        """Those of some of the rows."""
+        return Cells(self.kind[places], self.cluster[places])
+
+
+def add(sums: Float[ndarray, "kinds clusters"], values: ndarray | Tensor, cells: Cells) -> None:
+    """Add values to the sums of their cells, in place."""
     if isinstance(values, Tensor):
         values = values.double().cpu().numpy()
-    sums += np.bincount(cluster, values, minlength=len(sums))
+    flat = np.bincount(cells.kind * sums.shape[1] + cells.cluster, values, minlength=sums.size)
+    sums += flat.reshape(sums.shape)

@@ -23,6 +23,8 @@ class MeasurementConfig:
     seed: int
     confidence: float
     controls: bool
+    by: str | Mapping[int | str, str] | None
+    """Kinds of hidden token that rows are split by, by name or as a mapping from type to a name; None for none."""
     options: Mapping[str, object]
     """Options of a model made from its name."""
 
@@ -38,5 +40,6 @@ class MeasurementConfig:
             "lags": list(self.lags),
             "sites": None if self.sites is None else list(self.sites),
             **self.probes.record(),
+            "by": {str(key): name for key, name in self.by.items()} if isinstance(self.by, Mapping) else self.by,
             "options": dict(self.options),
         }

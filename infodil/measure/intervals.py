@@ -1,11 +1,11 @@
 """The estimates of a report: means of the sums over clusters, and their bootstrap intervals."""
 
-__all__ = ["Bootstrap", "ReportEstimates", "estimate"]
+__all__ = ["Bootstrap", "Drawn", "Places", "ReportEstimates", "estimate", "gain_bits"]
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
@@ -65,7 +65,13 @@ class ReportEstimates:
     highest: Drawn
     """Replicates that the high end is taken from."""
     beyond_context_drawn: Drawn
+    poor_context: Bool[ndarray, "entries targets"]
+    """Where the context predicts worse than the plug-in distribution, which then stands in for it."""
+    smoothing: Places
+    """The most that prior smoothing took."""
     bootstrap: Bootstrap
+    blocks: Int[ndarray, "blocks"] | None
+    """First cluster of each block that is resampled; None where clusters are documents and stand for themselves."""
     resampled: dict[str, object]
     """Number and kind of the clusters that intervals rest on."""
 
@@ -88,8 +94,8 @@ def estimate(
         confidence: Confidence level of each pointwise interval.
         seed: Seed of the bootstrap.
     """
-    if not clusters.documents:
-        sums = sums.grouped(block_edges(sums))
+    blocks = None if clusters.documents else block_edges(sums)
+    sums = sums if blocks is None else sums.grouped(blocks)
     bootstrap = Bootstrap.of(sums.clusters, confidence, seed)
     value, certified = value_bits(sums, bootstrap, "plug_in")
     usable, usable_drawn = value_bits(sums, bootstrap, "prior")
@@ -119,7 +125,10 @@ def estimate(
         certified=certified,
         highest=usable_drawn + smoothing,
         beyond_context_drawn=beyond_drawn,
+        poor_context=poor,
+        smoothing=smoothing,
         bootstrap=bootstrap,
+        blocks=blocks,
         resampled={"clusters": sums.clusters, "of": "documents" if clusters.documents else "blocks of positions"},
     )
 

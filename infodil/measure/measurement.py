@@ -24,13 +24,16 @@ from infodil.ladder import (
     open_store,
     stream_data,
 )
+from infodil.measure.accumulators import EntrySums
 from infodil.measure.config import MeasurementConfig
 from infodil.measure.controls import learning_curves
 from infodil.measure.intervals import estimate
+from infodil.measure.kind_rows import make_kind_rows
 from infodil.measure.provenance import provenance, warn, warn_of_memory
 from infodil.measure.report_rows import make_rows, summarise_sites
 from infodil.measure.test_pass import read_test_split
 from infodil.measure.text_view import make_text_view
+from infodil.measure.token_kinds import make_kinds
 from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
 from infodil.report import RecoverabilityReport
 
@@ -57,6 +60,7 @@ def measure(
         cache_dir: Folder for states that outlive the run.
     """
     task = make_task(sites, tokens, config, device)
+    kinds = make_kinds(config.by, tokens, task.counts["train"][0])
     with open_states(sites, tokens, config, cache_dir) as store:
         streams = open_streams(sites, tokens, config, device, progress, store, keep_all=cache_dir is not None)
         clusters = {split: TextClusters.of(part, tokens.few_documents) for split, part in tokens.splits.items()}
@@ -64,24 +68,27 @@ def measure(
             streams["train"], streams["calibration"], task, clusters["calibration"], config.follows_learning
         )
         ladder = fit_ladder(data, config.probes, confidence=config.confidence)
-        sums = read_test_split(streams["test"], task, ladder, clusters["test"])
-        estimates = estimate(sums, clusters["test"], ladder, config.confidence, config.seed)
+        by_kind = read_test_split(streams["test"], task, ladder, clusters["test"], kinds)
+        estimates = estimate(EntrySums.together(by_kind), clusters["test"], ladder, config.confidence, config.seed)
         bounds = bound_sites(
             data, streams["train"].preprocessing, task, clusters["calibration"],
             independent=tokens.independent, confidence=config.confidence, seed=config.seed,
         )  # fmt: skip
         shown, lines = make_text_view(streams["test"], task, ladder)
     rows = make_rows(estimates, ladder, config.lags, task.counts["train"].sum(1).tolist())
+    kind_rows = (
+        [] if config.by is None else make_kind_rows(by_kind, kinds, estimates, rows, ladder, task.counts["train"])
+    )
     rows = with_upper_bounds(rows, bounds, task, tokens.independent)
-    kinds = {site: sites.encoder.kind_of_site(site) for site in sites.dims}
+    kind_of = {site: sites.encoder.kind_of_site(site) for site in sites.dims}
     summary = summarise_sites(estimates, ladder, config.lags)
     curves = learning_curves(ladder, config.lags)
     return RecoverabilityReport(
-        rows=tuple({**row, "kind_of_site": kinds[row["site"]]} for row in rows),
+        rows=tuple({**row, "kind_of_site": kind_of[row["site"]]} for row in rows),
         summary=tuple(
             {
                 **row,
-                "kind_of_site": kinds[row["site"]],
+                "kind_of_site": kind_of[row["site"]],
                 "dim": sites.dims[row["site"]],
                 **whole_state(bounds[row["site"]]),
             }
@@ -93,12 +100,13 @@ def measure(
         provenance=provenance(device, config.seed) | {"resampled": estimates.resampled},
         warnings=(
             *warn(rows, tokens, estimates.resampled, ladder.probes),
-            *warn_of_memory(sites.encoder, kinds),
+            *warn_of_memory(sites.encoder, kind_of),
             *([] if cache_dir is None else why_not_kept(sites.encoder)),
         ),
         text_view={"tokens": tokens.token_texts(shown), "lags": list(config.lags), "sites": lines},
         controls={"learning": curves} if curves else None,
         probe_order=tuple(config.probes.available),
+        kind_rows=tuple({**row, "kind_of_site": kind_of[row["site"]]} for row in kind_rows),
     )
 
 

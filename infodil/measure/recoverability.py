@@ -28,6 +28,7 @@ from infodil.measure.config import MeasurementConfig
 from infodil.measure.controls import random_encoder
 from infodil.measure.measurement import measure
 from infodil.measure.provenance import describe
+from infodil.measure.token_kinds import check_kinds
 from infodil.probes import Probe, choose_probes
 from infodil.report import RecoverabilityReport
 
@@ -49,6 +50,7 @@ def recoverability(
     progress: bool = True,
     cache_dir: str | Path | None = None,
     controls: bool = True,
+    by: str | Mapping[int | str, str] | None = None,
     **options: object,
 ) -> RecoverabilityReport:
     r"""A lower bound on the bits that each state holds about the token `lag` steps back, for each probe.
@@ -116,6 +118,10 @@ def recoverability(
         options: Options of a model made from its name, as in `load_encoder` (`alpha=0.5`, `dim=64`, ...).
         cache_dir: Folder to keep the states of costly models in; a run that was killed resumes from there.
         controls: Whether to measure random weights and learning curves too, which encodes a model twice.
+        by: Kinds of hidden token that every row is split by as well: `frequency` (bands of the rank in the training
+            split), `surface` (number, capitalised word, function word, other word, word piece, punctuation, other), or
+            a mapping from type (id or text) to a name of your own. The split rows (`report.kind_rows`, and
+            `report.to_frame()` with the column `token_kind`) average to the whole row, weighted by `samples`.
 
     Returns:
         A report with a row for each site, lag and probe.
@@ -145,6 +151,7 @@ def recoverability(
         seed=seed,
         confidence=confidence,
         controls=bool(controls),
+        by=check_kinds(by),
         options=options,
     )
     check_numbers(precision, batch_size, seed, confidence)

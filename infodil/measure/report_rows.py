@@ -1,6 +1,6 @@
 """The rows and the summary of a report."""
 
-__all__ = ["half_life", "make_rows", "summarise_sites"]
+__all__ = ["control_entry", "half_life", "make_rows", "summarise_sites"]
 
 from collections.abc import Sequence
 
@@ -24,11 +24,10 @@ def make_rows(
         lags: Lag of each target but the first, which is the control of shuffled documents.
         train_samples: Training rows with a label, for each target.
     """
-    entries, controls = ladder.entries(), list(ladder.control)
     best = {site: ladder.best(site) for site in ladder.fitted}
     rows = []
-    for entry, (site, probe) in enumerate(entries):
-        control = len(entries) + controls.index(control_of(site)) if control_of(site) in controls else None
+    for entry, (site, probe) in enumerate(ladder.entries()):
+        control = control_entry(ladder, site)
         for target, lag in enumerate(lags, start=1):
             columns = {
                 "train_samples": int(train_samples[target]),
@@ -43,6 +42,12 @@ def make_rows(
                 | learning_of(ladder.fitted[site][probe], target)
             )
     return rows
+
+
+def control_entry(ladder: FittedLadder, site: str) -> int | None:
+    """Place of the site with random weights among the figures; None where it was not measured."""
+    controls = list(ladder.control)
+    return len(ladder.entries()) + controls.index(control_of(site)) if control_of(site) in controls else None
 
 
 def estimate_columns(estimates: ReportEstimates, entry: int, target: int) -> dict[str, float | int]:

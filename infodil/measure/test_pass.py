@@ -23,7 +23,8 @@ from infodil.ladder import (
     control_log_probs,
     score_rows,
 )
-from infodil.measure.accumulators import EntrySums, ScoreSums
+from infodil.measure.accumulators import Cells, EntrySums, ScoreSums
+from infodil.measure.token_kinds import TokenKinds
 from infodil.probes import ClassMap
 
 SCORE_LOGITS = 2**22
@@ -32,22 +33,25 @@ FEWEST_SCORED_ROWS = 256
 """Rows scored at once, at least."""
 
 
-def read_test_split(stream: StateStream, task: LagTask, ladder: FittedLadder, clusters: TextClusters) -> EntrySums:
-    """The sums of every entry of a report: those of `ladder.entries()`, then those of `ladder.control`.
+def read_test_split(
+    stream: StateStream, task: LagTask, ladder: FittedLadder, clusters: TextClusters, kinds: TokenKinds
+) -> list[EntrySums]:
+    """For each kind of hidden token the sums of every entry: of `ladder.entries()`, then of `ladder.control`.
 
     A fitted probe that is selected for several entries scores a row once, one that is selected for none not at all.
     """
     scoring = assign(ladder, task.targets)
     plug_in = PlugIn.of(task.counts["test"], task.classes)
     subsample = subsample_rows(stream.split, scoring.max_rows)
-    sums = ScoreSums.zeros(len(scoring.fits), task.targets, clusters.number)
+    sums = ScoreSums.zeros(len(scoring.fits), task.targets, kinds.number, clusters.number)
     for chunk in stream.chunks("reading the test split"):
         for part in parts_of(chunk, task, clusters, subsample):
             prepared = prepare(stream, scoring, part)
             for target in range(task.targets):
                 rows = np.flatnonzero(part.types[target] >= 0)
                 if len(rows):
-                    score_target(sums, scoring, prepared, part, target, rows, task, plug_in)
+                    cells = Cells(kinds.of_type[part.types[target, rows]], part.cluster[rows])
+                    score_target(sums, scoring, prepared, part, target, rows, cells, task, plug_in)
     return sums.compute(scoring.selected, scoring.subsampled, scoring.names_types)
 
 
@@ -169,17 +173,18 @@ def score_target(
     part: Part,
     target: int,
     rows: Int[ndarray, "rows"],
+    cells: Cells,
     task: LagTask,
     plug_in: PlugIn,
 ) -> None:
     """Score the rows of a part that have a label of one target, and add the scores to the sums."""
-    classes, types, cluster = task.classes, part.types[target, rows], part.cluster[rows]
+    classes, types = task.classes, part.types[target, rows]
     device = classes.of_type.device
     terms, context = row_terms(part, target, rows, task, plug_in)
     # Places of the subsampled rows among the rows with a label, and among the subsampled ones.
     place = np.flatnonzero(np.isin(rows, part.subsample))
     among = np.searchsorted(part.subsample, rows[place])
-    sums.update_rows(target, cluster, terms, place)
+    sums.update_rows(target, cells, terms, place)
     for number, (fitted, served) in enumerate(zip(scoring.fits, scoring.targets, strict=True)):
         few = scoring.subsampled[number]
         chosen, taken = (place, among) if few else (np.arange(len(rows)), rows)
@@ -194,7 +199,7 @@ def score_target(
             scores = score_rows(fitted, states, target, chosen_types, classes, known)
             scored = {"probe": scores.log_prob, "given_context": scores.given_context}
             scored |= {"top1": scores.hits(1), "top5": scores.hits(5)}
-        sums.update_probe(number, target, cluster[chosen], scored)
+        sums.update_probe(number, target, cells.at(chosen), scored)
 
 
 def row_terms(

@@ -198,5 +198,7 @@ def _finish(ax: "matplotlib.axes.Axes", frame: "pandas.DataFrame", quantity: str
 
 
 def _ends(quantity: str) -> tuple[str, str]:
+    if not quantity.endswith("bits"):
+        return f"{quantity}_low", f"{quantity}_high"
     stem = "" if quantity == "value_bits" else quantity.removesuffix("bits")
     return f"{stem}low_bits", f"{stem}high_bits"

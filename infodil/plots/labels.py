@@ -18,6 +18,7 @@ QUANTITY_LABELS = {
     "width_bits": "upper bound less bits per token",
     "shuffled_bits": "bits read from shuffled tokens",
     "random_weights_bits": "bits at random weights",
+    "share_of_ceiling": "share of the bits of a token",
     "top1": "top-1 accuracy",
     "top5": "top-5 accuracy",
 }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_not_empty, check_one_of, write_whole
 from infodil.report.differences import DIFFERENCE_COLUMNS, difference_findings, report_differences
+from infodil.report.drawing import MOST_CURVES, QUANTITIES, quantity_column
 from infodil.report.names import short_names
 from infodil.report.page import render_page, summary_html
-from infodil.report.report import MOST_CURVES, QUANTITIES, RecoverabilityReport, quantity_column
+from infodil.report.report import RecoverabilityReport
 from infodil.report.saved import read_result, write_result
 from infodil.report.sentences import control_sentences, meaning_sentences, upper_sentences
 from infodil.report.table import difference_table, fill, headline, terminal_width

@@ -23,7 +23,12 @@ def findings(report: Mapping[str, Any]) -> list[str]:
     if not selected:
         return []
     several = len({row["site"] for row in selected}) > 1
-    sentences = [_reach(selected), _difference(selected) if several else _decay(selected), _controls(report)]
+    sentences = [
+        _reach(selected),
+        _difference(selected) if several else _decay(selected),
+        _forgotten(report.get("kind_rows") or (), selected),
+        _controls(report),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -93,6 +98,22 @@ def _decay(selected: Sequence[Mapping[str, Any]]) -> str:
     if there["value_bits"] > first["value_bits"] / 2:
         return f"From {_bits(first)} at lag {first['lag']} less than half is lost within the measured lags."
     return f"From {_bits(first)} at lag {first['lag']} half is lost by lag {half}, where {_bits(there)} are left."
+
+
+def _forgotten(rows: Sequence[Mapping[str, Any]], selected: Sequence[Mapping[str, Any]]) -> str:
+    """The kinds of token of which least and most is held, at the telling lag or the last before it with any bits."""
+    held = {row["lag"] for row in selected if row["low_bits"] is not None and row["low_bits"] > 0}
+    lag = max((lag for lag in held if lag <= telling_lag(selected)), default=None)
+    here = [row for row in rows if row["chosen"] and row["lag"] == lag and row["ceiling_bits"]]
+    if not here:
+        return ""
+    site = max(here, key=lambda row: row["value_bits"])["site"]
+    shares = {row["token_kind"]: row["value_bits"] / row["ceiling_bits"] for row in here if row["site"] == site}
+    least, most = (pick(shares, key=lambda kind: shares[kind]) for pick in (min, max))
+    return (
+        f"By kind of token, at {printable(site)}, lag {lag}: {printable(least)} is held least ({shares[least]:.0%} of "
+        f"what such a token has), {printable(most)} most ({shares[most]:.0%})."
+    )
 
 
 def _controls(report: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ GLOSSARY = {
     "site": "A place in the model whose numbers are read: an embedding, the stream after a block, a recurrent state.",
     "kind of site": "What the numbers are: an embedding, the residual stream, what a token mixer writes, a recurrent "
     "or convolution state, a trace, the output of a module, or recorded states.",
+    "kind of token": "What the hidden token is: a band of frequency, how it is written, or a name of the user's own. "
+    "Rows by kind average to the whole row, weighted by their test positions.",
     "lag": "The number of steps back: at lag 3 a probe predicts the token three steps before the state's position.",
     "probe": "A predictor of the past token from the state, trained on some documents and tested on others.",
     "selected probe": "The probe that predicts best on the calibration documents; test documents take no part in it.",

@@ -9,12 +9,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from infodil.plots import site_marks
-from infodil.report.cells import SUMMARY_CELLS, number, summary_cells
+from infodil.report.cells import SUMMARY_CELLS, Cell, interval, number, summary_cells
 from infodil.report.findings import findings, telling_lag
 from infodil.report.glossary import COLUMN_TERMS, GLOSSARY, definition
 from infodil.report.names import printable, short_names
 from infodil.report.saved import SCHEMA_VERSION
 from infodil.report.sentences import control_probe, report_sentences
+from infodil.report.table import lag_subset
 
 if TYPE_CHECKING:
     import jinja2
@@ -25,12 +26,13 @@ SCRIPTS = ("elements", "chart", "heat_map", "text_view", "rows", "downloads", "p
 """Parts of the page's script, in order."""
 
 
-def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
+def report_page(report: Mapping[str, Any], figure: bytes = b"", kinds: bytes = b"") -> str:
     """The page of one report.
 
     Args:
         report: The report as `RecoverabilityReport.to_dict()` gives it.
         figure: The curves as SVG, shown where scripts are switched off.
+        kinds: The curves by kind of token as SVG, where rows were split.
 
     Returns:
         The page as HTML.
@@ -54,6 +56,7 @@ def report_page(report: Mapping[str, Any], figure: bytes = b"") -> str:
         findings=findings(report),
         sentences=report_sentences(report),
         figure=figure,
+        kinds=_kinds(report.get("kind_rows") or (), kinds),
         saved=report,
     )
 
@@ -68,6 +71,7 @@ def render_page(
     findings: Sequence[str],
     sentences: Sequence[str],
     figure: bytes = b"",
+    kinds: Mapping[str, Any] | None = None,
     saved: Mapping[str, Any] | None = None,
     differences: Sequence[Mapping[str, Any]] = (),
 ) -> str:
@@ -82,6 +86,7 @@ def render_page(
         findings: Sentences on top of the page.
         sentences: Sentences about the numbers.
         figure: The curves as SVG.
+        kinds: Table and figure of the rows split by kind of token; None where they were not split.
         saved: The content of the saved report, which the page offers for download; None offers none.
         differences: Rows of differences between reports.
 
@@ -104,6 +109,7 @@ def render_page(
         sentences=sentences,
         warnings=report["warnings"],
         learning=_learning(report.get("controls")),
+        kinds=kinds,
         figure=_data_address(figure),
     )  # fmt: skip
 
@@ -264,6 +270,23 @@ def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, A
         "columns": ["site", *(SUMMARY_CELLS[name].replace("\n", " ") for name in columns)],
         "rows": [[site, *(of_site[name] for name in columns)] for site, of_site in cells],
     }
+
+
+def _kinds(rows: Sequence[Mapping[str, Any]], figure: bytes) -> dict[str, Any] | None:
+    """Bits by site, kind of token and lag as columns and rows; None where rows were not split."""
+    chosen = [row for row in rows if row["chosen"]]
+    if not chosen:
+        return None
+    lags = lag_subset(sorted({row["lag"] for row in chosen}), 9)
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    for row in chosen:
+        share = row["value_bits"] / row["ceiling_bits"] if row["ceiling_bits"] else 0.0
+        ends = interval([row["low_bits"], row["high_bits"]], 2)
+        cell = Cell(number(row["value_bits"], 2), ends, min(1.0, max(0.0, share)))
+        cells.setdefault((row["site"], row["token_kind"]), {})[row["lag"]] = cell
+    lines = [[site, kind, *(of_lag.get(lag, "") for lag in lags)] for (site, kind), of_lag in cells.items()]
+    columns = ["site", "kind of token", *(f"lag {lag}" for lag in lags)]
+    return {"columns": columns, "rows": lines, "figure": _data_address(figure)}
 
 
 def _learning(controls: Mapping[str, Any] | None) -> dict[str, Any] | None:

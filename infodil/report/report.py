@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from infodil.checks import UserError, check_one_of, write_whole
 from infodil.estimate import Estimate
+from infodil.report.drawing import draw_kinds, draw_quantity
 from infodil.report.findings import findings
 from infodil.report.page import report_lead, report_page, summary_html
 from infodil.report.saved import plain_json, read_result, write_result
@@ -18,6 +19,8 @@ from infodil.report.table import report_table
 if TYPE_CHECKING:
     import matplotlib.axes
     import pandas
+
+    from infodil.plots import Panels
 
 __all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS"]
 
@@ -45,17 +48,6 @@ SUMMARY_COLUMNS = (
 ).split()
 """Columns of the summary; its sums run over the measured lags and are not a joint quantity."""
 
-QUANTITIES = ("value", "beyond_context", "usable", "upper", "width", "shuffled", "random_weights", "top1", "top5")
-"""Quantities that a figure can show, each a column of the rows."""
-
-MOST_CURVES = 10
-"""Sites that curves can tell apart; more are drawn as a heat map."""
-
-
-def quantity_column(quantity: str) -> str:
-    """The column of the rows that holds a quantity."""
-    return quantity if quantity.startswith("top") else f"{quantity}_bits"
-
 
 @dataclass(frozen=True, repr=False)
 class RecoverabilityReport:
@@ -76,6 +68,8 @@ class RecoverabilityReport:
         controls: Control measurements by name; `learning` has one learning curve for each site and lag. None where
             no control was measured.
         probe_order: Names of the probes, weakest first; where it is empty, the order in which rows first name them.
+        kind_rows: Rows split by kind of the hidden token (`by=`), with the kind in `token_kind`; those of a site, lag
+            and probe average to the row, weighted by `samples`.
     """
 
     rows: tuple[dict, ...]
@@ -88,6 +82,7 @@ class RecoverabilityReport:
     text_view: dict | None = None
     controls: dict | None = None
     probe_order: tuple[str, ...] = ()
+    kind_rows: tuple[dict, ...] = ()
 
     def __post_init__(self) -> None:
         sites = [row["site"] for row in self.summary]
@@ -97,6 +92,7 @@ class RecoverabilityReport:
         rows = _in_order(rows, sites, order)
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "summary", tuple(_columns_first(plain_json(s), SUMMARY_COLUMNS) for s in self.summary))
+        object.__setattr__(self, "kind_rows", tuple(_in_order(list(map(plain_json, self.kind_rows)), sites, order)))
         object.__setattr__(self, "warnings", tuple(str(sentence) for sentence in self.warnings))
         for name in ("model", "corpus", "config", "provenance", "text_view", "controls"):
             object.__setattr__(self, name, plain_json(getattr(self, name)))
@@ -138,15 +134,22 @@ class RecoverabilityReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values, with its format."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("rows", "summary", "warnings", "probe_order"):
+        for name in ("rows", "summary", "warnings", "probe_order", "kind_rows"):
             content[name] = list(content[name])
         return {"format": REPORT_FORMAT, **content}
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The rows as a tidy pandas frame, one row for each site, lag and probe."""
+        """The rows as a tidy pandas frame, one row for each site, lag and probe.
+
+        Where rows were split by kind of the hidden token, the split rows follow, and the column `token_kind` has the
+        kind, which is `all` in the whole rows.
+        """
         import pandas as pd
 
-        return pd.DataFrame(list(self.rows), columns=_all_columns(self.rows, COLUMNS))
+        if not self.kind_rows:
+            return pd.DataFrame(list(self.rows), columns=_all_columns(self.rows, COLUMNS))
+        rows = [*({**row, "token_kind": "all"} for row in self.rows), *self.kind_rows]
+        return pd.DataFrame(rows, columns=_all_columns(rows, [*COLUMNS[:3], "token_kind", *COLUMNS[3:]]))
 
     def summary_frame(self) -> "pandas.DataFrame":
         """The summary as a pandas frame, one row for each site."""
@@ -218,22 +221,34 @@ class RecoverabilityReport:
         Raises:
             UserError: Where a probe, site, lag, quantity or size is none that the report has.
         """
-        from infodil.plots import FIGURE_WIDTHS, recoverability_curves, recoverability_heat_map
+        return draw_quantity(self, ax, probe, quantity, sites, lags, size)
 
-        check_one_of("quantity", quantity, QUANTITIES)
-        check_one_of("size", size, FIGURE_WIDTHS)
-        if probe is not None:
-            check_one_of("probe", probe, self.probes)
-        frame = self.to_frame()
-        frame = frame[frame["chosen"].eq(True) if probe is None else frame["probe"] == probe]
-        for column, wanted, known in (("site", sites, self.sites), ("lag", lags, self.lags)):
-            if wanted is not None:
-                wanted = list(wanted)
-                for value in wanted:
-                    check_one_of(f"{column}s", str(value), list(map(str, known)))
-                frame = frame[frame[column].isin(wanted)]
-        draw = recoverability_curves if frame["site"].nunique() <= MOST_CURVES else recoverability_heat_map
-        return draw(frame, ax=ax, quantity=quantity_column(quantity), size=size)
+    def plot_kinds(
+        self,
+        quantity: str = "value",
+        *,
+        probe: str | None = None,
+        sites: Iterable[str] | None = None,
+        lags: Iterable[int] | None = None,
+        size: str = "page",
+    ) -> "Panels":
+        """A quantity against lag by kind of the hidden token: one panel a site, one curve a kind.
+
+        Args:
+            quantity: One of `KIND_QUANTITIES`: `"value"` draws the bits, `"share"` their share of what tokens of the
+                kind have, which shows what is forgotten first.
+            probe: The probe to draw; by default the one selected at each site and lag.
+            sites: The sites to draw; by default all.
+            lags: The lags to draw; by default all.
+            size: The width of the figure: `"column"` (3.25 in) or `"page"` (5.5 in).
+
+        Returns:
+            The axes, one a site; `panels.figure` is the figure.
+
+        Raises:
+            UserError: Where the rows were not split, or a name or size is none that the report has.
+        """
+        return draw_kinds(self, quantity, probe, sites, lags, size)
 
     def save(self, path: str | Path) -> Path:
         """Write the report as JSON; the same report gives the same bytes.
@@ -285,7 +300,8 @@ class RecoverabilityReport:
         from infodil.plots import figure_svg
 
         figure = figure_svg(self.plot().figure) if any(row["chosen"] for row in self.rows) else b""
-        return write_whole(path, report_page(self.to_dict(), figure))
+        kinds = figure_svg(self.plot_kinds("share").figure) if any(row["chosen"] for row in self.kind_rows) else b""
+        return write_whole(path, report_page(self.to_dict(), figure, kinds))
 
 
 def load_report(path: str | Path) -> RecoverabilityReport:
@@ -307,10 +323,10 @@ def _damage(content: dict[str, Any]) -> str:
     """The first thing that a report needs and the content lacks, in a few words; empty where nothing is missing."""
     shapes = {
         "rows": list, "summary": list, "warnings": list, "text_view": dict | None, "controls": dict | None,
-        "probe_order": list,
+        "probe_order": list, "kind_rows": list,
     }  # fmt: skip
     for field in fields(RecoverabilityReport):
-        if field.name in ("controls", "probe_order") and field.name not in content:
+        if field.name in ("controls", "probe_order", "kind_rows") and field.name not in content:
             continue  # reports of older versions lack it
         if field.name not in content or not isinstance(content[field.name], shapes.get(field.name, dict)):
             return f"no {field.name}"

@@ -48,6 +48,8 @@ def report_table(report: dict[str, Any], width: int | None = None) -> str:
         parts.append(headline([("", report["summary"], longest)], names, width))
     if chosen:
         parts += _site_tables(chosen, sites, width) if len(sites) <= MOST_BLOCKS else _matrices(chosen, names, width)
+    if report.get("kind_rows"):
+        parts.append(_kind_table(report, width))
     parts.append(_footer(report, width))
     return "\n\n".join(part for part in parts if part)
 
@@ -178,6 +180,25 @@ def _matrices(chosen: list[dict], names: dict[str, str], width: int) -> list[str
         "Bits by lag, selected probe\n" + _grid(head, values, width) + note + _omitted(len(every), len(lags)),
         "Top-1 by lag, selected probe: how often its first guess is the token\n" + _grid(head, tops, width),
     ]
+
+
+def _kind_table(report: dict[str, Any], width: int) -> str:
+    """Bits by kind of the hidden token and lag, at the site that holds most."""
+    site = max(report["summary"], key=lambda row: row["recoverable_bits"] or -math.inf)["site"]
+    rows = [row for row in report["kind_rows"] if row["chosen"] and row["site"] == site]
+    kinds = list(dict.fromkeys(printable(row["token_kind"]) for row in rows))
+    cells = {(printable(row["token_kind"]), row["lag"]): f"{number(row['value_bits'], 2)} of "
+             f"{number(row['ceiling_bits'], 1)}" for row in rows}  # fmt: skip
+    every = sorted({row["lag"] for row in rows})
+    names = {kind: shorten(kind, 20) for kind in kinds}
+    room, cell = max(4, *map(len, names.values())), max(map(len, cells.values()))
+    lags = lag_subset(every, max(2, min(MOST_LAGS, (width - room) // (cell + 2))))
+    head = ["lag".ljust(room), *(str(lag).rjust(cell) for lag in lags)]
+    lines = [[names[kind], *(cells.get((kind, lag), "") for lag in lags)] for kind in kinds]
+    title = f"Bits by kind of token and lag at {shorten(printable(site), 40)}, of those that tokens of the kind have"
+    sites = len(report["summary"])
+    others = f"\n1 of {sites} sites is shown; report.to_frame() has them all." if sites > 1 else ""
+    return fill(title, width) + "\n" + _grid(head, lines, width) + _omitted(len(every), len(lags)) + others
 
 
 def difference_table(name: str, reference: str, rows: Sequence[dict], width: int) -> str:

@@ -1,0 +1,106 @@
+"""The rows of a report split by kind of the hidden token: what is forgotten first."""
+
+__all__ = ["make_kind_rows"]
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+
+from infodil.estimate import BITS_PER_NAT
+from infodil.ladder import FittedLadder
+from infodil.measure.accumulators import EntrySums
+from infodil.measure.intervals import Bootstrap, Drawn, Places, ReportEstimates, gain_bits
+from infodil.measure.report_rows import control_entry
+from infodil.measure.token_kinds import TokenKinds
+
+
+def make_kind_rows(
+    by_kind: Sequence[EntrySums],
+    kinds: TokenKinds,
+    estimates: ReportEstimates,
+    rows: Sequence[dict],
+    ladder: FittedLadder,
+    train_counts: Int[ndarray, "targets vocabulary"],
+) -> list[dict]:
+    r"""A row for each whole row and each kind that its test positions have, in the order of the kinds.
+
+    .. math:: \frac{1}{n_K} \sum_{t : X_{t-k} \in K} \log_2 \frac{q(c(X_{t-k}) \mid H_t)}{\hat p(c(X_{t-k}))}
+
+    The mean, weighted by the number of test positions, over the kinds of a row is the row's value: each position has
+    one kind. It is an estimate, not a bound, for only the mean over all tokens is below the mutual information.
+
+    Args:
+        by_kind: Sums of pointwise terms of each kind.
+        kinds: Names of the kinds.
+        estimates: Figures of the whole rows, whose bootstrap is used again.
+        rows: The whole rows, for each entry of the ladder one a lag.
+        ladder: Fitted probes.
+        train_counts: Training labels of each target and type.
+    """
+    lags = estimates.value.shape[1] - 1
+    found: list[list[dict]] = [[] for _ in rows]
+    for kind, name in enumerate(kinds.names):
+        sums = by_kind[kind] if estimates.blocks is None else by_kind[kind].grouped(estimates.blocks)
+        figures = kind_figures(sums, estimates)
+        train = train_counts[:, kinds.of_type == kind].sum(1)
+        for place, row in enumerate(rows):
+            entry, target = place // lags, 1 + place % lags
+            samples = int(sums.rows["count"][entry, target].sum())
+            if not samples:
+                continue
+            control = control_entry(ladder, row["site"])
+            found[place].append(
+                {column: row[column] for column in ("site", "lag", "probe", "selected_probe", "chosen")}
+                | {"token_kind": name, "kind": "estimate"}
+                | {column: values[entry, target] for column, values in figures.items()}
+                | {
+                    "ceiling_bits": surprise_bits(sums, target),
+                    "shuffled_bits": figures["value_bits"][entry, 0],
+                    "random_weights_bits": None if control is None else figures["value_bits"][control, target],
+                    "samples": samples,
+                    "train_samples": int(train[target]),
+                }
+            )
+    return [row for of_place in found for row in of_place]
+
+
+def surprise_bits(sums: EntrySums, target: int) -> float:
+    """Mean surprise of the tokens of a kind under the unigram distribution: what there is to be recovered."""
+    return -sums.whole["type_plug_in"][target].sum() / sums.whole["count"][target].sum() * BITS_PER_NAT
+
+
+def kind_figures(sums: EntrySums, estimates: ReportEstimates) -> dict[str, Places]:
+    """Value, hit rates and bits beyond context of one kind, with intervals.
+
+    Neither the plug-in distribution nor the trained prior is on a known side of the truth for a kind alone: the
+    interval covers those of both.
+    """
+    bootstrap, count = estimates.bootstrap, sums.rows["count"].sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value, drawn = gain_bits(sums, bootstrap, "probe", sums.base("plug_in"))
+        _, usable = gain_bits(sums, bootstrap, "probe", sums.base("prior"))
+        known = np.where(estimates.poor_context[..., None], sums.rows["plug_in"], sums.rows["context"])
+        beyond, beyond_drawn = gain_bits(sums, bootstrap, "given_context", known)
+        top1, top5 = (sums.probe[term].sum(-1) / count for term in ("top1", "top5"))
+    several = (sums.rows["count"] > 0).sum(-1) > 1  # documents; one alone has no interval
+    low, high = interval(bootstrap, drawn, several)
+    other_low, other_high = interval(bootstrap, usable + estimates.smoothing, several)
+    beyond_low, beyond_high = interval(bootstrap, beyond_drawn, several)
+    return {
+        "value_bits": value,
+        "low_bits": np.minimum(low, other_low),
+        "high_bits": np.maximum(high, other_high),
+        "top1": top1,
+        "top5": top5,
+        "beyond_context_bits": beyond,
+        "beyond_context_low_bits": beyond_low,
+        "beyond_context_high_bits": beyond_high,
+    }
+
+
+def interval(bootstrap: Bootstrap, drawn: Drawn, known: Bool[ndarray, "entries targets"]) -> tuple[Places, Places]:
+    """Ends of the intervals; not a number where none is known."""
+    low, high = bootstrap.interval(np.where(known, drawn, 0.0))
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
