@@ -1,13 +1,24 @@
 """The Gaussian reader's covariances: what only the spread of the states says, and nothing where there is nothing."""
 
+import math
+
 import pytest
 import torch
 from gaussian_cases import bits_of, codebook, exclusive_or, nothing, plain_classes, read, true_bits, variances
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
 from infodil.probes import cross_entropy_nats, fit_class_map, fit_temperature
 from infodil.probes.gaussian.covariance_contrasts import ContrastSearch
-from infodil.probes.gaussian.quadratic_discriminant import QuadraticOptions, coefficients, expand, fit_quadratic
+from infodil.probes.gaussian.probe import ClassSums
+from infodil.probes.gaussian.quadratic_discriminant import (
+    QuadraticOptions,
+    coefficients,
+    expand,
+    fit_quadratic,
+    positive_definite,
+)
 from infodil.probes.reservoir import Reservoir
 
 
@@ -146,3 +157,40 @@ def test_a_sample_is_uniform_whatever_the_chunks():
     assert float(hits.sub(50).abs().max()) < 5 * 6.7
     for part in (hits[:7], hits[7:250], hits[251:]):
         assert float(part.mean()) == pytest.approx(50, abs=4 * 6.7 / len(part) ** 0.5)
+
+
+@given(st.integers(2, 12), st.floats(1e-7, 1e3), st.integers(0, 2**31))
+@settings(max_examples=40)
+def test_what_rounding_takes_from_a_covariance_is_put_back(dim, rounding, seed):
+    """Whatever is subtracted from a covariance, a factor is found; a covariance that has one stays as it is."""
+    generator = torch.Generator().manual_seed(seed)
+    root = torch.randn(dim, dim, generator=generator, dtype=torch.float64)
+    whole = root @ root.T + 1e-3 * torch.eye(dim)
+    same, factor = positive_definite(whole, 1e-4)
+    assert torch.equal(same, whole) and torch.allclose(factor @ factor.T, whole)
+    gone = whole - rounding * torch.outer(root[0], root[0])
+    kept, factor = positive_definite(gone, 1e-4)
+    values, axes = torch.linalg.eigh(gone)
+    assert torch.allclose(factor @ factor.T, kept, rtol=1e-6, atol=1e-9 * float(values.abs().max()))
+    # The nearest: directions in which it was positive keep their variance.
+    sure = values > 1e-3 * values.abs().mean()
+    assert torch.allclose(((kept @ axes) * axes).sum(0)[sure], values[sure], rtol=1e-6)
+
+
+def test_a_state_that_tells_every_class_exactly_leaves_nothing_within():
+    """Within the classes all is rounding, of either sign, once the means are far apart in one direction."""
+    labels = torch.arange(4000) % 8
+    codes = torch.randn(8, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([300.0, 1, 1, 1, 1, 1])
+    states = codes[labels]
+    sums = ClassSums(6, 1, 8)
+    sums.update(states, labels[None])
+    counts, centre, means, total = sums.compute(0)
+    total = total - 0.2 * torch.outer(means[0], means[0]) / means[0].square().sum()  # as sums of 200,000 rows round
+    weight = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
+    held_out = (states, labels, states @ weight)
+    options = (ContrastSearch(), QuadraticOptions())
+    moments = (counts, centre, means, total)
+    found = fit_quadratic(
+        torch.eye(6)[:, :2], moments, (states, labels), (weight, 1e-6, 1.0), torch.zeros(8), held_out, *options
+    )
+    assert found is None or all(map(math.isfinite, (found[1], found[0].affine)))

@@ -102,7 +102,7 @@ def refine(
     """
     counts, centre, means, _ = moments
     states, labels = sample
-    factor = torch.linalg.cholesky(within)
+    within, factor = positive_definite(within, search.ridge_share)
     means = means + centre
     scale = unbiased(counts).float()[labels, None]
     eye = torch.eye(directions.shape[1], dtype=torch.float64, device=directions.device)
@@ -124,6 +124,27 @@ def refine(
         aside = torch.cholesky_solve(pulled, factor) - v @ (v.T @ pulled)
         v = whiten_directions(v - aside @ torch.linalg.inv(curvature + (len(v) / len(labels)) ** 0.5 * eye), within)
     return best
+
+
+def positive_definite(
+    covariance: Float[Tensor, "dim dim"], ridge_share: float
+) -> tuple[Float[Tensor, "dim dim"], Float[Tensor, "dim dim"]]:
+    """The nearest matrix whose least eigenvalue is not below a share of the mean one, and its lower Cholesky factor.
+
+    A covariance within classes is the difference of two moments. Where the state tells the class exactly it is zero,
+    and what is left, of either sign, is the rounding of the sums: up to a millionth of the largest variance, which a
+    ridge that goes by the mean variance need not cover. A matrix that has a factor stays as it is.
+
+    Reference:
+        Higham (1988), Computing a nearest symmetric positive semidefinite matrix, theorem 2.1.
+    """
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        values, axes = torch.linalg.eigh(covariance)
+        least = (ridge_share * values.abs().mean()).clamp(min=torch.finfo(torch.float32).tiny)
+        covariance = (axes * values.clamp(min=least)) @ axes.T
+        factor = torch.linalg.cholesky(covariance)
+    return covariance, factor
 
 
 def whiten_directions(
