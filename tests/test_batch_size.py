@@ -19,6 +19,7 @@ def tokens():
     return [row[:length] for row, length in zip(chain, lengths, strict=True)]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("precision", ["float32", "int8", "snr=20dB"])
 def test_bits_do_not_depend_on_the_batch_size(tokens, precision):
     encoder = CombinedEncoder({"trace": TraceEncoder(TYPES, (0.3,), dim=4), "gru": gru(TYPES, 8)})

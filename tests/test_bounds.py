@@ -131,6 +131,7 @@ def test_every_upper_bound_is_above_the_enumerated_truth_of_independent_tokens(c
     assert sum(known.low_bits for known in truth) <= everything.high_bits + 1e-9
 
 
+@pytest.mark.statistical
 def test_draws_that_met_no_error_do_not_make_the_truth_certain():
     """About one draw in forty loses anything to speak of: of fifty draws, often none."""
     pair, truth = torch.tensor([[-1.0], [1.0]]), one_number_bits([-1.0 / 0.45, 1.0 / 0.45], [0.5, 0.5])
@@ -238,6 +239,7 @@ def test_the_interval_covers():
 # --------------------------------------------------------------------------------------------------- dithered rounding
 
 
+@pytest.mark.statistical
 def test_dithered_rounding_of_one_number():
     """Uniform noise on a line: the density of the state is a step function, its entropy a sum."""
     points, prior, step = np.array([0.0, 0.3, 1.1]), np.array([0.5, 0.2, 0.3]), 0.8
@@ -253,6 +255,7 @@ def test_dithered_rounding_of_one_number():
     assert bounds.genie(torch.from_numpy(points)[:, None], 1.0, sigma, prior).value_bits < truth - 0.02
 
 
+@pytest.mark.statistical
 def test_no_reader_of_rounded_states_reads_more_than_the_dithered_genie():
     # Steps of 0.3 in a state whose other tokens are known: what the cell tells, by counting.
     embedding, prior, step = vectors(6, 3), zipf(6), 0.3

@@ -43,6 +43,7 @@ def measure(*extra, out="out", model="shift_register", lags="0-3"):
 # What is written
 
 
+@pytest.mark.statistical
 def test_recoverability_prints_and_writes(place, capsys):
     assert measure("--option", "window=2", "--option", "dim=8", "--sites", "shift*", "--max-length", "40") == 0
     printed = capsys.readouterr()
@@ -99,6 +100,7 @@ def test_the_demo_from_a_shell(place, capsys, monkeypatch):
         assert f"{name}: {report.model['trained'][name]['parameters']:,} parameters" in printed
 
 
+@pytest.mark.statistical
 def test_roles_prints_and_writes(place, capsys):
     small = ["--sentences", "60", "--hidden", "20", "--steps", "3", "--seeds", "2", "--units", "9", "--depth", "0"]
     assert main(["roles", "--out", "out", *small]) == 0
@@ -142,6 +144,7 @@ def test_a_saved_report_becomes_a_page_and_reports_compare_by_their_folders(plac
     assert names(place) == {"texts.jsonl", "runs", "runs/two.json", "runs/one", *(f"runs/one/{name}" for name in FILES)}
 
 
+@pytest.mark.statistical
 def test_json_is_the_report_and_no_files_need_be_written(place, capsys):
     assert measure("--json", out="-") == 0
     printed = capsys.readouterr()
@@ -297,6 +300,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(place, capsys, arguments, 
     assert names(place) == {"texts.jsonl"}
 
 
+@pytest.mark.statistical
 def test_a_mistake_in_what_is_compared(place, capsys):
     for paths, message in [
         (["texts.jsonl"], "must be a saved report, got 'texts.jsonl'"),

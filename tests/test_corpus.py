@@ -226,6 +226,7 @@ def test_a_network_lost_on_the_way_is_told_too(monkeypatch):
         corpus.tokenize()
 
 
+@pytest.mark.statistical
 def test_the_sample_is_large_mixed_and_always_the_same():
     corpus = load_corpus("sample")
     texts = list(corpus.documents())
@@ -401,6 +402,7 @@ def test_hostile_text_survives():
             assert "<script>" in shown
 
 
+@pytest.mark.statistical
 def test_memory_does_not_hold_the_corpus():
     def documents():
         for number in range(2_000):

@@ -53,6 +53,7 @@ def test_weights_times_messages_are_the_stream(rule, size):
     assert torch.allclose(depth.accumulate(messages, rule), expected, atol=1e-12)
 
 
+@pytest.mark.statistical
 @given(alpha=st.floats(0.01, 1.0), layers=st.integers(1, 70))
 @settings(max_examples=30, deadline=None)
 def test_an_average_over_depth_is_an_average_over_time(alpha, layers):
@@ -139,6 +140,7 @@ def small_sweep():
     return depth.sweep(rules, [2, 16, 48], dim=32, types=8, rows=2048, precision="bfloat16")
 
 
+@pytest.mark.statistical
 def test_a_sweep_has_its_columns_and_bits_within_their_bounds(small_sweep):
     frame = small_sweep.to_frame()
     columns = "rule depth written read value_bits low_bits high_bits upper_bits norm_share r2".split()
@@ -155,6 +157,7 @@ def test_few_messages_are_read_by_every_rule(small_sweep):
     assert (frame[frame["depth"] == 2]["value_bits"] > 2.5).all()
 
 
+@pytest.mark.statistical
 def test_dilution_is_not_loss():
     """An average of 32 layers: the first message has 1e-4 of the norm, and a decoder of the code still reads it."""
     row = depth.sweep(depth.RULES["ema"](alpha=0.2), [24], dim=64, types=8, written=[1]).to_frame().iloc[0]
@@ -162,6 +165,7 @@ def test_dilution_is_not_loss():
     assert row["value_bits"] > 2.7 and row["verdict"] == "diluted"
 
 
+@pytest.mark.statistical
 def test_what_rounding_hides_is_lost_and_the_genie_says_so():
     row = depth.sweep(depth.RULES["ema"](alpha=0.5), [40], dim=32, types=8, written=[1], precision="bfloat16")
     row = row.to_frame().iloc[0]
@@ -169,6 +173,7 @@ def test_what_rounding_hides_is_lost_and_the_genie_says_so():
     assert row["low_bits"] <= row["upper_bits"] and row["value_bits"] < 0.1
 
 
+@pytest.mark.statistical
 def test_equal_shares_of_a_sum_are_those_of_its_messages():
     frame = depth.sweep("sum", [8], dim=64, types=8, rows=8192).to_frame()
     # The codebooks' sizes differ: 8 vectors of 64 numbers have a mean square within sqrt(2 / 512) of one, 4 sigma.
@@ -176,11 +181,13 @@ def test_equal_shares_of_a_sum_are_those_of_its_messages():
     assert frame["retained"].to_list() == pytest.approx([1.0] * 3, abs=0.1)
 
 
+@pytest.mark.statistical
 def test_a_normalised_low_rank_growing_stream_is_measured():
     frame = depth.sweep("sum", [12], dim=32, types=4, rank=2, growth=1.2, normalize=True, rows=2048).to_frame()
     assert frame["norm_share"].is_monotonic_increasing and frame["value_bits"].iloc[-1] > 1.5
 
 
+@pytest.mark.statistical
 def test_a_depth_report_prints_saves_draws_and_becomes_a_page(small_sweep, tmp_path):
     text = str(small_sweep)
     assert text.startswith("Messages over depth: sum, ema(alpha=0.2), attention") and "Dilution is not loss" in text
@@ -191,6 +198,7 @@ def test_a_depth_report_prints_saves_draws_and_becomes_a_page(small_sweep, tmp_p
     assert len(small_sweep.plot()) == 3 and small_sweep.plot("r2").figure is not None
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_sweep():
     first, second = (depth.sweep("ema", [6], dim=16, types=4, rows=512, seed=3).rows for _ in range(2))
     assert first == second
@@ -309,6 +317,7 @@ def test_moments_of_parts_merge_to_those_of_the_whole():
     assert torch.allclose(whole.covariance(1), torch.cov(rows.T, correction=0), atol=1e-5)
 
 
+@pytest.mark.statistical
 def test_a_llama_layout_is_split_into_mixer_and_feed_forward():
     transformers = pytest.importorskip("transformers")
     config = transformers.LlamaConfig(
@@ -345,6 +354,7 @@ def test_a_mistaken_survival_is_one_sentence(options, words, tokens):
 # ------------------------------------------------------------------------------------------------- the command
 
 
+@pytest.mark.statistical
 def test_the_command_sweeps_rules_and_writes_its_files(tmp_path, capsys):
     arguments = ["depth", "--rules", "sum", "ema", "--depths", "2", "4", "--dim", "16", "--types", "4"]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 0

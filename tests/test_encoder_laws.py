@@ -115,6 +115,7 @@ def test_every_member_of_the_contract_is_there(name):
             ), member
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", MADE)
 def test_the_seed_decides_states_and_fingerprint(name):
     encoders = [MADE[name](seed) for seed in (3, 3, 4)]

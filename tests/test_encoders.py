@@ -65,6 +65,7 @@ class Tagger(nn.Module):
 # Fingerprints
 
 
+@pytest.mark.statistical
 def test_a_fingerprint_of_a_module_covers_every_tensor():
     first, other = Tagger(), Tagger()
     other.load_state_dict(first.state_dict())
@@ -532,6 +533,7 @@ def test_a_saved_folder_is_loaded_with_its_tokenizer(saved):
     assert load_encoder(saved).tokenizer is None
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("sites", [-1, "layer.*", 2, [0, 3]])
 def test_sites_by_number_are_measured(saved, sites):
     tokens = torch.randint(300, (20, 30))

@@ -230,6 +230,7 @@ def test_weights_that_are_not_loaded_are_told():
         ModuleEncoder(Base().to("meta"), "embedding")
 
 
+@pytest.mark.statistical
 def test_a_compiled_module_keeps_the_names_of_its_submodules():
     module = CellLoop()
     compiled = torch.compile(copy.deepcopy(module))
@@ -271,6 +272,7 @@ def test_a_module_that_changes_itself_comes_back_bit_for_bit(training):
     assert all(torch.equal(value, halved[name]) for name, value in module.state_dict().items())
 
 
+@pytest.mark.statistical
 def test_threads_that_share_a_module_do_not_disturb_each_other():
     module = CellLoop().train()
     module.dropout = nn.Dropout(0.5)

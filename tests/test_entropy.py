@@ -117,6 +117,7 @@ def test_extreme_counts_are_exact(method):
     assert np.isfinite(entropy_nats(np.ones(50), method))
 
 
+@pytest.mark.statistical
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12).filter(any))
 @settings(deadline=None, max_examples=60)
 def test_order_and_empty_categories_do_not_matter(counts):
@@ -167,6 +168,7 @@ def test_frequencies_stray_as_seldom_as_the_radius_says():
     assert (distance > relative_entropy_radius(samples, 6, failure)).mean() <= failure
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("probabilities", "samples"),
     [

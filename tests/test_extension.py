@@ -65,6 +65,7 @@ def toy_probe(monkeypatch):
     monkeypatch.setitem(PROBES, ToyCounts.name, ToyCounts())
 
 
+@pytest.mark.statistical
 @pytest.mark.usefixtures("toy_probe")
 def test_a_probe_of_the_registry_is_in_the_report_its_order_and_its_page(tokens, tmp_path):
     options = {"lags": [0, 2], "progress": False, "window": 2}

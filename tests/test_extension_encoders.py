@@ -75,6 +75,7 @@ def test_a_registered_encoder_is_measured_and_shown(registered, tokens, tmp_path
     assert load_report(tmp_path / "report.json") == report
 
 
+@pytest.mark.statistical
 def test_a_user_s_object_is_measured_like_a_registered_encoder(registered, tokens):
     class Own:
         vocabulary = TYPES

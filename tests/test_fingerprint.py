@@ -101,6 +101,7 @@ def test_the_structure_of_a_module_outlives_its_training():
         assert structure(changed(name)) != before
 
 
+@pytest.mark.statistical
 def test_a_fingerprint_is_the_same_in_every_process():
     code = (
         "import sys; sys.path.insert(0, 'tests'); import torch; from test_fingerprint import made;"
@@ -136,6 +137,7 @@ def test_what_cannot_be_known_has_no_fingerprint(unknown):
     assert CombinedEncoder(encoders).fingerprint() is None
 
 
+@pytest.mark.statistical
 def test_values_of_every_kind():
     class Slotted:
         __slots__ = ("a",)
@@ -163,6 +165,7 @@ def test_a_thing_that_holds_itself_is_walked_once():
     assert fingerprint(first) == fingerprint(second) != fingerprint([1, [1]])
 
 
+@pytest.mark.statistical
 def test_a_copied_folder_is_the_same_model_and_another_configuration_is_not(tmp_path):
     transformers = pytest.importorskip("transformers")
     shape = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

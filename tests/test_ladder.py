@@ -135,6 +135,7 @@ class OverconfidentFit(ProbeFit):
         return 5.0 * torch.randn(len(states), self.spec.classes.number)
 
 
+@pytest.mark.statistical
 def test_where_a_fit_failed_the_weaker_probe_predicts(tokens, monkeypatch):
     monkeypatch.setitem(PROBES, "linear", Overconfident())
     report = measure(ENCODERS["shift_register"](), tokens, probes=["prior", "gaussian", "linear"])
@@ -300,6 +301,7 @@ def states_of(found, generator=None, wanted=None):
     return {site: torch.cat([chunk.states[site] for chunk in chunks])[order] for site in chunks[0].states}
 
 
+@pytest.mark.statistical
 def test_noise_is_the_same_in_every_pass_order_and_run(tokens, tmp_path):
     with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
         split = split_tokens.splits["train"]
@@ -320,6 +322,7 @@ def test_noise_is_the_same_in_every_pass_order_and_run(tokens, tmp_path):
         assert not torch.equal(states_of(stream(encoder, split, "snr=3dB", name="test"))["a"], seen["a"])
 
 
+@pytest.mark.statistical
 def test_stored_states_are_as_observed(tokens, tmp_path):
     with load_corpus(tokens, vocabulary=TYPES).tokenize() as split_tokens:
         split = split_tokens.splits["train"]
@@ -368,6 +371,7 @@ def typical_and_actual_error(name):
 # ---------------------------------------------------------------------------------------------------- controls
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", ["gru", "attention", "module"])
 def test_the_random_weight_control_is_the_random_copy_measured(name, tokens):
     encoder = ENCODERS[name]()
@@ -427,6 +431,7 @@ def test_a_hugging_face_model_is_made_anew_from_its_configuration():
         assert first[site].shape == state.shape and not torch.allclose(first[site], state)
 
 
+@pytest.mark.statistical
 def test_learning_curves_stand_in_the_gaussian_rows_and_in_the_report(tokens, tmp_path):
     report = measure(ENCODERS["gru"](), tokens, controls=True, probes=["gaussian", "linear"])
     curves = {(curve["site"], curve["lag"]): curve for curve in report.controls["learning"]}
@@ -441,6 +446,7 @@ def test_learning_curves_stand_in_the_gaussian_rows_and_in_the_report(tokens, tm
     assert "Learning curves" in page and "Extrapolated is where the curve tends" in page
 
 
+@pytest.mark.statistical
 def test_reports_older_than_the_controls_load(tokens, tmp_path):
     report = measure(ENCODERS["gru"](), tokens, controls=True, probes=["prior", "gaussian"])
     content = json.loads(report.save(tmp_path / "new.json").read_text())

@@ -30,6 +30,7 @@ class Blurred(Encoder):
         return {"blurred": vectors + 0.8 * before.roll(1, 2)}
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("probe", ["prior", "gaussian", "linear"])
 def test_recoverability_and_lower_bound_agree_to_rounding(probe):
     encoder, documents = Blurred(), iid(TYPES, documents=100, tokens=60, distribution="zipf", seed=2).tokens

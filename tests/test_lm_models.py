@@ -72,6 +72,7 @@ def test_every_parameter_is_learned_from(choice):
     assert not [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("size", SIZES)
 def test_families_have_equal_parameters_and_none_is_made_to_count_them(size, family):
@@ -103,6 +104,7 @@ def test_the_seed_makes_the_weights():
     assert torch.equal(control.embedding.weight, other.embedding.weight)
 
 
+@pytest.mark.statistical
 def test_a_model_before_training_guesses_about_evenly():
     for family in FAMILIES:
         model = LanguageModel(named_config(family, "0.3m"))
@@ -296,6 +298,7 @@ def test_an_output_of_its_own_counts_among_equal_parameters():
     torch.testing.assert_close(model(tokens)[..., :3], before[..., :3])
 
 
+@pytest.mark.statistical
 def test_a_trained_model_is_measured():
     model = tiny(family="spen")
     tokens = torch.randint(11, (40, 12))

@@ -37,6 +37,7 @@ def copies():
     return source, measure(ShiftRegisterEncoder(12, window=2, dim=8), source.tokens)
 
 
+@pytest.mark.statistical
 def test_a_copy_holds_the_entropy_inside_its_window(copies):
     source, report = copies
     for lag in (0, 1):
@@ -67,6 +68,7 @@ def test_the_shuffled_control_reads_nothing(copies):
         assert row["shuffled_low_bits"] <= 0 <= row["shuffled_high_bits"]
 
 
+@pytest.mark.statistical
 def test_a_state_that_knows_one_token_knows_what_the_chain_says_of_the_others():
     source = markov(vocabulary=5, documents=150, tokens=100, concentration=0.3, seed=3)
     report = measure(ShiftRegisterEncoder(5, window=1, dim=6), source.tokens)
@@ -80,6 +82,7 @@ def test_a_state_that_knows_one_token_knows_what_the_chain_says_of_the_others():
         assert value(report, lag, column="beyond_context_bits") == pytest.approx(0.0, abs=0.03)
 
 
+@pytest.mark.statistical
 def test_memory_beyond_context_is_what_the_context_leaves_open():
     source = markov(vocabulary=5, documents=150, tokens=100, concentration=0.3, seed=3)
     report = measure(ShiftRegisterEncoder(5, window=2, dim=6), source.tokens, lags=[0, 1])
@@ -87,6 +90,7 @@ def test_memory_beyond_context_is_what_the_context_leaves_open():
     assert value(report, 1, column="beyond_context_bits") == pytest.approx(source.entropy_rate_bits, abs=0.08)
 
 
+@pytest.mark.statistical
 def test_noise_in_the_states_lowers_the_bits_and_rounding_is_named():
     class Noisy(ShiftRegisterEncoder):
         def encode(self, tokens):
@@ -131,6 +135,7 @@ def test_controls_read_zero_for_almost_every_seed():
 # ------------------------------------------------------------------------------------------------------- counting
 
 
+@pytest.mark.statistical
 def test_positions_with_fewer_predecessors_are_left_out():
     lengths = [3, 5, 9, 2, 30, 7, 11, 30, 4, 6] * 8
     tokens = [torch.randint(4, (length,)) for length in lengths]
@@ -176,6 +181,7 @@ def test_clusters_are_documents_or_cells():
         assert not cells.documents and cells.number == math.ceil(len(split.tokens) / (len(split.tokens) // 32))
 
 
+@pytest.mark.statistical
 def test_one_long_text_is_resampled_in_blocks():
     tokens = iid(6, documents=1, tokens=20_000, seed=2).tokens
     report = measure("shift_register", infodil.load_corpus(tokens, vocabulary=6, max_length=100), lags=[0, 5])
@@ -270,12 +276,14 @@ def test_states_of_a_costly_model_are_kept_and_a_second_run_takes_them_up(tmp_pa
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.statistical
 def test_without_a_cache_nothing_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     measure(Counting(5, window=2), iid(5, documents=60, tokens=30, seed=0).tokens)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.statistical
 def test_a_module_is_measured_through_its_sites_and_left_alone():
     class Tiny(nn.Module):
         def __init__(self):
@@ -300,6 +308,7 @@ def test_a_module_is_measured_through_its_sites_and_left_alone():
     assert embedding[0]["high_bits"] < 0.05
 
 
+@pytest.mark.statistical
 def test_states_of_large_offset_and_scale_change_nothing():
     class Moved(ShiftRegisterEncoder):
         def encode(self, tokens):

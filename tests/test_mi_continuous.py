@@ -46,6 +46,7 @@ def covers(reading, truth, width=1.96):
 # Known truths.
 
 
+@pytest.mark.statistical
 def test_the_gaussian_bias_is_exact_however_few_the_rows():
     """The plug-in of 12 rows in 3 + 3 dims is far off; its mean over draws is the truth and the stated bias."""
     truth, draws = pair_information(np.array([0.8, 0.5])), 2000
@@ -65,6 +66,7 @@ def test_the_expected_log_determinant_is_that_of_the_chi_squared():
     assert log_det_bias(5, 1) == pytest.approx(np.log(draws / 4.0).mean(), abs=4 * np.log(draws).std() / 632)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("draw", [partial(uniform_noise, 0.75), partial(student_pair, 1)], ids=["edges", "tails"])
 def test_intervals_of_neighbours_hold_the_truth_in_few_rows(draw):
     """Edges make neighbours read .06 nats too little here, and tails make terms look too much alike."""
@@ -114,6 +116,7 @@ def test_a_common_scale_is_seen_by_the_student_copula_alone():
     assert bits.low_bits < pair.truth_bits < bits.high_bits
 
 
+@pytest.mark.statistical
 def test_atoms_and_density_together():
     """At p = .15 quadrature gives .3315 bits; the published .3694 assumes that the switch is seen."""
     pair = zero_inflated_poisson(0.15, samples=20_000, seed=1)
@@ -216,6 +219,7 @@ def test_auto_sees_through_a_map_that_makes_columns_nearly_equal():
     assert abs(bits.value_bits - plain.value_bits) < (bits.high_bits - bits.low_bits) / 4
 
 
+@pytest.mark.statistical
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["gaussian-copula", "student-copula", "ksg"]))
 def test_increasing_maps_of_a_column_change_nothing(seed, method):
@@ -224,6 +228,7 @@ def test_increasing_maps_of_a_column_change_nothing(seed, method):
     assert before.value_bits == pytest.approx(after.value_bits, abs=1e-9)
 
 
+@pytest.mark.statistical
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["gaussian", "gaussian-copula", "student-copula", "ksg", "mixed-ksg"]))
 def test_neither_variable_comes_first(seed, method):

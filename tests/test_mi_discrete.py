@@ -105,6 +105,7 @@ def test_plug_in_by_hand():
 # -------------------------------------------------------------------------------------------------------- invariance
 
 
+@pytest.mark.statistical
 @given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([40, 400]), st.booleans())
 @settings(deadline=None, max_examples=25)
 def test_names_and_order_of_the_two_leave_no_trace(seed, labels, samples, grouped):
@@ -125,6 +126,7 @@ def test_names_and_order_of_the_two_leave_no_trace(seed, labels, samples, groupe
     assert swapped.kind == found.kind
 
 
+@pytest.mark.statistical
 @given(st.integers(0, 10_000), st.integers(2, 30), st.sampled_from([30, 300, 1000]))
 @settings(deadline=None, max_examples=25)
 def test_never_more_than_either_entropy(seed, labels, samples):
@@ -149,6 +151,7 @@ def test_what_never_varies_tells_nothing(x, y):
     assert (lower.kind, upper.kind) == ("lower bound", "upper bound")
 
 
+@pytest.mark.statistical
 def test_labels_too_rare_to_be_seen_are_inside_the_interval():
     """A label of one sample in fifty stays unseen in one draw of a hundred out of seven: three deviations of 200."""
     draws = [discrete_channel([[0.99, 0.01], [0.9, 0.1]], [0.9, 0.1], 100, seed=seed) for seed in range(200)]
@@ -160,6 +163,7 @@ def test_labels_too_rare_to_be_seen_are_inside_the_interval():
 # ------------------------------------------------------------------------------------------------------------ groups
 
 
+@pytest.mark.statistical
 def test_slow_series_that_are_unrelated_read_nothing_by_groups():
     """Tokens that stay for a hundred samples: alone they seem to share information, by documents they do not."""
     outside = {False: 0, True: 0}
@@ -173,6 +177,7 @@ def test_slow_series_that_are_unrelated_read_nothing_by_groups():
     assert outside[True] <= 4
 
 
+@pytest.mark.statistical
 def test_a_chain_is_measured_by_its_documents():
     inside = 0
     for seed in range(20):
@@ -234,6 +239,7 @@ def test_the_entropy_of_pairs_is_low_on_average(probabilities, samples):
     assert np.mean(plugin) < np.mean(found) < truth + 2 * np.std(found) / math.sqrt(60)
 
 
+@pytest.mark.statistical
 def test_held_out_gains_are_on_average_below_the_information():
     joint = noisy(6)
     truth = information_bits(joint) / BITS_PER_NAT

@@ -75,6 +75,7 @@ def test_the_low_end_is_below_the_truth_in_most_seeds(name):
     assert beyond <= 4  # one in forty by its level: more than four with chance 0.003
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("grouped", [True, False], ids=["groups", "one series"])
 def test_slow_states_that_know_nothing_read_nothing(grouped):
     covered, size = 0, {"documents": 30, "tokens": 80} if grouped else {"documents": 1, "tokens": 2400}
@@ -104,6 +105,7 @@ def test_independent_rows_that_know_nothing_read_nothing():
         assert "held out one by one" in bits.warnings[0]
 
 
+@pytest.mark.statistical
 def test_tokens_turned_against_their_states_read_nothing():
     pair = gaussian_codebook(codes(8, 4), 0.3, samples=2000)
     assert lower_bound(pair.x, pair.y, groups=pair.groups, probe="gaussian").low_bits > 2.0
@@ -126,6 +128,7 @@ def test_neither_coordinates_nor_the_names_of_tokens_matter(seed):
     assert abs(here.value_bits - there.value_bits) < 0.5 * (here.high_bits - here.low_bits)
 
 
+@pytest.mark.statistical
 def test_a_trace_of_one_number_needs_more_than_affine_probes():
     pair = ema_channel(torch.tensor([[-1.0], [1.0]]), 0.5, 0.02, lags=[4], documents=50, tokens=100).at(4)
     assert lower_bound(pair.x, pair.y, groups=pair.groups, probe="linear").value_bits < 0.02
@@ -150,6 +153,7 @@ def test_a_stronger_probe_reads_no_less():
     assert bits["prior"].value_bits < bits["linear"].value_bits + 0.01 < bits["mlp"].value_bits + 0.02
 
 
+@pytest.mark.statistical
 def test_rare_types_do_not_spoil_what_common_ones_say():
     source = iid(50_000, documents=40, tokens=100, distribution="zipf", exponent=1.2)
     tokens = source.tokens.flatten()
@@ -245,6 +249,7 @@ def test_the_local_probe_by_name_needs_few_dims():
         lower_bound(TOKENS, np.random.default_rng(0).standard_normal((200, 9)), probe="neighbours")
 
 
+@pytest.mark.statistical
 def test_types_too_few_to_learn_well_are_still_named():
     """Eight rows of each type, so six or seven outside a fold: certified low, but not refused."""
     generator = torch.Generator().manual_seed(0)

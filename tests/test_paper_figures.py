@@ -34,6 +34,7 @@ def test_a_figure_is_drawn_within_its_edges(name, load, tmp_path):
     assert {f"{name}.pdf", f"{name}.png"} <= {path.name for path in FOLDER.iterdir()}
 
 
+@pytest.mark.statistical
 def test_stale_tables_are_named_in_the_figure(load, tmp_path, monkeypatch):
     style, figure = load("style"), load("fig1_demo_states")
 

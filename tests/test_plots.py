@@ -139,6 +139,7 @@ def test_the_plot_of_a_report_takes_sites_lags_and_a_quantity(report):
     assert ax.figure.get_figwidth() == 3.25 and report.plot().figure.get_figwidth() == 5.5
 
 
+@pytest.mark.statistical
 def test_more_than_ten_sites_are_a_heat_map_of_the_rows():
     report = synthetic_report([f"layer.{place}" for place in range(32)], lags=range(64))
     ax = report.plot()
@@ -160,6 +161,7 @@ def test_curves_that_end_apart_are_labelled_at_their_ends_and_others_by_a_legend
     assert report.plot().get_legend() is not None
 
 
+@pytest.mark.statistical
 def test_a_site_keeps_its_colour_from_one_figure_to_another(report):
     alone = synthetic_report(["layer.1"]).plot()
     both = compare({"a": report, "b": synthetic_report(["embedding", "layer.1"])}).plot()
@@ -214,6 +216,7 @@ def test_a_curve_shows_on_white_as_wcag_asks_of_graphics(colour):
     assert 1.05 / (luminance + 0.05) >= 3
 
 
+@pytest.mark.statistical
 def test_the_names_of_a_comparison_stand_within_its_figure():
     names = [f"model.layers.{place}.self_attention.output" for place in range(8)]
     figure = compare({"a": synthetic_report(names), "b": synthetic_report(names)}).plot().figure
@@ -222,6 +225,7 @@ def test_the_names_of_a_comparison_stand_within_its_figure():
     assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("reports", [1, 2, 4, 5])
 def test_many_reports_have_a_panel_each_on_the_same_axes(reports):
     frames = [chosen(synthetic_report(seed=seed)).assign(report=f"run {seed}") for seed in range(reports)]
@@ -236,6 +240,7 @@ def test_many_reports_have_a_panel_each_on_the_same_axes(reports):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["embedding", "layer.0", "layer.1"]
 
 
+@pytest.mark.statistical
 def test_a_plot_shows_itself_in_a_notebook_and_names_its_figure(report):
     for drawn in (report.plot(), compare({"a": report, "b": report}).plot()):
         assert drawn._repr_png_().startswith(b"\x89PNG")

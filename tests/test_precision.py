@@ -375,6 +375,7 @@ def test_the_horizon_by_hand():
     assert horizon(torch.zeros(0), 1.0) == -1
 
 
+@pytest.mark.statistical
 @laws
 @given(st.floats(0.01, 0.9), st.floats(1e-9, 1.0), st.floats(1.0, 100.0))
 def test_more_error_never_reaches_further(alpha, sigma, factor):

@@ -104,6 +104,7 @@ ROUNDING_NATS = 1e-3
 """How far other libraries and numbers of threads move a loss that nothing random decides, at the most."""
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case, probe", PINNED)
 def test_no_probe_reads_less_than_it_did(case, probe):
     """Four standard deviations above the mean: one run in 30,000, were the losses normal."""

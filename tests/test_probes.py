@@ -215,11 +215,13 @@ def test_linear_is_no_worse_than_the_gaussian_it_starts_from():
     assert held_out_bits(weaker, classes) - 0.01 < held_out_bits(reader, classes) < truth + 3 * error
 
 
+@pytest.mark.statistical
 def test_linear_alone_learns_too():
     reader, classes, codes = fit("linear", rows=20_000)
     assert held_out_bits(reader, classes) > 0.85 * true_bits(codes)[0]
 
 
+@pytest.mark.statistical
 def test_linear_sees_what_a_shared_covariance_cannot():
     # Classes of very unequal spread on a line: the best affine evidence is not the discriminant's.
     generator = torch.Generator().manual_seed(0)
@@ -393,6 +395,7 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
     assert loss < source.entropy_bits
 
 
+@pytest.mark.statistical
 @given(st.integers(0, 2**16), st.sampled_from([0.0, 1e-3, 1.0, 1e5]), st.integers(0, 10**5))
 @settings(max_examples=60, deadline=None)
 def test_an_answer_is_a_distribution_and_never_far_below_what_was_known(seed, temperature, rows):
@@ -420,6 +423,7 @@ class OneHot:
         return {"token": torch.nn.functional.one_hot(tokens, self.vocabulary).float()}
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("seed", range(8))
 def test_a_dim_that_stands_still_in_some_states_is_not_blown_up(seed):
     """Some types are in few documents, and their places in one-hot states move in none that the frame is made of."""

@@ -30,6 +30,7 @@ def bits(log_posterior, tokens, types):
     return math.log2(types) + float(log_posterior.gather(1, tokens[:, None]).mean()) / math.log(2)
 
 
+@pytest.mark.statistical
 def test_it_reads_what_longer_enumeration_reads():
     types, alpha, sigma = 6, 0.6, 0.03
     short, embedding = channel_of(types, 6, alpha, sigma, types**3)

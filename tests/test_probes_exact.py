@@ -192,6 +192,7 @@ def test_types_of_the_same_vector_share_what_is_found():
     np.testing.assert_allclose(dense(decoding)[0, 0], [0, 0.25, 0.75], atol=1e-12)
 
 
+@pytest.mark.statistical
 @given(
     vocabulary=st.integers(2, 4),
     tokens=st.integers(1, 4),

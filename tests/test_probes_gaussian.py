@@ -145,6 +145,7 @@ def test_a_direction_that_stands_still_adds_no_evidence(rounded):
     )
 
 
+@pytest.mark.statistical
 def test_a_sample_is_uniform_whatever_the_chunks():
     hits, rows = torch.zeros(400), torch.arange(400.0)[:, None]
     for seed in range(500):

@@ -17,6 +17,7 @@ def curve_of(seed, types=50, dim=16, noise=2.0, rows=6000, **options):
     return read(train, codebook(4096, types, dim, noise, seed + 500), curve=True, **options)
 
 
+@pytest.mark.statistical
 def test_the_curve_rises_and_its_extrapolation_is_nearer_the_truth():
     _, tokens, fit = codebook(40_000, 50, 16, 2.0, 11)
     truth, _ = true_bits(fit, tokens)

@@ -109,6 +109,7 @@ def test_in_half_precision_the_gradient_is_autograds_to_a_rounding(monkeypatch):
         assert float((found - twin).norm() / twin.norm()) < 4 * math.sqrt(6) * 2**-8
 
 
+@pytest.mark.statistical
 def test_the_ladder_in_half_precision_reads_as_much(monkeypatch):
     train, held, test = noisy_codes(4000), noisy_codes(2000, seed=1), noisy_codes(4000, seed=2)
     losses = [loss_nats(rung, *test) for rung in fit_ladder(*train, *held, plain_classes(30))]
@@ -279,6 +280,7 @@ def xor(rows, seed):
     return states, (bits[0] ^ bits[1])[None]
 
 
+@pytest.mark.statistical
 def test_it_reads_an_exclusive_or_of_which_linear_reads_nothing():
     train, held, test = xor(6000, 0), xor(2000, 1), xor(10_000, 2)
     classes = plain_classes(2)
@@ -330,6 +332,7 @@ def test_on_a_trace_each_rung_reads_more_than_the_one_below():
     assert loss_nats(rungs[2], *test, 0) < 0.05
 
 
+@pytest.mark.statistical
 def test_each_rung_contains_the_one_below_where_that_is_not_affine():
     train, held = spread_codes(8000, 3), spread_codes(3000, 4)
     rungs = fit_ladder(*train, *held, plain_classes(3))
@@ -360,6 +363,7 @@ def test_a_head_worth_nothing_leaves_after_half_of_the_passes():
     assert not reader.scores(reader.prepare(held[0]), 1).any()
 
 
+@pytest.mark.statistical
 def test_the_seed_decides_everything():
     train, held = noisy_codes(1000), noisy_codes(1000, seed=1)
     classes = plain_classes(30)

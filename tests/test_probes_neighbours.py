@@ -68,12 +68,14 @@ def test_it_does_not_spoil_what_the_rung_below_reads():
     assert truth - 0.05 < above < truth + 3.0 * error
 
 
+@pytest.mark.statistical
 def test_noise_is_left_to_the_rung_below():
     train, held = nothing(2000, 3, 0, classes=4), nothing(1000, 3, 1, classes=4)
     reader = read(train, held)
     assert reader.learned == [None] and reader.temperatures == [0.0]
 
 
+@pytest.mark.statistical
 def test_many_equal_states_are_read_quickly_and_right():
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(2, (20_000,), generator=generator)

@@ -42,6 +42,7 @@ def decode(types, dim, alphas, lags, *, samples=40, tokens=120, seed=0, dtype=to
     return pursuit(chosen, encoder.embedding, weight, lags=lags, prior=source.probabilities, **options), truth, source
 
 
+@pytest.mark.statistical
 def test_a_half_trace_is_read_without_error_as_far_as_float32_reaches():
     decoded, truth, _ = decode(512, 96, (0.5,), range(18))
     assert torch.equal(decoded.tokens, truth)
@@ -67,6 +68,7 @@ def test_repeated_tokens_are_told_apart_by_subset_sums():
     assert np.mean(bits) < 0.2 * entropy
 
 
+@pytest.mark.statistical
 @pytest.mark.xfail(strict=False, reason="one code of four reads 90% of its tokens: how many divisions tie is luck")
 def test_repeated_tokens_of_one_code_are_told_apart_by_subset_sums():
     decoded, truth, source = decode(40, 64, (0.4,), range(16))
@@ -91,6 +93,7 @@ def test_a_slow_trace_that_holds_too_much_does_not_spoil_a_fast_one():
     assert float(decoded.log_probs(truth).min()) >= math.log1p(-OPTIONS.settled - 2e-3)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_more_precision_reaches_further(dtype):
     # As many dims as four times the tokens that show in float64.
@@ -116,6 +119,7 @@ def test_an_answer_is_a_distribution_and_is_no_worse_than_the_prior_where_nothin
         assert float(gain.mean()) > -3 * float(gain.std()) / math.sqrt(200) - 1e-3
 
 
+@pytest.mark.statistical
 def test_noise_drowns_tokens_from_the_oldest_on():
     reached = []
     for noise in (1e-5, 1e-3, 1e-1, 10.0):
@@ -153,6 +157,7 @@ def test_close_to_the_exact_posterior_of_a_small_channel():
     assert (loss.mean(0) > -3 * loss.std(0) / math.sqrt(300) - 1e-3).all()
 
 
+@pytest.mark.statistical
 def test_the_beginning_of_a_document_is_noticed():
     encoder = TraceEncoder(100, (0.2,), dim=96)
     tokens = torch.randint(100, (6, 12), generator=torch.Generator().manual_seed(0))
@@ -162,6 +167,7 @@ def test_the_beginning_of_a_document_is_noticed():
         assert torch.equal(decoded.tokens, tokens[:, :seen].flip(1))
 
 
+@pytest.mark.statistical
 def test_how_many_tokens_a_state_has_seen_is_left_open_where_its_sum_does_not_tell():
     """After 68 tokens what an older one would weigh, .2 * .8 ** 68 = 5e-8, is within the rounding of a sum of one."""
     source = iid(512, documents=24, tokens=68, distribution="zipf", seed=1)
@@ -228,6 +234,7 @@ def test_divisions_that_fit_alike_are_weighed_by_the_prior(prior, seed):
         assert float((answer - expected[:, type_]).abs().max()) <= OPTIONS.belief_share + OPTIONS.smoothing
 
 
+@pytest.mark.statistical
 def test_support_agrees_with_scikit_learn():
     embedding = random_embedding(120, 40, 1).double()
     generator = torch.Generator().manual_seed(0)
@@ -245,6 +252,7 @@ def test_support_agrees_with_scikit_learn():
                 assert by_type[kind] == pytest.approx(value, abs=1e-8)
 
 
+@pytest.mark.statistical
 def test_token_vectors_that_coincide_share_their_bits():
     embedding = random_embedding(80, 48, 4)
     embedding[40:] = embedding[:40]  # every vector twice, as the unused types of real vocabularies have them

@@ -78,6 +78,7 @@ def test_the_fit_finds_code_decay_and_lag(code, source):
     assert (model.noise - white.T @ true_model(code, model.depth).noise @ white).abs().max() < 0.15 * sigma**2
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
 def test_labels_say_which_lag_they_are_of_and_name_the_types(code, source, order):
     """The lag that the model was starts with is not looked at, and label v is the type that `order` has there."""
@@ -120,6 +121,7 @@ def test_a_token_is_read_whose_means_are_lost_in_their_own_error():
     assert bits_of(pair.x, pair.y) > pair.truth_bits - 0.05 - 3.0 * pair.standard_error_bits
 
 
+@pytest.mark.statistical
 def test_as_many_tokens_are_named_as_explain_the_states(code):
     """Older tokens of two types, far apart in little noise, are nothing like Gaussian."""
     pair = ema_channel(code[:2], 0.4, 0.02, lags=[1], documents=100, tokens=50).at(1)
@@ -133,6 +135,7 @@ def test_as_many_tokens_are_named_as_explain_the_states(code):
     assert after > before
 
 
+@pytest.mark.statistical
 def test_no_model_where_states_say_nothing():
     generator = torch.Generator().manual_seed(0)
     states, labels = torch.randn(12000, 3, generator=generator), torch.randint(4, (12000,), generator=generator)

@@ -67,6 +67,7 @@ def test_a_chain_is_not_accused(kind):
         assert abs(check.links[0].usable_bits_change.value_bits) < 0.02
 
 
+@pytest.mark.statistical
 def test_the_layers_of_a_model_are_not_accused():
     tokens = iid(8, documents=40, tokens=30, seed=2).tokens
     encoder = load_encoder("gru", vocabulary=8, dim=12, seed=0)
@@ -138,6 +139,7 @@ def test_a_known_upper_bound_upstream_is_used():
     assert check_chain(pair.x, stages, upper={"noisy": 0.9}, **options).verdicts == (VIOLATED,)
 
 
+@pytest.mark.statistical
 def test_bits_made_usable_are_no_violation():
     pair = xor_code(1, 0.3, samples=1500)
     wound = wind(pair.y)
@@ -209,6 +211,7 @@ def test_an_estimator_that_adds_bits_downstream_is_caught():
     assert VIOLATED not in check_chain(pair.x, stages, estimator=lower_bound, **options).verdicts
 
 
+@pytest.mark.statistical
 def test_a_plug_in_estimate_at_vocabulary_scale_is_caught():
     source = iid(200, documents=1, tokens=3000, distribution="zipf", seed=0)
     tokens = source.tokens.flatten().numpy()

@@ -229,6 +229,7 @@ def test_a_gap_becomes_a_page(copies, tmp_path):
     assert page == found.to_html(tmp_path / "b.html", lead="<b>one</b> against another").read_text()
 
 
+@pytest.mark.statistical
 def test_a_gap_between_language_models(sums):
     shape = {"vocabulary": 2, "dim": 8, "layers": 1, "context": 50, "feed_forward": 16, "heads": 2}
     models = [LanguageModel(LanguageModelConfig(family, **shape)) for family in ("spen", "attention")]
@@ -238,6 +239,7 @@ def test_a_gap_between_language_models(sums):
     assert all(torch.equal(weight, old) for weight, old in zip(models[0].parameters(), before, strict=True))
 
 
+@pytest.mark.statistical
 def test_a_transformer_of_hugging_face_is_taken_apart():
     transformers = pytest.importorskip("transformers")
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=300, n_positions=32, n_embd=8, n_layer=2,

@@ -54,6 +54,7 @@ def mapped(states, folder):
     return np.load(folder / "states.npy", mmap_mode="r")
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("form", FORMS)
 def test_recorded_states_are_measured_like_the_model(form, encoder, states, tokens, tmp_path):
     report = recoverability({"gru": FORMS[form](states, tmp_path)}, tokens, controls=True, **OPTIONS)
@@ -65,6 +66,7 @@ def test_recorded_states_are_measured_like_the_model(form, encoder, states, toke
     assert load_report(tmp_path / "report.json") == report
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
 def test_states_of_any_type(dtype, states, tokens):
     report = recoverability({"a": states.to(dtype)}, tokens, controls=False, **OPTIONS)
@@ -77,6 +79,7 @@ def test_states_of_any_type(dtype, states, tokens):
             assert row["value_bits"] == pytest.approx(other["value_bits"], abs=0.1)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("options", [{}, {"max_length": 7}, {"max_length": 16, "pack": True}], ids=str)
 def test_documents_of_many_lengths_and_few_documents(options, encoder, tokens):
     from infodil import load_corpus
@@ -97,6 +100,7 @@ def position_states(document):
     return np.eye(TYPES, dtype=np.float32)[document].reshape(len(document), TYPES)
 
 
+@pytest.mark.statistical
 def test_several_sites_and_a_choice_of_them(states, tokens):
     both = {"one": states, "two": states[..., :2]}
     assert recoverability(both, tokens, **OPTIONS).sites == ("one", "two")
@@ -125,11 +129,13 @@ class Untouched(np.ndarray):
         return found
 
 
+@pytest.mark.statistical
 def test_no_more_than_a_document_is_read_at_once(states, tokens):
     recoverability({"a": states.numpy().view(Untouched)}, tokens, **OPTIONS)
     assert 0 < Untouched.largest <= states[0].numel()
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("form", ["npy", "safetensors", "ragged"])
 def test_a_folder_is_measured_from_python_and_from_a_shell(form, states, tokens, tmp_path, capsys):
     folder = tmp_path / "states"

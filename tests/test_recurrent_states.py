@@ -65,6 +65,7 @@ def step_by_step(name, module, tokens):
     return {layer: torch.stack(states, 1) for layer, states in found.items()}
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", RECURRENT)
 @torch.no_grad()
 def test_states_are_those_of_single_steps(name):
@@ -286,6 +287,7 @@ def test_a_broken_rwkv5_folder_is_refused(rwkv5):
 # ------------------------------------------------------------------------------------------------------- reports
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("sites, warned", [(None, False), ("layer.*", True)])
 def test_a_report_names_kinds_and_says_when_the_state_was_left_out(sites, warned):
     model = tiny_model("Qwen3Next")

@@ -364,6 +364,7 @@ def test_the_page_says_the_headline_the_controls_and_the_warnings(tmp_path, repo
         assert words in text
 
 
+@pytest.mark.statistical
 def test_the_same_report_gives_the_same_page(tmp_path, report):
     loaded = load_report(report.save(tmp_path / "a.json"))
     first, second = report.to_html(tmp_path / "a.html"), loaded.to_html(tmp_path / "b.html")
@@ -412,6 +413,7 @@ def test_the_comparison_fits_the_width(monkeypatch):
     assert "b (ema on sample):" in text
 
 
+@pytest.mark.statistical
 def test_the_comparison_becomes_a_page(tmp_path, report):
     together = compare({"<i>a": report, "b": synthetic_report(lags=range(12), tokens=HOSTILE)})
     text = together.to_html(tmp_path / "a.html").read_text(encoding="utf-8")

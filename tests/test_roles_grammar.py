@@ -110,6 +110,7 @@ def test_a_sample_follows_the_patterns_and_the_words():
     assert abs(people - PREFERENCES["agent"][0]) < 5 * math.sqrt(0.25 / len(agents))
 
 
+@pytest.mark.statistical
 def test_training_text_shows_held_out_nouns_in_one_role_only():
     of = grammar("A")
     train, test = of.sample(4000, training=True, seed=0), of.sample(4000, seed=1)
@@ -123,6 +124,7 @@ def test_training_text_shows_held_out_nouns_in_one_role_only():
     assert grammar("A", held_out=0.0).held_out_nouns == {}
 
 
+@pytest.mark.statistical
 def test_exactly_keeps_the_deepest_sentences():
     deep = grammar("A", depth=1, exactly=True).sample(300, seed=0)
     assert bool((deep.depth.max(1).values == 1).all())
@@ -139,6 +141,7 @@ def test_a_seed_gives_its_sentences_again():
 # Exact information
 
 
+@pytest.mark.statistical
 def test_information_from_patterns_is_that_of_a_long_sample():
     of = grammar("A", depth=0)
     exact = role_information(of)
@@ -158,6 +161,7 @@ def test_information_from_patterns_is_that_of_a_long_sample():
     assert exact.word_accuracy == pytest.approx(float(np.mean(guess[words] == np.array(roles))), abs=0.005)
 
 
+@pytest.mark.statistical
 def test_order_given_word_agrees_with_a_sum_over_whole_sentences():
     of = grammar("B", depth=0)
     exact = role_information(of)
@@ -201,6 +205,7 @@ def test_looking_ahead_never_hurts_and_ends_at_the_whole_sentence():
     assert seen[0].argument_accuracy < 0.9 < whole.argument_accuracy
 
 
+@pytest.mark.statistical
 def test_the_ceiling_is_that_of_the_best_table_of_a_sample():
     of = grammar("B", depth=0)
     text = of.sample(30_000, seed=5)
@@ -232,6 +237,7 @@ def posterior(of: Grammar, words: list[int], ahead: int | None) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("ahead", [None, 1])
 def test_the_ceiling_of_words_is_what_the_posterior_of_sampled_sentences_comes_to(ahead):
     of = grammar("B", depth=0)
@@ -259,6 +265,7 @@ def test_the_ceiling_of_words_is_what_the_posterior_of_sampled_sentences_comes_t
         assert abs(value - ratio) < 4 * error, name
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("language", ["A", "B"])
 def test_the_ceiling_of_words_lies_above_that_of_order_and_below_one(language):
     of = grammar(language, depth=0)

@@ -83,6 +83,7 @@ def test_labels_that_nobody_may_read_are_not_read():
         SUPERVISED["majority per word"](trial)
 
 
+@pytest.mark.statistical
 def test_a_seed_gives_its_units_again():
     words = grammar("A").sample(200, seed=0).words
     assert torch.equal(learned(words, seed=3).units(words), learned(words, seed=3).units(words))
@@ -137,6 +138,7 @@ def test_padding_changes_nothing():
     assert bool((learner.units(wider)[:, -5:] == -1).all())
 
 
+@pytest.mark.statistical
 def test_given_vectors_and_inputs_are_used():
     of = grammar("A", depth=0)
     train, test = of.sample(1500, training=True, seed=0), of.sample(400, seed=1)
@@ -148,6 +150,7 @@ def test_given_vectors_and_inputs_are_used():
     assert torch.equal(learner.vectors, classes)
 
 
+@pytest.mark.statistical
 def test_with_vectors_of_its_own_a_word_has_a_say_beside_the_direction_of_what_is_expected():
     of = grammar("A", depth=0)
     words = of.sample(300, seed=0).words
@@ -182,6 +185,7 @@ def test_traces_are_those_of_the_words_on_either_side():
         torch.testing.assert_close(traces[document, place], torch.cat(expected))
 
 
+@pytest.mark.statistical
 def test_word_vectors_are_what_sangers_rule_comes_to():
     words = grammar("A", depth=0).sample(300, seed=0).words
     learner = learned(words, dataclasses.replace(SMALL, dim=3))
@@ -203,6 +207,7 @@ def test_word_vectors_are_what_sangers_rule_comes_to():
     assert np.abs((iterated * made).sum(1)) == pytest.approx(np.ones(3), abs=1e-3)
 
 
+@pytest.mark.statistical
 def test_expectations_are_those_of_units_that_settled():
     words = grammar("A", depth=0).sample(200, seed=0).words
     learner = learned(words, Architecture(hidden=30, restraint=0.05, restarts=1))

@@ -61,6 +61,7 @@ def test_the_same_seed_trains_the_same_bigru(texts):
         assert torch.equal(one, other)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("condition", sorted(set(CONDITIONS) - {"GRU language model"}))
 def test_every_condition_scores_every_group(texts, condition):
     train, validation, test = texts

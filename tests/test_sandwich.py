@@ -77,6 +77,7 @@ def test_states_near_a_start_are_told_better_and_the_bound_knows_it():
     assert row["low_bits"] <= row["upper_high_bits"]
 
 
+@pytest.mark.statistical
 def test_the_sum_over_lags_is_within_the_budget(small):
     _, _, report = small
     (site,) = report.summary
@@ -89,6 +90,7 @@ def test_every_probe_has_the_same_upper_bound(small):
         assert len({row["upper_bits"] for row in report.rows if row["lag"] == lag}) == 1
 
 
+@pytest.mark.statistical
 def test_the_genie_is_no_bound_for_tokens_that_tell_of_each_other():
     # A token that nearly always repeats is read off its neighbours, whatever its own weight.
     chain = markov([[0.98, 0.02], [0.02, 0.98]], documents=120, tokens=80, seed=0)

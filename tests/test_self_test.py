@@ -134,6 +134,7 @@ def test_an_honest_model_passes(name, length, dtype):
     assert self_test(as_encoder(Own(HONEST[name], dtype)), length) == {"state": DIM}
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("family", ["gru", "attention"])
 def test_models_of_many_layers_pass_in_every_type(family):
     encoder = load_encoder(family, vocabulary=TYPES, dim=32, **({"layers": 8} if family == "attention" else {}))

@@ -98,6 +98,7 @@ def test_what_a_killed_run_left_is_removed_and_what_a_running_one_writes_is_not(
     assert left == sorted([[node, str(os.getpid())], [node, "1"], ["elsewhere", ended]])
 
 
+@pytest.mark.statistical
 def test_a_cache_gives_the_same_report_and_is_used(tokens, tmp_path):
     plain = measure(Mixing(), tokens)
     Mixing.seen = 0
@@ -109,6 +110,7 @@ def test_a_cache_gives_the_same_report_and_is_used(tokens, tmp_path):
     assert used < made  # the self-tests and the text view alone call the model
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("change", ["attribute", "weight", "precision", "text", "site"])
 def test_no_model_is_handed_the_states_of_another(tokens, tmp_path, change):
     measure(Mixing(), tokens, cache_dir=tmp_path)
@@ -125,6 +127,7 @@ def test_no_model_is_handed_the_states_of_another(tokens, tmp_path, change):
     assert cached.rows == recoverability(model, text, sites=sites, **options).rows
 
 
+@pytest.mark.statistical
 def test_damaged_states_are_made_anew(tokens, tmp_path):
     whole = measure(Mixing(), tokens, cache_dir=tmp_path)
     for number, entry in enumerate(sorted(entries(tmp_path))):
@@ -134,6 +137,7 @@ def test_damaged_states_are_made_anew(tokens, tmp_path):
     assert measure(Mixing(), tokens, cache_dir=tmp_path) == whole
 
 
+@pytest.mark.statistical
 def test_what_is_not_kept_is_said(tokens, tmp_path):
     class Own:
         vocabulary = TYPES
@@ -155,6 +159,7 @@ def test_what_is_not_kept_is_said(tokens, tmp_path):
     assert entries(tmp_path)
 
 
+@pytest.mark.statistical
 def test_two_runs_share_a_cache(tokens, tmp_path):
     code = (
         "import sys; sys.path.insert(0, 'tests'); from test_state_store import Mixing, TYPES, measure\n"

@@ -99,6 +99,7 @@ def test_causality_to_the_bit(x, alpha, cut):
     assert torch.equal(ema(changed, alpha)[:, :cut], ema(x, alpha)[:, :cut])
 
 
+@pytest.mark.statistical
 @laws
 @given(vector_sequences(tokens=40), alphas(), st.integers(0, 40))
 def test_shift(x, alpha, shift):
@@ -117,6 +118,7 @@ def test_a_trace_stays_in_the_hull_of_its_inputs(x, alpha, place):
     assert ((low <= states) & (states <= high)).all()
 
 
+@pytest.mark.statistical
 @laws
 @given(vector_sequences(tokens=60), alphas(), st.integers(0, 60))
 def test_chunks_handed_over_are_one_pass(x, alpha, cut):
@@ -207,6 +209,7 @@ def test_the_device_is_kept(device):
 # --- gradients ---
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("tokens", [0, 1, 18])
 def test_gradients(tokens):
     x = torch.randn(2, tokens, 1, dtype=torch.float64, requires_grad=True)

@@ -147,6 +147,7 @@ def test_a_public_docstring_says_what_a_caller_must_know(path):
             assert {"Returns", "Yields"} & set(sections(docstring)), f"{path} does not say what it returns"
 
 
+@pytest.mark.statistical
 def test_no_documented_parameter_hangs():
     """Everywhere, private functions too."""
     found = []
@@ -159,6 +160,7 @@ def test_no_documented_parameter_hangs():
     assert not found, f"{len(found)} lines:\n" + "\n".join(found)
 
 
+@pytest.mark.statistical
 def test_a_constant_has_one_meaning():
     """No two modules give one constant's name to different things."""
     places = {}

@@ -95,6 +95,7 @@ def test_a_good_measurement_beside_the_refused_ones(tmp_path):
 # The corpus
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("corpus", "message"),
     [
@@ -115,22 +116,26 @@ def test_an_empty_corpus_of_a_built_in_model(refused):
     refused("ema", [], "`(source|corpus)` must not be empty: pass at least one document")
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("model", [Lookup(), TraceEncoder(8), CombinedEncoder({"a": TraceEncoder(8)})])
 def test_a_token_id_outside_the_vocabulary(refused, model):
     refused(model, TOKENS + 5, r"`corpus` 'tokens' has the token id (8|9|10|11|12) in document 0, outside 0 to 7: pass")
     refused(model, TOKENS.numpy() - 3, r"`corpus` 'tokens' has the token id -\d in document 0, outside 0 to 7: pass")
 
 
+@pytest.mark.statistical
 def test_a_token_id_outside_the_vocabulary_of_a_module(refused):
     refused(Stack(), TOKENS + 5, r"has the token id (8|9|10|11|12) in document 0, outside 0 to 7", sites="0")
 
 
+@pytest.mark.statistical
 def test_a_tokenizer_with_more_types_than_the_model(refused):
     corpus = load_corpus(TEXTS, tokenizer="bytes")
     message = r"`corpus` has the token id \d+, but the model's vocabulary has 8: tokenise with the model's own"
     refused(Lookup(), corpus, message)
 
 
+@pytest.mark.statistical
 def test_one_type_of_token_only(refused):
     # Documents of the same token and different lengths: distinct, and nothing to tell apart.
     refused(
@@ -140,12 +145,14 @@ def test_one_type_of_token_only(refused):
     )
 
 
+@pytest.mark.statistical
 def test_sequences_longer_than_the_places_of_the_model(refused):
     message = r"`corpus` has sequences of 20 tokens, but the model reads at most 16: pass .*max_length=16\)"
     refused(Lookup(longest=16), TOKENS, message)
     refused(CombinedEncoder({"a": TraceEncoder(8), "b": Lookup(longest=16, sites=("vectors",))}), TOKENS, message)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("corpus", [TOKENS[:2], TOKENS[:4, :10]])
 def test_too_little_text_for_an_interval(refused, corpus):
     refused(Lookup(), corpus, "`corpus` .*: pass more")
@@ -154,6 +161,7 @@ def test_too_little_text_for_an_interval(refused, corpus):
 # The lags
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("lags", "message"),
     [
@@ -169,6 +177,7 @@ def test_lags_that_cannot_be_measured(refused, lags, message):
     refused(Lookup(), TOKENS, message, lags=lags)
 
 
+@pytest.mark.statistical
 def test_a_lag_that_only_one_split_observes(refused):
     # One long document: whichever split has it, the other two never observe the lag.
     corpus = [*TOKENS[:, :5].tolist(), TOKENS.flatten()[:200].tolist()]
@@ -209,12 +218,14 @@ LATER = {
 }
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", STATES)
 def test_states_that_cannot_be_read(refused, case):
     spoil, message = STATES[case]
     refused(spoilt_at_once(spoil), TOKENS, message)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", list(LATER))
 def test_states_that_go_wrong_in_the_middle(refused, case):
     # Batches of a few documents, of which the short ones are good.
@@ -224,11 +235,13 @@ def test_states_that_go_wrong_in_the_middle(refused, case):
     refused(spoilt_late(spoil), corpus, message, batch_size=2, cache=False)
 
 
+@pytest.mark.statistical
 def test_a_model_that_sees_later_tokens(refused):
     flipped = changed(lambda state: state + state.flip(1))
     refused(Lookup(flipped), TOKENS, "`model` gives states at 'vectors' that change by .* with a later token: pass")
 
 
+@pytest.mark.statistical
 def test_a_model_that_mixes_documents(refused):
     mixed = changed(lambda state: state.cumsum(0))
     refused(Lookup(mixed), TOKENS, "`model` gives states at 'vectors' that change by .* with another document: pass")
@@ -237,6 +250,7 @@ def test_a_model_that_mixes_documents(refused):
 # The sites
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("model", "sites", "message"),
     [
@@ -257,6 +271,7 @@ def test_a_site_that_is_not_there(refused, model, sites, message):
 # Everything else
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -280,6 +295,7 @@ def test_an_argument_that_cannot_be(refused, options, message):
     refused(Lookup(), TOKENS, message, **options)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -293,6 +309,7 @@ def test_a_model_that_is_none(refused, model, message):
     refused(model, TOKENS, message)
 
 
+@pytest.mark.statistical
 def test_an_option_that_the_model_does_not_have(refused):
     message = "`aplha` is neither an argument of this call nor an option of the model 'ema': did you mean 'alpha'"
     refused("ema", TOKENS, message, aplha=0.5)
