@@ -9,6 +9,7 @@ __all__ = [
     "read_kinds",
     "read_lags",
     "read_options",
+    "read_sketch_dims",
 ]
 
 import argparse
@@ -110,6 +111,27 @@ def read_lags(text: str) -> list[int]:
             raise UserError(f"`--lags` must be whole numbers and ranges, got {text!r}: pass such as 0-16 or 0,1,2,4.")
         lags.extend(range(int(first), int(last) + 1) if dash else [int(first)])
     return lags
+
+
+def read_sketch_dims(text: str) -> int | None:
+    """Numbers of a sketch from text; None from `none`.
+
+    Args:
+        text: A whole number of at least one, or `none`.
+
+    Returns:
+        The number, or None.
+
+    Raises:
+        UserError: Where the text is something else.
+    """
+    if text.strip().lower() == "none":
+        return None
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise UserError(
+            f"`--sketch-dims` must be a whole number of at least 1, got {text!r}: pass such as 4096, or none."
+        )
+    return int(text)
 
 
 def read_options(given: Sequence[str], flag: str = "--option") -> dict[str, Any]:

@@ -5,7 +5,7 @@ __all__ = ["add_recoverability"]
 import argparse
 from typing import Any
 
-from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options
+from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options, read_sketch_dims
 from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 from infodil.cli.names import encoder_names, precision_names, probe_summaries
 
@@ -35,6 +35,13 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
         "--precision",
         default="float32",
         help=f"precision of the states: {', '.join(precision_names())}, or with noise, such as snr=20dB "
+        "(default %(default)s)",
+    )
+    model.add_argument(
+        "--sketch-dims",
+        default="4096",
+        metavar="N",
+        help="read states of more numbers through a count sketch of so many, or 'none' to read all whole "
         "(default %(default)s)",
     )
     model.add_argument("--device", help="device of the model, such as cpu or cuda")
@@ -83,6 +90,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
     check_source(options)
     lags, given = read_lags(options.lags), read_options(options.option)
     by = read_kinds(options.by)
+    sketch_dims = read_sketch_dims(options.sketch_dims)
     check_measurement(options)
     progress = shows_progress(options)
     from infodil.cli.files import write_report
@@ -123,6 +131,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         cache_dir=options.cache_dir,
         controls=not options.no_controls,
         by=by,
+        sketch_dims=sketch_dims,
         **given,
     )
     write_report(options, report)

@@ -5,8 +5,10 @@ __all__ = [
     "KINDS_OF_SITE",
     "ChosenSites",
     "CombinedEncoder",
+    "CountSketch",
     "CustomEncoder",
     "Encoder",
+    "EncoderInParts",
     "HuggingFaceEncoder",
     "LanguageModelEncoder",
     "ModuleEncoder",
@@ -30,6 +32,7 @@ from infodil.encoder import KINDS_OF_SITE, Encoder
 from infodil.encoders.combined import CombinedEncoder
 from infodil.encoders.custom import CustomEncoder, as_encoder
 from infodil.encoders.huggingface import HuggingFaceEncoder
+from infodil.encoders.in_parts import EncoderInParts
 from infodil.encoders.language_models import LanguageModelEncoder, attention, gru
 from infodil.encoders.loading import ENCODERS, load_encoder
 from infodil.encoders.module import ModuleEncoder
@@ -39,4 +42,5 @@ from infodil.encoders.recording import record
 from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites, check_states, choose_sites
+from infodil.encoders.sketch import CountSketch
 from infodil.encoders.trace import TraceEncoder, random_embedding

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from infodil.checks import UserError, check_not_empty, near_matches
 from infodil.encoder import Encoder
+from infodil.encoders.wrapped import WrappedEncoder
 
 
 def choose_sites(
@@ -129,7 +130,7 @@ def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> N
             )
 
 
-class ChosenSites(Encoder):
+class ChosenSites(WrappedEncoder):
     """An encoder that gives some of another one's sites.
 
     Args:
@@ -141,12 +142,8 @@ class ChosenSites(Encoder):
     """
 
     def __init__(self, encoder: Encoder, wanted: str | int | Iterable[str | int]) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self.wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
-        self.vocabulary, self.tokenizer, self.longest = encoder.vocabulary, encoder.tokenizer, encoder.longest
-        self.costly, self.module = encoder.costly, encoder.module
-        self.memory_sites, self.route = encoder.memory_sites, encoder.route
-        self.name = encoder.name or type(encoder).__name__
         self.sites = None if encoder.sites is None else tuple(choose_sites(self.wanted, encoder.sites))
 
     def encode(self, tokens: Tensor) -> Any:
@@ -155,18 +152,6 @@ class ChosenSites(Encoder):
         if not isinstance(states, Mapping):
             return states  # `check_states` says what is wrong with it
         return {site: states[site] for site in choose_sites(self.wanted, list(states))}
-
-    def kind_of_site(self, site: str) -> str:
-        """Kind of a site by the encoder behind."""
-        return self.encoder.kind_of_site(site)
-
-    def superposition(self, site: str) -> tuple[Tensor, Tensor] | None:
-        """Token vectors and weights by the encoder behind."""
-        return self.encoder.superposition(site)
-
-    def randomised(self, seed: int) -> Encoder | None:
-        """The encoder behind with random weights: all sites that it then has."""
-        return self.encoder.randomised(seed)
 
     def fingerprint(self) -> str | None:
         """Hash of the encoder behind and of the choice."""

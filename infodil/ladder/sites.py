@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from infodil.encoders import Encoder, check_states, self_test
+from infodil.encoders import Encoder, EncoderInParts, check_states, self_test
 
 CONTROL = "random weights of "
 """Prefix that names the site of the copy with random weights."""
@@ -41,22 +41,34 @@ def site_of(name: str) -> str:
 class MeasuredSites:
     """An encoder with the dims of its measured sites, and its copy with random weights where there is one."""
 
-    encoder: Encoder
+    encoder: EncoderInParts
     dims: dict[str, int]
-    """Numbers in a state, by site."""
-    control: Encoder | None = None
+    """Numbers that are read of a state, by site: all, or those of its sketch."""
+    control: EncoderInParts | None = None
     """The encoder with random weights."""
     control_dims: dict[str, int] = field(default_factory=dict)
     """Numbers in a state of the control, by the names of `control_of`."""
 
     @classmethod
-    def of(cls, encoder: Encoder, control: Encoder | None = None, length: int = 6) -> "MeasuredSites":
+    def of(
+        cls,
+        encoder: Encoder,
+        control: Encoder | None = None,
+        length: int = 6,
+        sketch_dims: int | None = None,
+        seed: int = 0,
+    ) -> "MeasuredSites":
         """All sites of an encoder, which is tested on random tokens.
+
+        States that are sketched are tested twice: each of their numbers on a few tokens, and their sketch on as many
+        tokens as the corpus has.
 
         Args:
             encoder: The encoder to measure.
             control: The same encoder with random weights, where there is one.
             length: Number of tokens of the longest document that will be measured.
+            sketch_dims: Numbers of the sketch of wider states; None to read all states whole.
+            seed: Seed of the sketch.
 
         Returns:
             The sites with their dims.
@@ -64,11 +76,18 @@ class MeasuredSites:
         Raises:
             UserError: The encoder sees later tokens or other documents.
         """
-        dims = self_test(encoder, length)
+        read = EncoderInParts(encoder, sketch_dims, seed)
+        if sketch_dims is not None:
+            with torch.no_grad():
+                read.encode(torch.zeros(1, min(2, length, encoder.longest or length), dtype=torch.long))
+        if read.sketched:
+            self_test(EncoderInParts(encoder))
+        dims = self_test(read, length)
         if control is None:
-            return cls(encoder, dims)
-        random = self_test(control)
-        return cls(encoder, dims, control, {control_of(site): random[site] for site in dims if site in random})
+            return cls(read, dims)
+        other = EncoderInParts(control, sketch_dims, seed)
+        random = self_test(other)
+        return cls(read, dims, other, {control_of(site): random[site] for site in dims if site in random})
 
     @torch.no_grad()
     def encode(

@@ -23,12 +23,14 @@ from infodil.encoders import Encoder
 from infodil.precision import check_precision
 
 
-def check_numbers(precision: object, batch_size: object, seed: object, confidence: float) -> None:
+def check_numbers(precision: object, batch_size: object, seed: object, confidence: float, sketch_dims: object) -> None:
     """Raise `UserError` unless each is in its range."""
     check_precision(precision)
     check_whole("batch_size", batch_size, 1, "pass 1 or more")
     check_seed(seed)
     check_confidence(confidence)
+    if sketch_dims is not None:
+        check_whole("sketch_dims", sketch_dims, 1, "pass the numbers of a sketch, or None to read all states whole")
 
 
 def open_corpus(corpus: object) -> Corpus:

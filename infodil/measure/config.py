@@ -25,6 +25,8 @@ class MeasurementConfig:
     controls: bool
     by: str | Mapping[int | str, str] | None
     """Kinds of hidden token that rows are split by, by name or as a mapping from type to a name; None for none."""
+    sketch_dims: int | None
+    """Numbers of the sketch of wider states; None for all states whole."""
     options: Mapping[str, object]
     """Options of a model made from its name."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infodil.checks import UserError
-from infodil.encoders import Encoder, self_test
+from infodil.encoders import Encoder, EncoderInParts, self_test
 from infodil.ladder import FittedLadder, FittedProbe
 
 SEED_OFFSET = 0x5EED
@@ -21,7 +21,7 @@ def random_encoder(encoder: Encoder, seed: int) -> Encoder | None:
     if random is None:
         return None
     try:
-        self_test(random)
+        self_test(EncoderInParts(random))
     except UserError:
         return None
     return random

@@ -29,7 +29,7 @@ from infodil.measure.config import MeasurementConfig
 from infodil.measure.controls import learning_curves
 from infodil.measure.intervals import estimate
 from infodil.measure.kind_rows import make_kind_rows
-from infodil.measure.provenance import provenance, warn, warn_of_memory
+from infodil.measure.provenance import provenance, warn, warn_of_memory, warn_of_parts
 from infodil.measure.report_rows import make_rows, summarise_sites
 from infodil.measure.test_pass import read_test_split
 from infodil.measure.text_view import make_text_view
@@ -84,12 +84,12 @@ def measure(
     summary = summarise_sites(estimates, ladder, config.lags)
     curves = learning_curves(ladder, config.lags)
     return RecoverabilityReport(
-        rows=tuple({**row, "kind_of_site": kind_of[row["site"]]} for row in rows),
+        rows=tuple({**row, "kind_of_site": kind_of[row["site"]], **sketch_columns(sites, row["site"])} for row in rows),
         summary=tuple(
             {
                 **row,
                 "kind_of_site": kind_of[row["site"]],
-                "dim": sites.dims[row["site"]],
+                **sketch_columns(sites, row["site"]),
                 **whole_state(bounds[row["site"]]),
             }
             for row in summary
@@ -101,6 +101,7 @@ def measure(
         warnings=(
             *warn(rows, tokens, estimates.resampled, ladder.probes),
             *warn_of_memory(sites.encoder, kind_of),
+            *warn_of_parts(sites, config.batch_size, tokens.max_length),
             *([] if cache_dir is None else why_not_kept(sites.encoder)),
         ),
         text_view={"tokens": tokens.token_texts(shown), "lags": list(config.lags), "sites": lines},
@@ -176,6 +177,12 @@ def open_streams(
     }
 
 
+def sketch_columns(sites: MeasuredSites, site: str) -> dict[str, int | None]:
+    """Numbers in a state of a site, and those of its sketch; None where it is read whole."""
+    sketched = sites.encoder.sketched
+    return {"dim": sketched.get(site, sites.dims[site]), "sketch_dims": sites.dims[site] if site in sketched else None}
+
+
 def describe_model(name: str, sites: MeasuredSites, train: StateStream) -> dict[str, object]:
     """Name, vocabulary, and dims and typical error of a number at each site."""
     return {
@@ -184,6 +191,11 @@ def describe_model(name: str, sites: MeasuredSites, train: StateStream) -> dict[
         "sites": sites.dims,
         "errors": {site: train.preprocessing[site].error for site in sites.dims},
         "route": sites.encoder.route,
+        "sketches": {
+            site: {"dim": dim, "sketch_dims": sites.dims[site], "seed": sites.encoder.seed}
+            for site, dim in sites.encoder.sketched.items()
+        }
+        or None,
     }
 
 

@@ -1,6 +1,6 @@
 """The provenance of a report, and the warnings that its figures need."""
 
-__all__ = ["describe", "provenance", "warn", "warn_of_memory"]
+__all__ = ["describe", "provenance", "warn", "warn_of_memory", "warn_of_parts"]
 
 import importlib.metadata
 import platform
@@ -13,6 +13,7 @@ import torch
 
 from infodil.corpus import Tokens
 from infodil.encoders import Encoder
+from infodil.ladder import MeasuredSites
 
 FEWEST_SAMPLES = 1000
 """Below this many test positions a warning says that the figures are rough."""
@@ -61,6 +62,18 @@ def warn_of_memory(encoder: Encoder, kinds: Mapping[str, str]) -> list[str]:
     return [
         "The model carries a recurrent state that was not measured, and what is read of it elsewhere may be far less: "
         f"pass sites={encoder.memory_sites[0]!r} or 'layer.*.recurrent'."
+    ]
+
+
+def warn_of_parts(sites: MeasuredSites, batch_size: int, max_length: int) -> list[str]:
+    """A sentence where fewer tokens were encoded at once than was asked for, as more did not fit into memory."""
+    encoders = [sites.encoder] if sites.control is None else [sites.encoder, sites.control]
+    most = min((encoder.most_tokens for encoder in encoders if encoder.most_tokens is not None), default=None)
+    if most is None:
+        return []
+    return [
+        f"Memory ran out at `batch_size` {batch_size}, so no more than {most:,} tokens were encoded at once: the "
+        f"figures are the same, and batch_size={max(1, most // max_length)} saves the attempts."
     ]
 
 

@@ -51,6 +51,7 @@ def recoverability(
     cache_dir: str | Path | None = None,
     controls: bool = True,
     by: str | Mapping[int | str, str] | None = None,
+    sketch_dims: int | None = 4096,
     **options: object,
 ) -> RecoverabilityReport:
     r"""A lower bound on the bits that each state holds about the token `lag` steps back, for each probe.
@@ -122,6 +123,9 @@ def recoverability(
             split), `surface` (number, capitalised word, function word, other word, word piece, punctuation, other), or
             a mapping from type (id or text) to a name of your own. The split rows (`report.kind_rows`, and
             `report.to_frame()` with the column `token_kind`) average to the whole row, weighted by `samples`.
+        sketch_dims: Sites with more numbers than this are read through a seeded count sketch of so many, which may lose
+            bits and adds none (`infodil.encoders.CountSketch`); precision and upper bounds are then those of the
+            sketch. None to read all states whole.
 
     Returns:
         A report with a row for each site, lag and probe.
@@ -152,9 +156,10 @@ def recoverability(
         confidence=confidence,
         controls=bool(controls),
         by=check_kinds(by),
+        sketch_dims=sketch_dims,
         options=options,
     )
-    check_numbers(precision, batch_size, seed, confidence)
+    check_numbers(precision, batch_size, seed, confidence, sketch_dims)
     check_model_options(model, options, inspect.signature(recoverability).parameters)
     check_cache(cache_dir)
     device, dtype = check_device(device), check_dtype(dtype)
@@ -171,7 +176,8 @@ def recoverability(
             )
         check_fit(encoder, tokens)
         longest = max(int(split.lengths.max()) for split in tokens.splits.values())
-        measured = MeasuredSites.of(encoder, random_encoder(encoder, seed) if controls else None, longest)
+        control = random_encoder(encoder, seed) if controls else None
+        measured = MeasuredSites.of(encoder, control, longest, sketch_dims, seed)
         return measure(measured, describe(model, encoder), tokens, config, device, progress, cache_dir)
 
 

@@ -96,7 +96,7 @@ def summary_cells(row: dict[str, Any], longest: int, digits: int = 2) -> dict[st
     life_digits = 0 if digits == 0 or max((end for end in life if end is not None), default=0) >= 10 else 1
     return {
         "kind": Cell(row.get("kind_of_site") or "-"),
-        "dim": Cell(number(row.get("dim"), 0)),
+        "dim": Cell(" of ".join(number(size, 0) for size in (row.get("sketch_dims"), row.get("dim")) if size) or "-"),
         "lags": Cell(number(row.get("lags"), 0)),
         "recoverable": quantity("recoverable", digits, "_bits"),
         "share": Cell(percent(share), interval(ends, 0), None if share is None else min(1.0, max(0.0, share))),

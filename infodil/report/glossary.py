@@ -36,7 +36,7 @@ GLOSSARY = {
     "precision": "The format that the states were rounded to, or the noise that was added, before they were read.",
     "test positions": "The number of positions of the test documents that the value is a mean of.",
     "train positions": "The number of positions of the training documents that the probe learned from.",
-    "dim": "The number of numbers that a site has at each position.",
+    "dim": "The number of numbers that a site has at each position, and before it of the sketch that was read of them.",
     "lags": "The number of lags that were measured.",
     "difference": "The bits in one report less those in the first, with an interval that treats both as independent.",
 }

@@ -35,12 +35,12 @@ COLUMNS = (
     "genie_bits genie_low_bits genie_high_bits "
     "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
     "random_weights_bits random_weights_low_bits random_weights_high_bits "
-    "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen"
+    "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen dim sketch_dims"
 ).split()
 """Columns of a row, in order; further columns come after these."""
 
 SUMMARY_COLUMNS = (
-    "site kind_of_site dim lags recoverable_bits recoverable_low_bits recoverable_high_bits "
+    "site kind_of_site dim sketch_dims lags recoverable_bits recoverable_low_bits recoverable_high_bits "
     "share_of_ceiling share_low share_high "
     "half_life_tokens half_life_low_tokens half_life_high_tokens "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "

@@ -15,6 +15,7 @@ __all__ = [
     "meaning_sentences",
     "random_weights_sentence",
     "report_sentences",
+    "sketch_sentences",
     "upper_sentences",
 ]
 
@@ -39,6 +40,7 @@ def report_sentences(report: Mapping[str, Any]) -> list[str]:
     rows = report["rows"]
     return [
         *meaning_sentences(report["config"]),
+        *sketch_sentences(report["model"]),
         *upper_sentences(rows),
         *control_sentences(report),
         *context_sentences(rows),
@@ -55,6 +57,19 @@ def meaning_sentences(config: Mapping[str, Any]) -> list[str]:
         f"{config.get('precision', 'not stated')}; recoverable bits and bits beyond context are sums over the measured "
         "lags, not joint quantities.",
         f"Intervals are pointwise at {level} confidence, not simultaneous.",
+    ]
+
+
+def sketch_sentences(model: Mapping[str, Any]) -> list[str]:
+    """Which sites were read through a sketch, and what that means; nothing where all were read whole."""
+    sites: dict[tuple, list[str]] = {}
+    for site, sketch in (model.get("sketches") or {}).items():
+        sites.setdefault((sketch["dim"], sketch["sketch_dims"], sketch["seed"]), []).append(printable(site))
+    return [
+        f"Of the {dim:,} numbers of {', '.join(named[:3])}{f' and {len(named) - 3} more' * (len(named) > 3)}, a count "
+        f"sketch of {size:,} was read (seed {seed}): it may lose bits and adds none, and precision and upper bounds "
+        "are those of the sketch."
+        for (dim, size, seed), named in sites.items()
     ]
 
 
