@@ -94,7 +94,7 @@ def entropy(
     if counts is None:
         terms = surprise[fold, seen]
         down, up = clusters.skewed_quantiles(terms, confidence)
-        mean, error, number = float(terms.mean()), clusters.standard_error(terms), clusters.freedom + 1.0
+        mean, error, number = float(terms.mean()), clusters.standard_error(terms), clusters.worth
     else:
         mean, error, down, up, number = weighted_mean(surprise, table, confidence)
     # Types that none of so many independent samples met may have this mass, and cost as much as one never seen.

@@ -15,7 +15,6 @@ __all__ = [
     "TextClusters",
     "TypeClassifier",
     "best_of",
-    "blocks",
     "certify",
     "check_groups",
     "check_states",
@@ -31,7 +30,6 @@ __all__ = [
     "hold_out",
     "lower_bound",
     "make_labels",
-    "mean_intervals",
     "open_store",
     "pool_rare",
     "positions",
@@ -40,7 +38,7 @@ __all__ = [
 ]
 
 from infodil.ladder.arguments import check_groups, check_states, check_tokens
-from infodil.ladder.certify import blocks, certify, mean_intervals
+from infodil.ladder.certify import certify
 from infodil.ladder.classifier import TypeClassifier, fit_classifier
 from infodil.ladder.clusters import TextClusters
 from infodil.ladder.cross_fit import CrossFit, cross_fit

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.ladder.calibration import CALIBRATION_ROWS
-from infodil.statistics import MOST_CLUSTERS, correlation_length, cut_cells
+from infodil.statistics import Clusters, correlation_length, cut_cells, merge_cells
 
 FOLDS = 5
 CALIBRATION_CLUSTERS = 16
@@ -67,12 +67,21 @@ class HeldOut:
             few = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION_ROWS)).round().astype(int)
             yield train, calibration[few], test
 
-    def resampled(self) -> Int[ndarray, "rows"]:
-        """The cluster that an interval draws each row with: at most 1,024 of them, or cells of one series."""
-        if self.kind == "series":
-            return np.searchsorted(cut_cells(len(self.cluster)), np.arange(len(self.cluster)), side="right") - 1
-        number = int(self.cluster.max()) + 1
-        return self.cluster * min(number, MOST_CLUSTERS) // number
+    def clusters(self, *terms: Float[ndarray, "rows"]) -> Clusters:
+        """The clusters that an interval of the mean of some terms rests on.
+
+        Args:
+            terms: Terms of each row, which say how long the blocks of one series must be.
+
+        Returns:
+            Groups, or single rows, or blocks of about ten correlation times of the terms.
+        """
+        if self.kind != "series":
+            return Clusters(self.cluster, dependent=self.kind == "groups")
+        first = cut_cells(len(self.cluster))
+        cell = np.searchsorted(first, np.arange(len(self.cluster)), side="right") - 1
+        columns = np.stack([np.bincount(cell, each) / np.bincount(cell) for each in terms], 1)
+        return Clusters(merge_cells(len(first), correlation_length(columns))[cell], dependent=True)
 
 
 def hold_out(

@@ -172,7 +172,7 @@ def ends_search(probe: Probe, choice: ProbeChoice) -> bool:
 def improves(data: LadderData, weaker: Mapping[str, FittedProbe], fitted: FittedProbe, confidence: float) -> bool:
     """Whether a probe adds something to the weaker ones of its site."""
     calibration = data.calibration
-    return adds(list(weaker.values()), fitted, calibration.cluster, calibration.documents, confidence, data.seed)
+    return adds(list(weaker.values()), fitted, calibration.cluster, calibration.documents, confidence)
 
 
 def nothing_open(data: LadderData, fitted: Mapping[str, Mapping[str, FittedProbe]], least_nats: float) -> bool:

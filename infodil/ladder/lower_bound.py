@@ -37,9 +37,9 @@ def lower_bound(
 
     for any function c of the token and any probe q (Barber and Agakov 2003). Each of five folds is predicted by probes
     that were trained on most of the others and selected on the rest, so that every row is tested once. H is the plug-in
-    entropy of the tested tokens, whose bias is downward. The interval resamples groups, or blocks of one series; it
-    reaches from the low end of this bound to the high end of the one with the cross-entropy of the trained prior in
-    place of the plug-in entropy, which is no smaller than the entropy.
+    entropy of the tested tokens, whose bias is downward. The interval rests on groups, or blocks of one series, of any
+    sizes; it reaches from the low end of this bound to the high end of the one with the cross-entropy of the trained
+    prior in place of the plug-in entropy, which is no smaller than the entropy.
 
     c names all types but the rare ones, which count as one: what cannot be learned about them must not be charged to
     the state. It depends on the counts of the tokens alone, never on the states.
@@ -51,9 +51,9 @@ def lower_bound(
             `infodil.probes.MLP(width=256)`, or `auto` for all that apply. In each fold the probe of least cross-entropy
             on the calibration rows predicts. `auto` leaves out a probe that takes long (the perceptron, where there are
             some thousand types), and `warnings` says so.
-        groups: The document of each row, `[samples]`: rows of one document are held out together and resampled
-            together. Without it, rows are taken as one series where neighbours are correlated, and as independent
-            draws where they are not; `warnings` says which.
+        groups: The document of each row, `[samples]`: rows of one document are held out together, and the interval
+            rests on documents, however unequal. Without it, rows are taken as one series where neighbours are
+            correlated, and as independent draws where they are not; `warnings` says which.
         seed: Seed of everything random. The same seed gives the same answer.
         confidence: Confidence level of the interval.
 
@@ -84,7 +84,7 @@ def lower_bound(
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
         predicted = cross_fit(tokens, states, held.folds(), choice, seed)
-    return certify(predicted, held, confidence, seed)
+    return certify(predicted, held, confidence)
 
 
 def choose_probe(probe: str | Probe) -> ProbeChoice:

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from infodil.ladder.fit import FittedProbe
 from infodil.probes import LEAST_GAIN_NATS
-from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
-
-SEARCH_REPLICATES = 1000
+from infodil.statistics import Clusters, correlation_length, merge_cells
 
 LARGE_NATS = 1e6
 """Size given to a gain that is not finite."""
@@ -98,7 +96,6 @@ def adds(
     cluster: Int[ndarray, "rows"],
     documents: bool,
     confidence: float,
-    seed: int,
 ) -> bool:
     """Whether a probe predicts better than the best weaker one: the sum over lags, beyond its interval.
 
@@ -110,7 +107,7 @@ def adds(
     old = torch.stack([weaker[place].gain[target] for target, place in enumerate(best)])
     gain = (fitted.gain - old)[1:].nan_to_num(-LARGE_NATS, LARGE_NATS, -LARGE_NATS).numpy()
     cluster = np.unique(cluster, return_inverse=True)[1]
-    low = cross_selected_low(gain, cluster if documents else blocks_of(gain, cluster), confidence, seed)
+    low = cross_selected_low(gain, cluster if documents else blocks_of(gain, cluster), confidence)
     return low > 0.0
 
 
@@ -122,15 +119,11 @@ def blocks_of(gain: Float[ndarray, "lags rows"], cell: Int[ndarray, "rows"]) -> 
     return merge_cells(number, correlation_length(series))[cell]
 
 
-def cross_selected_low(
-    gain: Float[ndarray, "lags rows"], cluster: Int[ndarray, "rows"], confidence: float, seed: int
-) -> float:
+def cross_selected_low(gain: Float[ndarray, "lags rows"], cluster: Int[ndarray, "rows"], confidence: float) -> float:
     """Low end of the mean gain of a row over the lags that gain on the half of the clusters that the row is not in."""
-    half, number = cluster % 2, int(cluster.max()) + 1
-    if number < 4:
+    half = cluster % 2
+    if cluster.max() < 3:
         return -np.inf
     kept = np.stack([gain[:, half != side].sum(1) > 0.0 for side in (0, 1)])
     total = np.where(kept[half].T, gain, 0.0).sum(0)
-    sums, counts = (np.bincount(cluster, each, minlength=number) for each in (total, np.ones(len(cluster))))
-    weights = bootstrap_weights(number, SEARCH_REPLICATES, seed)
-    return float(bootstrap_interval((weights @ sums) / (weights @ counts), number, confidence)[0])
+    return float(total.mean()) - Clusters(cluster, dependent=True).half_width(total, confidence)

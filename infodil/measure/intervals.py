@@ -1,8 +1,9 @@
-"""The estimates of a report: means of the sums over clusters, and their bootstrap intervals."""
+"""The estimates of a report: means of the sums over clusters, and the intervals that clusters give them."""
 
-__all__ = ["Bootstrap", "Drawn", "Places", "ReportEstimates", "estimate", "gain_bits"]
+__all__ = ["Means", "Places", "ReportEstimates", "Spans", "estimate"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,73 +12,111 @@ from numpy import ndarray
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder import FittedLadder, TextClusters
 from infodil.measure.accumulators import EntrySums
-from infodil.statistics import bootstrap_interval, bootstrap_weights, correlation_length, merge_cells
+from infodil.statistics import (
+    cluster_deviations,
+    cluster_quantile,
+    correlation_length,
+    equal_clusters,
+    merge_cells,
+    t_quantile,
+)
 
-REPORT_REPLICATES = 2000
-
-Places = Float[ndarray, "entries targets"]
-Drawn = Float[ndarray, "replicates entries targets"]
+Places = Float[ndarray, "*shape"]
+"""`[entries, targets]`, or `[targets]` where probes have no say."""
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """Replicates of means of sums over clusters that are drawn with replacement."""
+class Means:
+    """Means over rows in bits, and what each cluster adds to their errors, for the interval of any sum of them."""
 
-    weights: Float[ndarray, "replicates clusters"]
-    confidence: float
+    value: Places
+    deviations: Float[ndarray, "*shape clusters"]
+    quantile: Places
+    """Standard errors that the interval spans on either side."""
+    most_bits: float
+    """Bits of all types: no interval reaches further, and one from a single cluster reaches so far."""
 
-    @classmethod
-    def of(cls, clusters: int, confidence: float, seed: int) -> "Bootstrap":
-        """Weights of 2,000 replicates."""
-        return cls(bootstrap_weights(clusters, REPORT_REPLICATES, seed), confidence)
+    @cached_property
+    def reach(self) -> Places:
+        """Half the width of each interval."""
+        return np.minimum(self.quantile * np.linalg.norm(self.deviations, axis=-1), self.most_bits)
 
-    def means(self, terms: Float[ndarray, "*shape clusters"], counts: Float[ndarray, "*shape clusters"]) -> ndarray:
-        """The mean over the rows of the drawn clusters, replicates first."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.tensordot(terms, self.weights.T, 1) / np.tensordot(counts, self.weights.T, 1)
-        return np.moveaxis(ratio, -1, 0)
+    @property
+    def low(self) -> Places:
+        """Low end of each interval."""
+        return self.value - self.reach
 
-    def interval(self, replicates: Float[ndarray, "replicates *shape"]) -> tuple[ndarray, ndarray]:
-        """Low and high end of the interval."""
-        return bootstrap_interval(replicates, self.weights.shape[1], self.confidence)
+    @property
+    def high(self) -> Places:
+        """High end of each interval."""
+        return self.value + self.reach
+
+    def total(self, place: tuple[ndarray, ndarray]) -> "Means":
+        """The sum of the means at some places, with the widest of their quantiles.
+
+        Args:
+            place: Entries and targets that are added.
+        """
+        number = len(place[0])
+        return Means(
+            self.value[place].sum(),
+            self.deviations[place].sum(0),
+            self.quantile[place].max(),
+            number * self.most_bits,
+        )
+
+    def draws(self, place: tuple[ndarray, ndarray], number: int, confidence: float, seed: int) -> ndarray:
+        """Joint draws of the means at some places, each as wide as its interval: a wild bootstrap of clusters.
+
+        Args:
+            place: Entries and targets.
+            number: Number of draws.
+            confidence: Confidence level of the intervals.
+            seed: Seed of the draws.
+
+        Returns:
+            `[draws, places]`.
+
+        Reference:
+            Mammen (1993), Annals of Statistics 21, with normal weights.
+        """
+        deviations, reach = self.deviations[place], self.reach[place]
+        error = np.linalg.norm(deviations, axis=-1)
+        scale = np.where(error > 0.0, reach / np.maximum(error, 1e-300), 0.0) / t_quantile(np.inf, confidence)
+        weights = np.random.default_rng([seed, 0xB007]).standard_normal((number, deviations.shape[-1]))
+        return self.value[place] + weights @ (deviations * scale[:, None]).T
 
 
 @dataclass(frozen=True, eq=False)
 class ReportEstimates:
     """Every figure of a report in bits, `[entries, targets]`, or `[targets]` where probes have no say."""
 
-    value: Places
-    low: Places
-    high: Places
-    usable: Places
-    """As `value`, with the cross-entropy of the trained prior in place of the plug-in entropy."""
-    beyond_context: Places
-    beyond_context_low: Places
-    beyond_context_high: Places
-    ceiling: Float[ndarray, "targets"]
-    ceiling_low: Float[ndarray, "targets"]
-    ceiling_high: Float[ndarray, "targets"]
+    certified: Means
+    """Against the plug-in entropy: the value, and its low end."""
+    usable: Means
+    """As `certified`, with the cross-entropy of the trained prior in place of the plug-in entropy: the high end."""
+    beyond_context: Means
+    beyond_any_context: Means
+    """As `beyond_context`, also where the plug-in distribution predicts better than the context: the high end."""
+    ceiling: Means
+    ceiling_of_prior: Means
+    smoothing: Places
+    """The most that prior smoothing took from each mean, which the high ends add."""
     top1: Places
     top5: Places
     samples: Int[ndarray, "entries targets"]
-    certified: Drawn
-    """Replicates of `value`."""
-    highest: Drawn
-    """Replicates that the high end is taken from."""
-    beyond_context_drawn: Drawn
     poor_context: Bool[ndarray, "entries targets"]
     """Where the context predicts worse than the plug-in distribution, which then stands in for it."""
-    smoothing: Places
-    """The most that prior smoothing took."""
-    bootstrap: Bootstrap
+    spans: "Spans"
+    seed: int
     blocks: Int[ndarray, "blocks"] | None
-    """First cluster of each block that is resampled; None where clusters are documents and stand for themselves."""
+    """First cluster of each block that intervals rest on; None where clusters are documents."""
     resampled: dict[str, object]
     """Number and kind of the clusters that intervals rest on."""
 
 
 def estimate(
-    sums: EntrySums, clusters: TextClusters, ladder: FittedLadder, confidence: float, seed: int
+    sums: EntrySums, clusters: TextClusters, ladder: FittedLadder, types: int, confidence: float, seed: int
 ) -> ReportEstimates:
     r"""The value of each entry and target, :math:`H(c(X))` less the cross-entropy of the classes c, with its interval.
 
@@ -91,97 +130,111 @@ def estimate(
         sums: Sums of pointwise terms within clusters.
         clusters: What the clusters are; cells of a long text are merged to blocks of about ten correlation times.
         ladder: Fitted probes, whose smoothing the high end adds.
+        types: Number of types of the vocabulary.
         confidence: Confidence level of each pointwise interval.
-        seed: Seed of the bootstrap.
+        seed: Seed of the draws of half-lives.
     """
     blocks = None if clusters.documents else block_edges(sums)
     sums = sums if blocks is None else sums.grouped(blocks)
-    bootstrap = Bootstrap.of(sums.clusters, confidence, seed)
-    value, certified = value_bits(sums, bootstrap, "plug_in")
-    usable, usable_drawn = value_bits(sums, bootstrap, "prior")
-    smoothing = smoothing_bits(ladder, value.shape[1])
-    count, whole = sums.rows["count"], sums.whole
-    surprise = {term: -whole[term] * BITS_PER_NAT for term in ("type_plug_in", "type_prior")}
+    spans = Spans(confidence, float(np.log2(types)))
     # Where the context predicts worse than the plug-in distribution, the plug-in entropy is the better figure for what
     # is unknown without the state: a poor model of the context must not be turned into memory.
-    poor = sums.rows["context"].sum(-1) < sums.rows["plug_in"].sum(-1)
-    better = np.where(poor[..., None], sums.rows["plug_in"], sums.rows["context"])
-    beyond, beyond_drawn = gain_bits(sums, bootstrap, "given_context", better)
-    _, beyond_all = gain_bits(sums, bootstrap, "given_context", sums.rows["context"])
+    context, plug_in = sums.rows["context"], sums.rows["plug_in"]
+    poor = context.sum(-1) < plug_in.sum(-1)
+    count, whole = sums.rows["count"], sums.whole
+    certified = spans.gains(sums, "plug_in")
     return ReportEstimates(
-        value=value,
-        low=bootstrap.interval(certified)[0],
-        high=bootstrap.interval(usable_drawn + smoothing)[1],
-        usable=usable,
-        beyond_context=beyond,
-        beyond_context_low=bootstrap.interval(beyond_drawn)[0],
-        beyond_context_high=bootstrap.interval(beyond_all + smoothing)[1],
-        ceiling=surprise["type_plug_in"].sum(-1) / whole["count"].sum(-1),
-        ceiling_low=bootstrap.interval(bootstrap.means(surprise["type_plug_in"], whole["count"]))[0],
-        ceiling_high=bootstrap.interval(bootstrap.means(surprise["type_prior"], whole["count"]))[1],
+        certified=certified,
+        usable=spans.gains(sums, "prior"),
+        beyond_context=spans.means(sums.probe["given_context"] - np.where(poor[..., None], plug_in, context), count),
+        beyond_any_context=spans.means(sums.probe["given_context"] - context, count),
+        ceiling=spans.means(-whole["type_plug_in"], whole["count"]),
+        ceiling_of_prior=spans.means(-whole["type_prior"], whole["count"]),
+        smoothing=smoothing_bits(ladder, certified.value.shape[1]),
         top1=sums.probe["top1"].sum(-1) / count.sum(-1),
         top5=sums.probe["top5"].sum(-1) / count.sum(-1),
         samples=count.sum(-1).astype(int),
-        certified=certified,
-        highest=usable_drawn + smoothing,
-        beyond_context_drawn=beyond_drawn,
         poor_context=poor,
-        smoothing=smoothing,
-        bootstrap=bootstrap,
+        spans=spans,
+        seed=seed,
         blocks=blocks,
-        resampled={"clusters": sums.clusters, "of": "documents" if clusters.documents else "blocks of positions"},
+        resampled={
+            "clusters": sums.clusters,
+            "worth": equal_clusters(whole["count"][0]),
+            "of": "documents" if clusters.documents else "blocks of positions",
+        },
     )
 
 
-def gain_bits(
-    sums: EntrySums, bootstrap: Bootstrap, term: str, base: Float[ndarray, "entries targets clusters"]
-) -> tuple[Places, Drawn]:
-    """Mean pointwise gain over a base, and its replicates; equal terms differ by exactly zero."""
-    gain = (sums.probe[term] - base) * BITS_PER_NAT
-    count = sums.rows["count"]
-    return gain.sum(-1) / count.sum(-1), bootstrap.means(gain, count)
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Standard errors that intervals of means over so many rows of each cluster span."""
 
+    confidence: float
+    most_bits: float
+    known: dict[bytes, float] = field(default_factory=dict, repr=False)
+    """One quantile for each way in which rows fall into clusters: most entries and some lags share them."""
 
-def value_bits(sums: EntrySums, bootstrap: Bootstrap, base: str) -> tuple[Places, Drawn]:
-    """The gain of the selected probes over the plug-in distribution or the prior, and its replicates."""
-    value, drawn = gain_bits(sums, bootstrap, "probe", sums.base(base))
-    for place in map(tuple, np.argwhere(sums.names_types)):
-        terms = [sums.probe["probe"][place], sums.base(base)[place], sums.rows["count"][place]]
-        value[place], drawn[:, *place] = subsample_gain(
-            *terms, sums.whole[f"type_{base}"][place[1]], sums.whole["count"][place[1]], bootstrap.weights
-        )
-    return value, drawn
+    def quantile(self, counts: Float[ndarray, "clusters"]) -> float:
+        """The quantile of the mean over so many rows of each cluster."""
+        key = counts.tobytes()
+        if key not in self.known:
+            self.known[key] = cluster_quantile(counts, self.confidence)
+        return self.known[key]
 
-
-def subsample_gain(
-    probe: Float[ndarray, "clusters"],
-    base: Float[ndarray, "clusters"],
-    count: Float[ndarray, "clusters"],
-    whole: Float[ndarray, "clusters"],
-    whole_count: Float[ndarray, "clusters"],
-    weights: Float[ndarray, "replicates clusters"],
-) -> tuple[float, Float[ndarray, "replicates"]]:
-    r"""Gain in bits of a probe that read a subsample of the rows, and its replicates.
-
-    The base (an entropy) is known on all rows, the loss of the probe on some. The entropy of just these rows enters
-    with the weight :math:`\beta` at which it explains the loss (the regression estimator): one for a probe that knows
-    nothing, whose loss it is, zero for one that knows everything and has none.
-
-    Reference:
-        Cochran (1977), Sampling Techniques, chapter 7.
-    """
-    beta = 0.0
-    if count.sum() > 0:
-        ours, theirs = (part - part.sum() / count.sum() * count for part in (probe, base))
-        beta = float(np.clip((ours @ theirs) / max(theirs @ theirs, 1e-300), 0.0, 1.0))
-
-    def combine(sums: list) -> ndarray | np.floating:
-        loss, near, number, far, everything = sums
+    def means(self, terms: Float[ndarray, "*shape clusters"], counts: Float[ndarray, "*shape clusters"]) -> Means:
+        """Means of terms in nats, in bits; equal terms differ by exactly zero."""
+        terms = terms * BITS_PER_NAT
+        shape, clusters = counts.shape[:-1], counts.shape[-1]
+        quantiles = [self.quantile(one) for one in counts.reshape(-1, clusters)]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return ((loss - beta * near) / number - (1.0 - beta) * far / everything) * BITS_PER_NAT
+            value = terms.sum(-1) / counts.sum(-1)
+        deviations = np.minimum(cluster_deviations(terms, counts), self.most_bits)
+        return Means(value, deviations, np.array(quantiles).reshape(shape), self.most_bits)
 
-    parts = [probe, base, count, whole, whole_count]
-    return float(combine([part.sum() for part in parts])), combine([weights @ part for part in parts])
+    def gains(self, sums: EntrySums, base: str) -> Means:
+        """The gain of the selected probes over the plug-in distribution or the prior."""
+        found = self.means(sums.probe["probe"] - sums.base(base), sums.rows["count"])
+        for place in map(tuple, np.argwhere(sums.names_types)):
+            one = self.subsampled(
+                sums.probe["probe"][place],
+                sums.base(base)[place],
+                sums.rows["count"][place],
+                sums.whole[f"type_{base}"][place[1]],
+                sums.whole["count"][place[1]],
+            )
+            found.value[place], found.deviations[place] = one.value, one.deviations
+            found.quantile[place] = one.quantile
+        return found
+
+    def subsampled(
+        self,
+        probe: Float[ndarray, "clusters"],
+        base: Float[ndarray, "clusters"],
+        count: Float[ndarray, "clusters"],
+        whole: Float[ndarray, "clusters"],
+        whole_count: Float[ndarray, "clusters"],
+    ) -> Means:
+        r"""Gain of a probe that read a subsample of the rows.
+
+        The base (an entropy) is known on all rows, the loss of the probe on some. The entropy of just these rows enters
+        with the weight :math:`\beta` at which it explains the loss (the regression estimator): one for a probe that
+        knows nothing, whose loss it is, zero for one that knows everything and has none.
+
+        Reference:
+            Cochran (1977), Sampling Techniques, chapter 7.
+        """
+        beta = 0.0
+        if count.sum() > 0:
+            ours, theirs = (part - part.sum() / count.sum() * count for part in (probe, base))
+            beta = float(np.clip((ours @ theirs) / max(theirs @ theirs, 1e-300), 0.0, 1.0))
+        near, far = self.means(probe - beta * base, count), self.means((1.0 - beta) * whole, whole_count)
+        return Means(
+            near.value - far.value,
+            near.deviations - far.deviations,
+            np.maximum(near.quantile, far.quantile),
+            self.most_bits,
+        )
 
 
 def smoothing_bits(ladder: FittedLadder, targets: int) -> Places:

@@ -5,13 +5,13 @@ __all__ = ["make_kind_rows"]
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder import FittedLadder
 from infodil.measure.accumulators import EntrySums
-from infodil.measure.intervals import Bootstrap, Drawn, Places, ReportEstimates, gain_bits
+from infodil.measure.intervals import Places, ReportEstimates
 from infodil.measure.report_rows import control_entry
 from infodil.measure.token_kinds import TokenKinds
 
@@ -34,12 +34,12 @@ def make_kind_rows(
     Args:
         by_kind: Sums of pointwise terms of each kind.
         kinds: Names of the kinds.
-        estimates: Figures of the whole rows, whose bootstrap is used again.
+        estimates: Figures of the whole rows, whose blocks are used again.
         rows: The whole rows, for each entry of the ladder one a lag.
         ladder: Fitted probes.
         train_counts: Training labels of each target and type.
     """
-    lags = estimates.value.shape[1] - 1
+    lags = estimates.certified.value.shape[1] - 1
     found: list[list[dict]] = [[] for _ in rows]
     for kind, name in enumerate(kinds.names):
         sums = by_kind[kind] if estimates.blocks is None else by_kind[kind].grouped(estimates.blocks)
@@ -77,30 +77,24 @@ def kind_figures(sums: EntrySums, estimates: ReportEstimates) -> dict[str, Place
     Neither the plug-in distribution nor the trained prior is on a known side of the truth for a kind alone: the
     interval covers those of both.
     """
-    bootstrap, count = estimates.bootstrap, sums.rows["count"].sum(-1)
+    spans, count = estimates.spans, sums.rows["count"]
+    value = spans.means(sums.probe["probe"] - sums.base("plug_in"), count)
+    usable = spans.means(sums.probe["probe"] - sums.base("prior"), count)
+    known = np.where(estimates.poor_context[..., None], sums.rows["plug_in"], sums.rows["context"])
+    beyond = spans.means(sums.probe["given_context"] - known, count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        value, drawn = gain_bits(sums, bootstrap, "probe", sums.base("plug_in"))
-        _, usable = gain_bits(sums, bootstrap, "probe", sums.base("prior"))
-        known = np.where(estimates.poor_context[..., None], sums.rows["plug_in"], sums.rows["context"])
-        beyond, beyond_drawn = gain_bits(sums, bootstrap, "given_context", known)
-        top1, top5 = (sums.probe[term].sum(-1) / count for term in ("top1", "top5"))
-    several = (sums.rows["count"] > 0).sum(-1) > 1  # documents; one alone has no interval
-    low, high = interval(bootstrap, drawn, several)
-    other_low, other_high = interval(bootstrap, usable + estimates.smoothing, several)
-    beyond_low, beyond_high = interval(bootstrap, beyond_drawn, several)
+        top1, top5 = (sums.probe[term].sum(-1) / count.sum(-1) for term in ("top1", "top5"))
+    several = (count > 0).sum(-1) > 1  # documents; one alone has no interval
+    ends = {
+        "low_bits": np.minimum(value.low, usable.low + estimates.smoothing),
+        "high_bits": np.maximum(value.high, usable.high + estimates.smoothing),
+        "beyond_context_low_bits": beyond.low,
+        "beyond_context_high_bits": beyond.high,
+    }
     return {
-        "value_bits": value,
-        "low_bits": np.minimum(low, other_low),
-        "high_bits": np.maximum(high, other_high),
+        "value_bits": value.value,
         "top1": top1,
         "top5": top5,
-        "beyond_context_bits": beyond,
-        "beyond_context_low_bits": beyond_low,
-        "beyond_context_high_bits": beyond_high,
+        "beyond_context_bits": beyond.value,
+        **{name: np.where(several, end, np.nan) for name, end in ends.items()},
     }
-
-
-def interval(bootstrap: Bootstrap, drawn: Drawn, known: Bool[ndarray, "entries targets"]) -> tuple[Places, Places]:
-    """Ends of the intervals; not a number where none is known."""
-    low, high = bootstrap.interval(np.where(known, drawn, 0.0))
-    return np.where(known, low, np.nan), np.where(known, high, np.nan)

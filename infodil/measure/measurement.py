@@ -69,7 +69,8 @@ def measure(
         )
         ladder = fit_ladder(data, config.probes, confidence=config.confidence)
         by_kind = read_test_split(streams["test"], task, ladder, clusters["test"], kinds)
-        estimates = estimate(EntrySums.together(by_kind), clusters["test"], ladder, config.confidence, config.seed)
+        sums, types = EntrySums.together(by_kind), len(task.classes.of_type)
+        estimates = estimate(sums, clusters["test"], ladder, types, config.confidence, config.seed)
         bounds = bound_sites(
             data, streams["train"].preprocessing, task, clusters["calibration"],
             independent=tokens.independent, confidence=config.confidence, seed=config.seed,

@@ -33,9 +33,11 @@ def warn(rows: Sequence[dict], tokens: Tokens, resampled: dict, probes: Sequence
     if few < FEWEST_SAMPLES:
         lag = min((row for row in rows if row["samples"] == few), key=lambda row: row["lag"])["lag"]
         sentences.append(f"Lag {lag} rests on {few} test positions only: pass more text.")
-    if resampled["clusters"] < 30:
+    if resampled["worth"] < 30:
+        unequal = resampled["worth"] < 0.9 * resampled["clusters"]
+        worth = f" worth about {resampled['worth']:.1f} of equal length" if unequal else ""
         sentences.append(
-            f"Intervals rest on {resampled['clusters']} {resampled['of']}: pass more text for reliable ones."
+            f"Intervals rest on {resampled['clusters']} {resampled['of']}{worth}: pass more text for reliable ones."
         )
     by_place: dict[tuple, dict[str, dict]] = {}
     for row in rows:

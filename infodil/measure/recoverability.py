@@ -62,8 +62,8 @@ def recoverability(
     (Barber and Agakov 2003; usable information, Xu et al. 2020). The function c pools types seen fewer than five times
     in training, for what cannot be learned about rare types must not be charged to the state. Each row has the ceiling
     :math:`H(X)` and the bits beyond what the tokens after it give away (Hewitt et al. 2021). Training, calibration and
-    test splits share no document, every choice is made on the calibration split, and intervals resample documents, or
-    blocks of one long text.
+    test splits share no document, every choice is made on the calibration split, and intervals rest on documents of any
+    length, or on blocks of one long text.
 
     The ladder of probes, weakest first: `prior`, which does not use the state; `gaussian`, closed form; `linear`
     softmax; `mlp`; `neighbours`, for states of at most 8 dims and 32 types; `trace`, a fitted model of an exponential

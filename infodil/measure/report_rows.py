@@ -10,7 +10,10 @@ from numpy import ndarray
 
 from infodil.ladder import FittedLadder, control_of
 from infodil.measure.controls import learning_of
-from infodil.measure.intervals import REPORT_REPLICATES, Bootstrap, ReportEstimates
+from infodil.measure.intervals import ReportEstimates
+
+HALF_LIVES = 500
+"""Draws of a half-life: the ends of its interval at 95% have a dozen beyond them."""
 
 
 def make_rows(
@@ -53,19 +56,20 @@ def control_entry(ladder: FittedLadder, site: str) -> int | None:
 def estimate_columns(estimates: ReportEstimates, entry: int, target: int) -> dict[str, float | int]:
     """Value, interval, hit rates, ceiling and bits beyond context of one row."""
     place = entry, target
+    context, smoothing = estimates.beyond_context, estimates.smoothing[place]
     return {
-        "value_bits": estimates.value[place],
-        "low_bits": estimates.low[place],
-        "high_bits": estimates.high[place],
+        "value_bits": estimates.certified.value[place],
+        "low_bits": estimates.certified.low[place],
+        "high_bits": estimates.usable.high[place] + smoothing,
         "top1": estimates.top1[place],
         "top5": estimates.top5[place],
-        "ceiling_bits": estimates.ceiling[target],
-        "ceiling_low_bits": estimates.ceiling_low[target],
-        "ceiling_high_bits": estimates.ceiling_high[target],
-        "beyond_context_bits": estimates.beyond_context[place],
-        "beyond_context_low_bits": estimates.beyond_context_low[place],
-        "beyond_context_high_bits": estimates.beyond_context_high[place],
-        "usable_bits": estimates.usable[place],
+        "ceiling_bits": estimates.ceiling.value[target],
+        "ceiling_low_bits": estimates.ceiling.low[target],
+        "ceiling_high_bits": estimates.ceiling_of_prior.high[target],
+        "beyond_context_bits": context.value[place],
+        "beyond_context_low_bits": context.low[place],
+        "beyond_context_high_bits": estimates.beyond_any_context.high[place] + smoothing,
+        "usable_bits": estimates.usable.value[place],
         "samples": int(estimates.samples[place]),
     }
 
@@ -74,14 +78,15 @@ def control_columns(
     estimates: ReportEstimates, entry: int, target: int, control: int | None
 ) -> dict[str, float | None]:
     """What the same probe reads of shuffled documents, and of random weights, where there are any."""
+    certified, high = estimates.certified, estimates.usable.high + estimates.smoothing
     random = (None,) * 3
     if control is not None:
-        random = tuple(each[control, target] for each in (estimates.value, estimates.low, estimates.high))
+        random = tuple(each[control, target] for each in (certified.value, certified.low, high))
     return {
-        "shuffled_bits": estimates.value[entry, 0],
-        "shuffled_low_bits": estimates.low[entry, 0],
-        "shuffled_high_bits": estimates.high[entry, 0],
-        "selectivity_bits": estimates.value[entry, target] - estimates.value[entry, 0],
+        "shuffled_bits": certified.value[entry, 0],
+        "shuffled_low_bits": certified.low[entry, 0],
+        "shuffled_high_bits": high[entry, 0],
+        "selectivity_bits": certified.value[entry, target] - certified.value[entry, 0],
         "random_weights_bits": random[0],
         "random_weights_low_bits": random[1],
         "random_weights_high_bits": random[2],
@@ -100,40 +105,37 @@ def summarise_sites(estimates: ReportEstimates, ladder: FittedLadder, lags: Sequ
 def summarise(estimates: ReportEstimates, site: str, entry: Sequence[int], lags: Sequence[int]) -> dict:
     """Sum over the measured lags, its share of the ceiling, the half-life and the sum beyond context of one site."""
     place = np.array(entry), np.arange(1, len(lags) + 1)
-    bootstrap = estimates.bootstrap
-    value, certified = estimates.value[place], estimates.certified[:, *place]
-    ceiling = estimates.ceiling[1:].sum()
-    low = bootstrap.interval(certified.sum(1))[0]
-    high = bootstrap.interval(estimates.highest[:, *place].sum(1))[1]
-    beyond = bootstrap.interval(estimates.beyond_context_drawn[:, *place].sum(1))
-    life = half_life_columns(lags, value, certified, bootstrap)
+    certified, usable, context, any_context = (
+        each.total(place)
+        for each in (estimates.certified, estimates.usable, estimates.beyond_context, estimates.beyond_any_context)
+    )
+    ceiling, smoothing = estimates.ceiling.value[1:].sum(), estimates.smoothing[place].sum()
+    value, low, high = certified.value, certified.low, usable.high + smoothing
     return {
         "site": site,
         "lags": len(lags),
-        "recoverable_bits": value.sum(),
+        "recoverable_bits": value,
         "recoverable_low_bits": low,
         "recoverable_high_bits": high,
-        "share_of_ceiling": value.sum() / ceiling,
+        "share_of_ceiling": value / ceiling,
         "share_low": low / ceiling,
         "share_high": high / ceiling,
-        **life,
-        "beyond_context_bits": estimates.beyond_context[place].sum(),
-        "beyond_context_low_bits": beyond[0],
-        "beyond_context_high_bits": beyond[1],
+        **half_life_columns(lags, estimates, place),
+        "beyond_context_bits": context.value,
+        "beyond_context_low_bits": context.low,
+        "beyond_context_high_bits": any_context.high + smoothing,
     }
 
 
 def half_life_columns(
-    lags: Sequence[int],
-    value: Float[ndarray, "lags"],
-    certified: Float[ndarray, "replicates lags"],
-    bootstrap: Bootstrap,
+    lags: Sequence[int], estimates: ReportEstimates, place: tuple[ndarray, ndarray]
 ) -> dict[str, float | None]:
     """The half-life and its interval; None past the longest lag."""
-    lives = np.array([half_life(lags, curve) for curve in certified[: REPORT_REPLICATES // 4]])
-    life = half_life(lags, value)
-    # A replicate past the longest lag is past it: the quantile is one of the replicates, never between two.
-    ends = 0.5 - bootstrap.confidence / 2, 0.5 + bootstrap.confidence / 2
+    drawn = estimates.certified.draws(place, HALF_LIVES, estimates.spans.confidence, estimates.seed)
+    lives = np.array([half_life(lags, curve) for curve in drawn])
+    life = half_life(lags, estimates.certified.value[place])
+    # A draw past the longest lag is past it: the quantile is one of the draws, never between two.
+    ends = 0.5 - estimates.spans.confidence / 2, 0.5 + estimates.spans.confidence / 2
     low, high = np.quantile(lives, ends, method="nearest")
     return {
         "half_life_tokens": finite(life),

@@ -168,7 +168,7 @@ def _constant(which: str, samples: int, confidence: float) -> Estimate:
 def _report(method: str, found: RawEstimate, sample: Sample) -> Estimate:
     clusters, confidence = sample.clusters, sample.confidence
     below, above = (
-        clusters.t_quantile(confidence) * math.hypot(found.standard_error_nats, max(0.0, sign * found.missing_nats))
+        clusters.quantile(confidence) * math.hypot(found.standard_error_nats, max(0.0, sign * found.missing_nats))
         for sign in (-1.0, 1.0)
     )
     warnings = found.warnings

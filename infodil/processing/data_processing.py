@@ -2,7 +2,7 @@
 
 __all__ = ["ChainCheck", "Link", "check_chain"]
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
@@ -17,7 +17,6 @@ from infodil.checks import UserError, check_between, check_confidence, check_see
 from infodil.estimate import BITS_PER_NAT, Estimate
 from infodil.ladder import (
     HeldOut,
-    blocks,
     certify,
     check_groups,
     check_states,
@@ -25,13 +24,12 @@ from infodil.ladder import (
     choose_probe,
     cross_fit,
     hold_out,
-    mean_intervals,
     pool_rare,
 )
 from infodil.probes import AUTO, Probe
 from infodil.processing.stages import jackknife_change, known_upper
 from infodil.report import SavedResult
-from infodil.statistics import mean_interval
+from infodil.statistics import mean_interval, read_array
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -207,7 +205,8 @@ def check_chain(
     choice = choose_probe(probe)
     seed = check_seed(seed)
     check_confidence(confidence)
-    tokens, names = check_tokens(source), check_names(stages)
+    tokens, stages = check_tokens(source), check_stages(stages)
+    names = tuple(str(name) for name, _ in stages)
     states = [check_stage(name, values, len(tokens)) for name, values in stages]
     group = check_groups(groups, len(tokens))
     bounds = check_upper(upper, names)
@@ -217,7 +216,7 @@ def check_chain(
     labels = pool_rare(tokens, held)
     with torch.no_grad():
         predicted = [cross_fit(labels, each, held.folds(), choice, seed) for each in states]
-    certified = [certify(each, held, level, seed) for each in predicted]
+    certified = [certify(each, held, level) for each in predicted]
     known = [known_upper(tokens, each, held, seed, level) for each in states]
     uppers = [
         min([one, *bounds.get(name, [])], key=lambda each: each.high_bits)
@@ -242,7 +241,7 @@ def check_chain(
             floor_of(estimates[down], certified[down]), min(uppers[down].high_bits, ceiling_of(estimates[down])),
             change,
         )  # fmt: skip
-        usable = usable_change(predicted[up].gain, predicted[down].gain, held, level, seed)
+        usable = usable_change(predicted[up].gain, predicted[down].gain, held, level)
         links.append(Link(names[up], names[down], verdict, usable, change))
     return ChainCheck(names, tuple(estimates), tuple(uppers), tuple(links))
 
@@ -266,7 +265,7 @@ def ceiling_of(estimate: Estimate) -> float:
     return np.inf if estimate.kind == "lower bound" else estimate.high_bits
 
 
-def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confidence: float, seed: int) -> Estimate:
+def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confidence: float) -> Estimate:
     """Bits that probes gain over the prior downstream less those upstream, row by row.
 
     Probes learn by chance, too, which rows that are drawn again do not show: where folds differ by more than that,
@@ -274,11 +273,11 @@ def usable_change(upstream: ndarray, downstream: ndarray, held: HeldOut, confide
     """
     change = downstream - upstream
     value = float(change.mean()) * BITS_PER_NAT
-    ((low, high),) = mean_intervals(blocks(held, change), confidence, seed, change)
+    reach = held.clusters(change).half_width(change, confidence) * BITS_PER_NAT
     fold = held.fold[held.cluster]
     centre, fold_low, fold_high = mean_interval([change[fold == each].mean() for each in np.unique(fold)], confidence)
-    low = min(low, value - (centre - fold_low) * BITS_PER_NAT)
-    high = max(high, value + (fold_high - centre) * BITS_PER_NAT)
+    low = min(value - reach, value - (centre - fold_low) * BITS_PER_NAT)
+    high = max(value + reach, value + (fold_high - centre) * BITS_PER_NAT)
     return Estimate(value, low, high, confidence, samples=len(change), method="usable bits, paired on held-out rows")
 
 
@@ -288,25 +287,27 @@ def first_numbers(states: Sequence[Tensor]) -> Tensor:
     return torch.cat([each[:, :few].double() for each in states], 1)
 
 
-def check_names(stages: Any) -> tuple[str, ...]:
-    """The names; raise `UserError` unless there are at least two stages of different names."""
+def check_stages(stages: Any) -> list[tuple[Any, Any]]:
+    """The stages as a list; raise `UserError` unless they are at least two, of different names."""
+    if not isinstance(stages, Iterable) or isinstance(stages, str | Mapping):
+        raise UserError("`stages` must be pairs (name, states): pass a list of them, upstream first.")
     stages = list(stages)
     if any(not isinstance(stage, tuple | list) or len(stage) != 2 for stage in stages):
         raise UserError("`stages` must be pairs (name, states): pass a list of them, upstream first.")
     if len(stages) < 2:
         raise UserError(f"`stages` must be at least 2 to have a link, got {len(stages)}: pass them upstream first.")
-    names = tuple(str(name) for name, _ in stages)
+    names = [str(name) for name, _ in stages]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"`stages` has {name!r} twice: name each stage once.")
-    return names
+    return stages
 
 
 def check_stage(name: str, values: Any, samples: int) -> Tensor:
     """The states of one stage; a complaint names the stage."""
-    values = torch.as_tensor(values)
     try:
-        return check_states(values if values.is_floating_point() else values.double(), samples)
+        numbers = read_array("states", values)[0]
+        return check_states(numbers if numbers.dtype.kind == "f" else numbers.astype(float), samples)
     except UserError as error:
         raise UserError(str(error).replace("`states`", f"`stages` {name!r}", 1)) from None
 

@@ -7,8 +7,12 @@ __all__ = [
     "balanced_folds",
     "bootstrap_interval",
     "bootstrap_weights",
+    "cluster_deviations",
+    "cluster_quantile",
     "correlation_length",
     "cut_cells",
+    "equal_clusters",
+    "few_clusters",
     "group_clusters",
     "independent_rows",
     "jackknife_error",
@@ -27,7 +31,8 @@ __all__ = [
 from infodil.statistics.arrays import read_array
 from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, cut_cells, merge_cells
 from infodil.statistics.bootstrap import REPLICATES, bootstrap_interval, bootstrap_weights
-from infodil.statistics.clusters import Clusters, group_clusters, independent_rows, make_clusters
+from infodil.statistics.cluster_means import cluster_deviations, cluster_quantile, equal_clusters
+from infodil.statistics.clusters import Clusters, few_clusters, group_clusters, independent_rows, make_clusters
 from infodil.statistics.folds import balanced_folds, random_folds
 from infodil.statistics.jackknife import jackknife_error
 from infodil.statistics.labels import number_groups, number_labels

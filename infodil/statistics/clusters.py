@@ -13,9 +13,10 @@ from numpy import ndarray
 from scipy.sparse import coo_array
 
 from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, merge_cells
+from infodil.statistics.cluster_means import cluster_deviations, cluster_quantile, equal_clusters
 from infodil.statistics.folds import balanced_folds
 from infodil.statistics.labels import number_groups
-from infodil.statistics.student import skewed_addition, t_quantile
+from infodil.statistics.student import skewed_addition
 
 FEWEST_RESAMPLED = 4
 """Fewest clusters that an interval is computed from: from fewer it would be wider than anything it could say."""
@@ -23,8 +24,8 @@ FEWEST_RESAMPLED = 4
 SLOW = 0.75
 """Rows with a correlation time above this are a series; white noise has one half."""
 
-FEWEST_FREEDOM = 3.0
-"""Degrees of freedom below which an interval is said to be a guess: at two, Student's quantile is twice the normal."""
+FEWEST_WORTH = 4.0
+"""Equal clusters below which an interval is said to be a guess: with three, Student's quantile is twice the normal."""
 
 CORRELATED_ROWS = 65_536
 """Rows of a series whose correlation time is measured: more would not change the length of a block."""
@@ -117,76 +118,43 @@ class Clusters:
         return total
 
     def standard_error(self, terms: Float[ndarray, "rows"]) -> float:
-        r"""Standard error of the mean of `terms`, clusters drawn independently.
-
-        .. math:: s^2 = \sum_g \frac{1}{1 - n_g / N} \Big(\frac1N \sum_{i \in g} (z_i - \bar z)\Big)^2
-
-        A cluster of many rows draws the mean towards itself and deviates less from it: the factor undoes that. For
-        clusters of equal size it is G / (G - 1) for all.
+        """Standard error of the mean of `terms`, clusters drawn independently; see `cluster_deviations`.
 
         Args:
             terms: One term a row.
-
-        Reference:
-            Bell & McCaffrey (2002), Survey Methodology 28, "Bias reduction in standard errors for linear regression
-            with multi-stage samples", for a mean; Cochran (1977), Sampling Techniques, section 6.4.
 
         Example:
             >>> rows = independent_rows(4)
             >>> round(rows.standard_error(np.array([1.0, 2.0, 3.0, 4.0])), 4)  # sqrt(5 / 3 / 4)
             0.6455
         """
-        spread = self.sums(terms - terms.mean())
-        return math.sqrt(float((self._leverage * spread**2).sum())) / len(terms)
+        return float(np.linalg.norm(cluster_deviations(self.sums(terms - terms.mean()), self.sizes)))
 
     @cached_property
-    def _leverage(self) -> Float[ndarray, "clusters"]:
-        """Factors that make up for the pull of each cluster on the mean."""
-        return 1.0 / (1.0 - self.sizes / len(self.index))
-
-    @cached_property
-    def freedom(self) -> float:
-        r"""Degrees of freedom of the standard error: clusters less one where all have as many rows, else fewer.
-
-        With :math:`s^2 = z^T M z` in the sums z of independent rows, :math:`(tr\,M\Sigma)^2 / tr(M\Sigma M\Sigma)`.
-
-        Reference:
-            Bell & McCaffrey (2002), as above; Imbens & Kolesar (2016), Review of Economics and Statistics 98, section
-            III.
+    def worth(self) -> float:
+        """Number of clusters of equal size that give as wide an interval: fewer than there are where sizes differ.
 
         Example:
-            >>> round(Clusters(np.repeat([0, 1, 2], 5), True).freedom, 6)
-            2.0
+            >>> round(Clusters(np.repeat([0, 1, 2], [2, 5, 8]), True).worth, 1)
+            2.7
         """
-        share, inflation = self.sizes / len(self.index), self._leverage
-        pull = inflation * share
-        both = float((pull * share).sum())
-        first, second = float(pull @ share), float(pull**2 @ share)
-        diagonal = inflation - 2.0 * pull + both
-        squares = both**2 - 4.0 * both * first + 2.0 * second + 2.0 * first**2
-        squares += float(((diagonal**2 - (both - 2.0 * pull) ** 2) * share**2).sum())
-        return float(diagonal @ share) ** 2 / squares
+        return equal_clusters(self.sizes)
 
-    def t_quantile(self, confidence: float) -> float:
-        """Standard errors on either side of a mean that its interval spans: Student's t.
+    def quantile(self, confidence: float) -> float:
+        """Standard errors on either side of a mean that its interval spans; see `cluster_quantile`.
 
         Args:
             confidence: Confidence level of the interval.
         """
-        return t_quantile(self.freedom, confidence)
+        return cluster_quantile(self.sizes, confidence)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about an interval from few clusters, or from clusters of very unequal size."""
-        if not self.dependent or self.freedom >= FEWEST_FREEDOM:
-            return ()
-        return (
-            f"The interval rests on {self.number} clusters of rows worth about {self.freedom + 1.0:.1f} of equal size: "
-            "it is wide, and a guess.",
-        )
+        return few_clusters(self.number, self.worth) if self.dependent else ()
 
     def half_width(self, terms: Float[ndarray, "rows"], confidence: float) -> float:
-        """Half the width of Student's interval of the mean of `terms`.
+        """Half the width of the interval of the mean of `terms`: Student's where clusters have as many rows.
 
         Args:
             terms: One term a row.
@@ -196,7 +164,7 @@ class Clusters:
             >>> round(independent_rows(3).half_width(np.array([1.0, 2.0, 3.0]), 0.95), 3)  # 4.303 * 1 / sqrt(3)
             2.484
         """
-        return self.t_quantile(confidence) * self.standard_error(terms)
+        return self.quantile(confidence) * self.standard_error(terms)
 
     def skewed_quantiles(self, terms: Float[ndarray, "rows"], confidence: float) -> tuple[float, float]:
         """Standard errors that an interval of the mean of skewed `terms` spans below and above.
@@ -217,7 +185,7 @@ class Clusters:
             Edgeworth Expansion, section 2.6.
         """
         sums = self.sums(terms - terms.mean())
-        quantile = self.t_quantile(confidence)
+        quantile = self.quantile(confidence)
         spread = math.sqrt(float((sums**2).mean()))
         skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
         return quantile, quantile + skewed_addition(skewness, quantile, len(sums))
@@ -247,7 +215,8 @@ class Clusters:
         """
         if not self.dependent or codes.max() == 0:
             return 1.0
-        rows, sizes, inflation = len(codes), self.sizes, self._leverage
+        rows, sizes = len(codes), self.sizes
+        inflation = 1.0 / (1.0 - sizes / rows)
         p = np.bincount(codes) / rows
         table = coo_array((np.ones(rows), (codes, self.index))).tocsr()
         table.sum_duplicates()
@@ -255,6 +224,22 @@ class Clusters:
         spread = (table**2) @ inflation - 2 * p * (table @ (inflation * sizes)) + p**2 * (inflation @ sizes**2)
         effect = (spread / p).sum() / rows / (len(p) - 1)
         return max(1.0, float(effect))
+
+
+def few_clusters(number: int, worth: float) -> tuple[str, ...]:
+    """Warning about an interval that rests on few clusters, or on clusters of very unequal size; none elsewhere.
+
+    Args:
+        number: Number of clusters.
+        worth: Number of clusters of equal size that they are worth.
+
+    Returns:
+        One sentence, or none.
+    """
+    if worth >= FEWEST_WORTH:
+        return ()
+    what = f"The interval rests on {number} clusters of rows worth about {worth:.1f} of equal size"
+    return (f"{what}: it is wide, and a guess.",)
 
 
 def independent_rows(rows: int) -> Clusters:
