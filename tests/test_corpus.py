@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-import infodil.corpus.stream
 from infodil.checks import UserError
 from infodil.corpus import Corpus, Tokenizer, as_tokenizer, load_corpus, train_bpe
 
@@ -79,7 +78,7 @@ def test_a_text_file_is_divided_at_its_marks(tmp_path, ending):
 
 @pytest.mark.parametrize("chunk", range(1, 30))
 def test_a_mark_cut_by_the_edge_of_a_chunk_is_still_a_mark(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr("infodil.corpus.files.READ_CHARACTERS", chunk)
+    monkeypatch.setattr("infodil.corpus.text_files.READ_CHARACTERS", chunk)
     path = tmp_path / "story.txt"
     path.write_text("first<|endoftext|>second <|endof<|endoftext|>third<|endoftext|")
     assert texts_of(path) == ["first", "second <|endof", "third<|endoftext|"]
@@ -419,7 +418,7 @@ def test_memory_does_not_hold_the_corpus():
 
 
 def test_a_long_text_is_encoded_in_pieces_that_join_up(monkeypatch):
-    monkeypatch.setattr(infodil.corpus.stream, "CHARACTERS_AT_ONCE", 50)
+    monkeypatch.setattr("infodil.corpus.pieces.PIECE", 50)
     text = "\n".join(TEXTS)
     tokenizer = train_bpe(TEXTS, 400)
     with load_corpus([text], tokenizer=tokenizer).tokenize() as tokens:

@@ -14,7 +14,7 @@ import infodil
 ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
-    {"checks", "plots", "fingerprint", "progress"},
+    {"checks", "plots", "fingerprint", "progress", "scratch"},
     {"estimate", "statistics", "encoder"},
     {"corpus", "entropy", "precision", "traces", "channel"},
     {"lm", "probes", "report", "sources"},

@@ -64,7 +64,7 @@ def test_old_words_are_gone():
         if any(path.match(name) for name in LEGACY):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            for match in pattern.finditer(words_of(line)):
+            for match in pattern.finditer(words_of(line.replace("csv.reader", "csv"))):  # Python's own name
                 found.append(f"{path.relative_to(ROOT.parent)}:{number}: {match.group()}")
     assert not found, f"{len(found)} old words:\n" + "\n".join(found)
 

@@ -3,8 +3,10 @@
 __all__ = ["add_recoverability"]
 
 import argparse
+import dataclasses
 from typing import Any
 
+from infodil.checks import UserError
 from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options, read_sketch_dims
 from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
 from infodil.cli.names import encoder_names, precision_names, probe_summaries
@@ -24,7 +26,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
         metavar="FOLDER",
         help="states recorded elsewhere: tokens.npy and a .npy or .safetensors file a site",
     )
-    command.add_argument("--corpus", help="'sample', a text or .jsonl file, a folder, or a dataset id")
+    command.add_argument("--corpus", help="'sample', a file of text, rows or token ids, a folder, or a dataset id")
     add_output(command, "report", "report.json, report.html and recoverability.png")
     model = command.add_argument_group("model")
     model.add_argument(
@@ -50,9 +52,13 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     corpus.add_argument("--name", help="configuration of a dataset id")
     corpus.add_argument("--split", help="split of a dataset id (default train)")
     corpus.add_argument("--text-column", default="text", help="column that holds the text (default %(default)s)")
-    corpus.add_argument("--separator", help="regular expression between the documents of a text file")
+    corpus.add_argument(
+        "--separator",
+        help="regular expression between the documents of a text file, or id between those of a file of token ids",
+    )
+    corpus.add_argument("--token-dtype", help="type of the token ids in a .bin file, such as uint16")
     corpus.add_argument("--tokenizer", help="tokenizer.json, 'bytes', 'characters' or 'bpe'")
-    corpus.add_argument("--vocabulary", type=int, help="types of a 'bpe' tokenizer (default 4096)")
+    corpus.add_argument("--vocabulary", type=int, help="types of a 'bpe' tokenizer (default 4096), or of token ids")
     corpus.add_argument("--max-length", type=int, default=512, help="tokens of a sequence (default %(default)s)")
     corpus.add_argument("--pack", action="store_true", help="lay documents end to end in windows of --max-length")
     corpus.add_argument("--independent", action="store_true", help="declare that tokens are independent draws")
@@ -94,7 +100,6 @@ def run_recoverability(options: argparse.Namespace) -> None:
     check_measurement(options)
     progress = shows_progress(options)
     from infodil.cli.files import write_report
-    from infodil.corpus import load_corpus
     from infodil.encoders import read_recorded
     from infodil.measure import recoverability
 
@@ -102,18 +107,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         model, source = read_recorded(options.states)
     else:
         model, source = trained_model(options.model, options.device), options.corpus
-    corpus = load_corpus(
-        source,
-        name=options.name,
-        split=options.split,
-        text_column=options.text_column,
-        separator=options.separator,
-        tokenizer=options.tokenizer or ("bpe" if options.vocabulary else None),
-        vocabulary=options.vocabulary,
-        max_length=options.max_length,
-        pack=options.pack,
-        independent=options.independent,
-    )
+    corpus = open_corpus(options, source)
     report = recoverability(
         model,
         corpus,
@@ -135,6 +129,30 @@ def run_recoverability(options: argparse.Namespace) -> None:
         **given,
     )
     write_report(options, report)
+
+
+def open_corpus(options: argparse.Namespace, source: Any) -> Any:
+    """The corpus that was typed, or that stands beside recorded states."""
+    from infodil.corpus import load_corpus
+
+    try:
+        corpus = load_corpus(
+            source,
+            name=options.name,
+            split=options.split,
+            text_column=options.text_column,
+            separator=options.separator,
+            dtype=options.token_dtype,
+            tokenizer=options.tokenizer,
+            vocabulary=options.vocabulary,
+            max_length=options.max_length,
+            pack=options.pack,
+            independent=options.independent,
+        )
+    except UserError as error:  # `--dtype` is that of the weights
+        raise UserError(str(error).replace("`dtype`", "`token_dtype`")) from None
+    learned = corpus.kind == "text" and options.vocabulary and not options.tokenizer
+    return dataclasses.replace(corpus, tokenizer="bpe") if learned else corpus
 
 
 def check_source(options: argparse.Namespace) -> None:

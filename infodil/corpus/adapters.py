@@ -1,6 +1,6 @@
 """What turns texts into token ids: one small protocol, and adapters to what people have."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
@@ -105,7 +105,8 @@ class FunctionTokenizer:
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """The function's answer for each text."""
-        return [[int(number) for number in self.function(text)] for text in texts]
+        found = [self.function(text) for text in texts]
+        return [list(ids) if isinstance(ids, Iterator) else ids for ids in found]
 
     def texts(self, ids: list[int]) -> list[str]:
         """The numbers themselves."""
@@ -156,7 +157,8 @@ class HuggingFaceTokenizer:
 
     def pieces(self, ids: list[int]) -> list[str | None]:
         """The symbols as the tokenizer spells them; None where there is none."""
-        return [self.backend.convert_ids_to_tokens(number) if number < self.vocabulary else None for number in ids]
+        symbols = {number: symbol for symbol, number in self.backend.get_vocab().items()}
+        return [symbols.get(number) for number in ids]
 
     @property
     def byte_level(self) -> bool:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from infodil.checks import UserError, check_one_of, check_seed, check_whole
-from infodil.corpus import files, hub, sample, stream
+from infodil.corpus import files, hub, rows, sample, stream
 from infodil.corpus.adapters import Tokenizer
+from infodil.corpus.pieces import cut_texts, read_pieces
 from infodil.corpus.splitting import check_fractions
 from infodil.corpus.tokenizers import as_tokenizer
 from infodil.corpus.tokens import Tokens
@@ -39,7 +40,7 @@ class Corpus:
     kind: Literal["text", "tokens"]
     """Whether `documents` gives texts or integer arrays."""
     documents: Callable[[], Iterator[Any]]
-    """Starts over at each call."""
+    """Starts over at each call; those of files are `LongDocuments`, read in pieces."""
     tokenizer: Any = None
     """As `load_corpus` takes it; None leaves it to the encoder that reads the corpus."""
     vocabulary: int | None = None
@@ -79,7 +80,8 @@ class Corpus:
         Documents of identical content share a split; groups of them fill the test set, the calibration set and the
         training set in a random order. With fewer than ten distinct documents, contiguous stretches of them are split
         instead, with a gap of dropped tokens wherever the split changes, and `Tokens.few_documents` says so.
-        Memory grows by 16 bytes a document, and does not hold their tokens.
+        Memory grows by 16 bytes a document, and does not hold their tokens; long documents are read and encoded in
+        pieces of about a million characters, no further than `max_tokens`.
 
         Args:
             tokenizer: Used in place of the corpus's own; see `as_tokenizer`. On a corpus of token ids it only gives
@@ -133,7 +135,11 @@ class Corpus:
                     "tokenizer.json, 'bytes', 'characters' or 'bpe'."
                 )
             return None
-        return as_tokenizer(chosen, vocabulary=self.vocabulary, texts=self.documents if self.kind == "text" else None)
+        return as_tokenizer(chosen, vocabulary=self.vocabulary, texts=self._texts if self.kind == "text" else None)
+
+    def _texts(self) -> Iterator[str]:
+        """The texts in the pieces in which they are encoded."""
+        return (text for _, text in cut_texts(read_pieces(self.documents)))
 
 
 def load_corpus(
@@ -142,7 +148,8 @@ def load_corpus(
     name: str | None = None,
     split: str | None = None,
     text_column: str = "text",
-    separator: str | None = None,
+    separator: str | int | None = None,
+    dtype: str | None = None,
     tokenizer: Any = None,
     vocabulary: int | None = None,
     max_length: int = 512,
@@ -152,15 +159,18 @@ def load_corpus(
     """A corpus from a file, a folder, a dataset, texts or token ids. Nothing is tokenized yet.
 
     Args:
-        source: A `Corpus`; the built-in name `"sample"`; the path of a text file, of JSON lines (one document a
-            line), of a parquet, arrow, csv or json table, or of a folder of them, .gz included; a dataset id;
-            a list of texts; a list of token arrays or a 2-D integer array with one document a row; a source of tokens
-            of `infodil.sources`; a `datasets.Dataset` or `IterableDataset`.
+        source: A `Corpus`; the built-in name `"sample"`; the path of a text file, of a table (.jsonl, .json, .csv,
+            .tsv, .parquet, .arrow; one document a row), of token ids (.npy with one document or one a row, .bin as
+            nanoGPT and llm.c write them), or of a folder of them, .gz included; a dataset id; a list of texts; a list
+            of token arrays or a 2-D integer array with one document a row; a source of tokens of `infodil.sources`; a
+            `datasets.Dataset` or `IterableDataset`.
         name: The configuration of a dataset id; otherwise what a report calls the corpus.
         split: The split of a dataset; `"train"` by default.
-        text_column: The column or JSON key that holds the texts, or lists of token ids.
+        text_column: The column or JSON key that holds the texts, or lists of token ids; `text.en` is the entry `en` of
+            a column of records.
         separator: A regular expression between the documents of a text file that has no `<|endoftext|>` marks; without
-            either, the file is one document.
+            either, the file is one document. Of a file of token ids, the id of the mark between documents.
+        dtype: Type of the numbers of a .bin file, such as `"uint16"`; llm.c's files say it themselves.
         tokenizer: See `as_tokenizer`; by default the encoder that reads the corpus brings its own.
         vocabulary: The number of token ids, for a corpus of token ids or a function as tokenizer.
         max_length: Tokens of the longest sequence.
@@ -182,21 +192,23 @@ def load_corpus(
         tokenizer=tokenizer, vocabulary=vocabulary, max_length=max_length, pack=pack, independent=independent
     )
     if isinstance(source, Corpus):
-        _refuse_options(name=name, split=split, text_column=text_column, separator=separator, **options)
+        _refuse_options(name=name, split=split, text_column=text_column, separator=separator, dtype=dtype, **options)
         return source
     if isinstance(source, str) and source in BUILT_IN:
         _check_fits(source, split, separator)
+        _check_dtype(dtype, source)
         texts, origin = sample.read_sample()
         return Corpus(name or source, "text", lambda: iter(texts), origin=origin, **options)
     if isinstance(source, str | Path):
-        return _from_name(source, name, split, text_column, separator, options)
+        return _from_name(source, name, split, text_column, separator, dtype, options)
+    _check_dtype(dtype, "the source")
     if hub.is_dataset(source):
         _check_fits("a dataset in memory", split, separator)
         reading, origin = hub.read_dataset(source, text_column), _dataset_origin(source)
         title = name or origin["dataset_name"] or "dataset"
     elif isinstance(source, Sequence | np.ndarray | torch.Tensor) and not isinstance(source, bytes):
         _check_fits("a list in memory", split, separator)
-        reading, origin = files.read_list(source), {"source": "memory"}
+        reading, origin = rows.read_list(source), {"source": "memory"}
         title = name or reading.kind
     else:
         raise UserError(
@@ -218,12 +230,18 @@ def _refuse_options(**options: Any) -> None:
         raise UserError(f"`{given[0]}` cannot change a Corpus already made: pass it where the source is first loaded.")
 
 
-def _check_fits(what: str, split: str | None, separator: str | None, *, dataset: bool = False) -> None:
+def _check_fits(what: str, split: str | None, separator: str | int | None, *, dataset: bool = False) -> None:
     """Raise `UserError` on an option that would go unheard."""
     if split is not None and not dataset:
         raise UserError(f"`split` names a part of a dataset, and {what} has none: leave it out, or pass that part.")
     if separator is not None:
         raise UserError(f"`separator` divides a text file, and {what} has its documents apart: leave it out.")
+
+
+def _check_dtype(dtype: str | None, what: str) -> None:
+    """Raise `UserError` on a type of numbers where no file is read that needs one."""
+    if dtype is not None:
+        raise UserError(f"`dtype` is the type of the token ids in a .bin file, and {what} is none: leave it out.")
 
 
 def _hint(source: Any) -> str:
@@ -235,34 +253,55 @@ def _hint(source: Any) -> str:
 
 
 def _from_name(
-    source: str | Path, name: str | None, split: str | None, text_column: str, separator: str | None, options: dict
+    source: str | Path,
+    name: str | None,
+    split: str | None,
+    text_column: str,
+    separator: str | int | None,
+    dtype: str | None,
+    options: dict,
 ) -> Corpus:
     text = str(source)
-    if isinstance(source, str) and (not text.strip() or "\n" in text or len(text) > 255):
+    path = _expanded(text)
+    there = files.is_there(path)
+    if isinstance(source, str) and not there and (not text.strip() or "\n" in text or len(text) > 255):
         raise UserError("`source` is a text, not the name of one: pass a list of texts, such as [text].")
-    path = Path(text).expanduser()
-    if isinstance(source, Path) or path.exists() or files.looks_like_a_path(text):
-        title = path.resolve().name
-        if hub.is_table(path):
+    if isinstance(source, Path) or there or files.looks_like_a_path(text):
+        title = _printable(path.resolve().name if there else path.name)
+        if there and hub.is_table(path):
             _check_fits(repr(title), split, separator, dataset=True)
+            _check_dtype(dtype, repr(title))
             reading = hub.read_table(path, text_column, split)
         else:
-            _check_fits(repr(title), split, None)
+            _check_fits(repr(title), split, separator if there and not files.takes_separator(path) else None)
             _check_separator(separator)
-            reading = files.read_path(path, text_column=text_column, separator=separator)
-        origin = {"source": "folder" if path.is_dir() else "file", "file": title, "split": split}
+            reading = files.read_path(path, text_column=text_column, separator=separator, dtype=dtype)
+        origin = {"source": "folder" if there and path.is_dir() else "file", "file": title, "split": split}
         title = name or title
     else:
         _check_fits(repr(text), split, separator, dataset=True)
+        _check_dtype(dtype, repr(text))
         reading, configuration = hub.read_id(text, name, split, text_column)
         origin = _id_origin(text, configuration, split or "train")
         title = text if configuration is None else f"{text}/{configuration}"
     return Corpus(title, reading.kind, reading.documents, warnings=reading.warnings, origin=origin, **options)
 
 
-def _check_separator(separator: str | None) -> None:
+def _expanded(text: str) -> Path:
     try:
-        re.compile(separator or "")
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user
+        return Path(text)
+
+
+def _printable(name: str) -> str:
+    """A file's name as it can be shown and saved: line ends, control characters and undecodable bytes replaced."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
+def _check_separator(separator: str | int | None) -> None:
+    try:
+        re.compile(str(separator or ""))
     except re.error as error:
         raise UserError(
             f"`separator` {separator!r} is not a regular expression ({error}): escape its special characters."

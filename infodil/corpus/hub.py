@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from infodil.checks import UserError, spell
-from infodil.corpus.files import TABLES, Reading, files_in, read_rows, suffix_of
+from infodil.corpus.files import TABLES, files_in, suffix_of
+from infodil.corpus.rows import Reading, read_rows
 
 __all__ = ["is_dataset", "is_table", "read_dataset", "read_id", "read_table"]
 
@@ -27,12 +28,18 @@ def is_dataset(source: Any) -> bool:
 def is_table(path: Path) -> bool:
     """Whether a file, or a file in a folder, is left to the datasets library."""
     if path.is_dir():
-        return any(suffix_of(file) in (".parquet", ".arrow") for file in files_in(path))
+        return any(suffix_of(file) in TABLES for file in files_in(path))
     return path.is_file() and suffix_of(path) in TABLES
 
 
-def read_dataset(dataset: Any, text_column: str, name: str = "the dataset") -> Reading:
+def read_dataset(dataset: Any, text_column: str, name: str = "the dataset", *, fetched: bool = False) -> Reading:
     """The text column of a dataset, or a column of token ids.
+
+    Args:
+        dataset: The dataset.
+        text_column: Name of the column.
+        name: Words for the dataset.
+        fetched: Whether it was opened here: then whatever its rows raise is a fault of the files, not of the caller.
 
     Raises:
         UserError: It has no such column, or its rows could not be fetched.
@@ -47,7 +54,7 @@ def read_dataset(dataset: Any, text_column: str, name: str = "the dataset") -> R
             except StopIteration:
                 return
             except Exception as error:
-                if _from_outside(error):
+                if fetched or _from_outside(error):
                     raise _failure(name, error) from None
                 raise
             yield f"document {number}", row
@@ -57,11 +64,9 @@ def read_dataset(dataset: Any, text_column: str, name: str = "the dataset") -> R
 
 
 def read_table(path: Path, text_column: str, split: str | None) -> Reading:
-    """A parquet, arrow, csv or json file, or a folder of parquet or arrow files."""
+    """A parquet or arrow file, a folder of them, or a dataset that was saved to one."""
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
-        import datasets
-
-        found = datasets.load_from_disk(str(path))
+        found = _from_disk(path)
         if isinstance(found, dict):
             wanted = split or "train"
             if wanted not in found:
@@ -75,12 +80,21 @@ def read_table(path: Path, text_column: str, split: str | None) -> Reading:
         found = _fetch(str(path), None, split, shown=path.name)
     else:
         found = _fetch(TABLES[suffix_of(path)], None, split, shown=path.name, data_files=glob.escape(str(path)))
-    return read_dataset(found, text_column, repr(path.name))
+    return read_dataset(found, text_column, repr(path.name), fetched=True)
+
+
+def _from_disk(path: Path) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(path))
+    except Exception as error:  # a foreign library on foreign files
+        raise _failure(path.name, error) from None
 
 
 def _fetch_files(folder: Path, split: str | None) -> Any:
     """The tables of one split in a folder whose name the datasets library would take for a pattern."""
-    tables = [file for file in files_in(folder) if suffix_of(file) in (".parquet", ".arrow")]
+    tables = [file for file in files_in(folder) if suffix_of(file) in TABLES]
     split_of = {file: _split_of(file.relative_to(folder)) for file in tables}
     known = sorted(set(split_of.values()))
     wanted = split or "train"
@@ -115,7 +129,7 @@ def read_id(source: str, name: str | None, split: str | None, text_column: str) 
         name = names[0]
         remark = (f"The dataset {source} has the configurations {spell(names)}: {name!r}, the first, was taken.",)
         found = _fetch(source, name, split, shown=source)
-    reading = read_dataset(found, text_column, source)
+    reading = read_dataset(found, text_column, source, fetched=True)
     return Reading(reading.kind, reading.documents, remark), name
 
 

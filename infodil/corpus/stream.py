@@ -1,28 +1,35 @@
 """From documents to token ids on disk, once through: the ids, the lengths, the hashes, then one file a split."""
 
 import hashlib
-import shutil
-import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from infodil.checks import UserError
-from infodil.corpus.files import as_ids
+from infodil.corpus.pieces import cut_ids, cut_texts, read_pieces
+from infodil.corpus.rows import as_ids
 from infodil.corpus.splitting import FEW, SPLITS, assign_splits, cut_stretches, open_gaps
 from infodil.corpus.tokens import Split, Tokens, cut_sequences
 from infodil.progress import progress_bar
+from infodil.scratch import remove_scratch, scratch_folder
 
 __all__ = ["RawTokens", "write_stream", "split_stream"]
 
 IDS = np.dtype("<i4")
+WHOLE = "all.int32"
+"""File of the ids in the order they were read."""
 TEXTS_AT_ONCE = 256
 CHARACTERS_AT_ONCE = 1_000_000
-"""Longer texts are encoded piece by piece, cut where a line ends."""
+"""Texts are handed to a tokenizer so many, or of so many characters, at a time: its own records take a hundred bytes a
+token."""
+LARGEST_GUESS = 1 << 20
+"""Largest vocabulary that is told from the ids: probes hold numbers for each type, and one stray id adds millions."""
+COPIED_IDS = 1 << 20
+"""Token ids that are copied at once."""
 
 
 @dataclass
@@ -31,8 +38,6 @@ class RawTokens:
 
     folder: Path
     """A temporary folder with the file; whoever holds this removes it."""
-    ids: np.ndarray
-    """`[tokens]`, mapped from disk."""
     lengths: np.ndarray
     """`[documents]`."""
     keys: np.ndarray
@@ -55,11 +60,11 @@ def write_stream(
     """Append every document's ids to one file, checking them on the way."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="infodil-", dir=folder))
+    place = scratch_folder(folder)
     try:
         return _write(documents, encode, vocabulary, max_tokens, place, progress, name)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_scratch(place)
         raise
 
 
@@ -73,20 +78,26 @@ def _write(
     name: str,
 ) -> RawTokens:
     lengths, keys, digest = array("q"), array("Q"), hashlib.sha256()
-    total, largest, path = 0, -1, place / "all.int32"
+    total, largest = 0, (-1, 0)
     bar = progress_bar(words="reading tokens", shown=progress, total=max_tokens, unit="token")
-    with path.open("wb") as file, bar:
-        for number, ids in _ids(documents(), encode):
-            ids = ids if max_tokens is None else ids[: max_tokens - total]
+    with (place / WHOLE).open("wb") as file, bar:
+        current, key = -1, hashlib.blake2b(digest_size=8)
+        for number, piece in _ids(documents, encode):
+            ids = piece if max_tokens is None else piece[: max_tokens - total]
             low, high = int(ids.min()), int(ids.max())
             if low < 0 or high >= min(2**31, 2**31 if vocabulary is None else vocabulary):
                 _refuse(name, number, low if low < 0 else high, vocabulary)
+            if number != current:
+                current, key = number, hashlib.blake2b(digest_size=8)
+                lengths.append(0)
+                keys.append(0)
             data = ids.astype(IDS, copy=False).tobytes()
             file.write(data)
             digest.update(data)
-            lengths.append(len(ids))
-            keys.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little"))
-            total, largest = total + len(ids), max(largest, high)
+            key.update(data)
+            lengths[-1] += len(ids)
+            keys[-1] = int.from_bytes(key.digest(), "little")
+            total, largest = total + len(ids), max(largest, (high, -number))
             bar.update(len(ids))
             if max_tokens is not None and total >= max_tokens:
                 break
@@ -95,13 +106,12 @@ def _write(
     digest.update(np.asarray(lengths, dtype="<i8").tobytes())
     warnings: tuple[str, ...] = ()
     if vocabulary is None:
-        vocabulary = largest + 1
+        vocabulary = _guessed(name, *largest)
         warnings = (
             f"The vocabulary was not given and is taken to be {vocabulary}: one more than the largest token id.",
         )
     return RawTokens(
         folder=place,
-        ids=np.memmap(path, dtype=IDS, mode="r"),
         lengths=np.frombuffer(lengths, dtype=np.int64),
         keys=np.frombuffer(keys, dtype=np.uint64),
         vocabulary=vocabulary,
@@ -118,70 +128,70 @@ def _refuse(name: str, number: int, bad: int, vocabulary: int | None) -> None:
     )
 
 
+def _guessed(name: str, largest: int, minus_number: int) -> int:
+    """The vocabulary that ids tell; `UserError` where one of them makes it larger than any tokenizer's."""
+    if largest >= LARGEST_GUESS:
+        raise UserError(
+            f"`corpus` {name!r} has the token id {largest} in document {-minus_number}, and the vocabulary was not "
+            "given: mend the id, or pass vocabulary= with the number of token ids if it is so large."
+        )
+    return largest + 1
+
+
 def _ids(
-    documents: Iterable[Any], encode: Callable[[list[str]], list[list[int]]] | None
+    documents: Callable[[], Iterable[Any]], encode: Callable[[list[str]], list[list[int]]] | None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The number of each document that is not empty, and its ids."""
+    """Ids in pieces, none of them empty, each with the number of its document."""
     if encode is None:
-        for number, value in enumerate(documents):
-            ids = as_ids(value, f"document {number}")
-            if len(ids):
-                yield number, ids
+        yield from cut_ids(read_pieces(documents), as_ids)
         return
-    for numbers, texts in _together(documents):
-        # One long text is encoded in pieces: an encoder's own records take a hundred bytes a token.
-        pieces = [_pieces(text) for text in texts]
-        whole = [piece for parts in pieces for piece in parts]
-        encoded = encode(whole)
-        if len(encoded) != len(whole):
-            raise UserError(
-                f"`tokenizer` gave {len(encoded)} lists of ids for {len(whole)} texts: it must give one for each."
-            )
-        flat = iter(encoded)
-        for number, parts in zip(numbers, pieces, strict=True):
-            ids = np.array([token for _ in parts for token in next(flat)], dtype=np.int64)
+    for numbers, texts in _together(cut_texts(read_pieces(documents))):
+        for number, tokens in zip(numbers, _encoded(encode, texts), strict=True):
+            ids = _checked(tokens, number)
             if len(ids):
                 yield number, ids
 
 
-def _together(documents: Iterable[str]) -> Iterator[tuple[list[int], list[str]]]:
+def _encoded(encode: Callable[[list[str]], list[list[int]]], texts: list[str]) -> list[Any]:
+    try:
+        encoded = list(encode(texts))
+    except UserError:
+        raise
+    except Exception as error:  # a caller's own, or a foreign library: whatever it raises
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"`tokenizer` failed on the texts ({type(error).__name__}: {reason}): pass one that takes every text."
+        ) from error
+    if len(encoded) != len(texts):
+        raise UserError(
+            f"`tokenizer` gave {len(encoded)} lists of ids for {len(texts)} texts: it must give one for each."
+        )
+    return encoded
+
+
+def _checked(tokens: Any, number: int) -> np.ndarray:
+    try:
+        return as_ids(tokens, "")
+    except UserError:
+        raise UserError(
+            f"`tokenizer` gave {type(tokens).__name__} for document {number}, and not a list of whole numbers: return "
+            "the ids alone, such as result['input_ids']."
+        ) from None
+
+
+def _together(pieces: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[str]]]:
     numbers: list[int] = []
     texts: list[str] = []
     characters = 0
-    for number, text in enumerate(documents):
-        if not isinstance(text, str):
-            raise UserError(f"`corpus` document {number} is {type(text).__name__}, not a text: make it a string.")
-        if not text.strip():
-            continue
+    for number, text in pieces:
         numbers.append(number)
-        texts.append(_whole(text))
+        texts.append(text)
         characters += len(text)
         if len(texts) >= TEXTS_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
             yield numbers, texts
             numbers, texts, characters = [], [], 0
     if texts:
         yield numbers, texts
-
-
-def _whole(text: str) -> str:
-    """The text with half characters (lone surrogates, which JSON lets through) replaced."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode("utf-8")
-    return text
-
-
-def _pieces(text: str) -> list[str]:
-    pieces, begin = [], 0
-    while len(text) - begin > CHARACTERS_AT_ONCE:
-        # Before a newline, or else a space: there nearly every tokenizer starts a new token anyway.
-        limit = begin + CHARACTERS_AT_ONCE
-        ends = (text.rfind(character, begin + 1, limit) for character in "\n ")
-        end = next((end for end in ends if end > begin), limit)
-        pieces.append(text[begin:end])
-        begin = end
-    return [*pieces, text[begin:]]
 
 
 def split_stream(
@@ -205,7 +215,7 @@ def split_stream(
         starts, lengths, keys = np.cumsum(raw.lengths) - raw.lengths, raw.lengths, raw.keys
         if few:
             starts, lengths, document = cut_stretches(raw.lengths, int(raw.lengths[first].sum()), max_length)
-            keys = _keys(raw.ids, starts, lengths)
+            keys = _keys(raw.folder / WHOLE, starts, lengths)
         split, place = assign_splits(lengths, keys, fractions, seed)
         if few:
             starts, lengths = open_gaps(starts, lengths, document, split)
@@ -217,14 +227,14 @@ def split_stream(
             members = np.flatnonzero(split == number)
             members = members[np.argsort(place[members], kind="stable")]
             path = raw.folder / f"{side}.int32"
-            _copy(raw.ids, starts[members], lengths[members], path)
+            _copy(raw.folder / WHOLE, starts[members], lengths[members], path)
             if folder is not None:
                 path = path.replace(folder / f"{raw.sha256[:12]}-{settings[:8]}-{side}.int32")
             splits[side] = _split(path, lengths[members], max_length, pack)
             counts[side] = len(members)
             places[side] = starts[members], lengths[members]
     except BaseException:
-        shutil.rmtree(raw.folder, ignore_errors=True)
+        remove_scratch(raw.folder)
         raise
     tokens = Tokens(
         name=name,
@@ -243,12 +253,11 @@ def split_stream(
         origin=origin,
         places=places,
     )
-    raw.ids = np.zeros(0, dtype=IDS)  # unmap before the file goes: some systems refuse otherwise
     if folder is None:
-        (raw.folder / "all.int32").unlink()
+        (raw.folder / WHOLE).unlink()
         tokens.remove_with_self(raw.folder)
     else:
-        shutil.rmtree(raw.folder, ignore_errors=True)
+        remove_scratch(raw.folder)
     return tokens
 
 
@@ -260,18 +269,29 @@ def _few_sentence(distinct: int, stretches: int) -> str:
     )
 
 
-def _keys(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    digests = (
-        hashlib.blake2b(ids[start : start + length].tobytes(), digest_size=8).digest()
-        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
-    )
-    return np.fromiter((int.from_bytes(digest, "little") for digest in digests), dtype=np.uint64, count=len(starts))
+def _keys(whole: Path, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    keys = np.zeros(len(starts), dtype=np.uint64)
+    with whole.open("rb") as file:
+        for number, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+            key = hashlib.blake2b(digest_size=8)
+            for data in _parts(file, start, length):
+                key.update(data)
+            keys[number] = int.from_bytes(key.digest(), "little")
+    return keys
 
 
-def _copy(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, path: Path) -> None:
-    with path.open("wb", buffering=1 << 20) as file:
+def _copy(whole: Path, starts: np.ndarray, lengths: np.ndarray, path: Path) -> None:
+    with whole.open("rb") as source, path.open("wb", buffering=1 << 20) as file:
         for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-            file.write(ids[start : start + length].tobytes())
+            for data in _parts(source, start, length):
+                file.write(data)
+
+
+def _parts(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
+    """The bytes of some ids, a bounded number at a time: a mapped file would count as memory as far as it is read."""
+    file.seek(start * IDS.itemsize)
+    for begin in range(0, length, COPIED_IDS):
+        yield file.read(min(COPIED_IDS, length - begin) * IDS.itemsize)
 
 
 def _split(path: Path, lengths: np.ndarray, max_length: int, pack: bool) -> Split:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ __all__ = ["as_tokenizer", "token_bytes", "train_bpe"]
 
 BPE_CHARACTERS = 20_000_000
 """Merges are learned from about this many characters, the first ones."""
+HOLES, LARGEST_HOLE = 10, 1 << 20
+"""Ids that may be missing: so many for each symbol, and so many at all events."""
 
 
 def as_tokenizer(
@@ -51,20 +54,26 @@ def as_tokenizer(
     if isinstance(source, str | Path):
         return _from_file(Path(source))
     if hasattr(source, "encode_batch") and hasattr(source, "get_vocab_size"):
-        return _from_backend(source)
+        return _from_backend(getattr(source, "_tokenizer", source))
     if hasattr(source, "convert_ids_to_tokens") and hasattr(source, "get_vocab"):
         name = str(getattr(source, "name_or_path", "") or type(source).__name__)
         # A local folder says where it is on this machine, which no record should.
-        return HuggingFaceTokenizer(source, Path(name).name if Path(name).exists() else name, len(source))
+        name = Path(name).name if Path(name).exists() else name
+        return HuggingFaceTokenizer(source, name, _size(source.get_vocab()))
     if isinstance(source, Tokenizer):
         return source
     if callable(source):
         if vocabulary is None:
             raise UserError("`vocabulary` must be given with a function as tokenizer: pass the number of token ids.")
         return FunctionTokenizer(source, vocabulary, getattr(source, "__name__", "function"))
+    way_out = "pass one of these"
+    if hasattr(source, "encode"):
+        way_out = "pass its method encode, with vocabulary="
+    elif isinstance(source, Mapping):
+        way_out = "pass a function such as lambda text: [ids[word] for word in text.split()], with vocabulary="
     raise UserError(
         f"`tokenizer` must be a tokenizer, a tokenizer.json, 'bytes', 'characters', 'bpe' or a function, "
-        f"got {type(source).__name__}: pass one of these."
+        f"got {type(source).__name__}: {way_out}."
     )
 
 
@@ -187,6 +196,19 @@ def _from_backend(backend: Any) -> FastTokenizer:
         state |= {"truncation": None, "padding": None}
         backend = type(backend).from_str(json.dumps(state))
     digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:8]
-    # Ids need not be consecutive: the vocabulary ends after the largest.
-    vocabulary = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    vocabulary = _size(backend.get_vocab(with_added_tokens=True))
     return FastTokenizer(backend, f"{state['model']['type'].lower()}-{vocabulary}-{digest}", vocabulary)
+
+
+def _size(vocabulary: Mapping[str, int]) -> int:
+    """One more than the largest id, since ids need not follow each other.
+
+    Raises:
+        UserError: One id is so large that it alone makes the vocabulary.
+    """
+    symbol, largest = max(vocabulary.items(), key=itemgetter(1), default=("", -1))
+    if largest > LARGEST_HOLE + HOLES * len(vocabulary):
+        raise UserError(
+            f"`tokenizer` gives {symbol!r} the id {largest}, and has {len(vocabulary)} symbols: number them from 0."
+        )
+    return largest + 1

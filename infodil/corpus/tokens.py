@@ -1,6 +1,5 @@
 """Tokens on disk, split by document, and the batches an encoder reads. Every quantity is a number of tokens."""
 
-import shutil
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from jaxtyping import Int32, Int64
 from torch import Tensor
 
 from infodil.checks import check_whole
+from infodil.scratch import remove_scratch
 
 __all__ = ["Tokens", "Split", "Batch", "cut_sequences"]
 
@@ -154,7 +154,7 @@ class Tokens:
     def remove_with_self(self, folder: Path) -> None:
         """Let `folder` go when this object does."""
         # Not a TemporaryDirectory: that one warns when it is collected before it is closed.
-        self._clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._clean = weakref.finalize(self, remove_scratch, folder)
 
     def position_splits(self) -> dict[str, Split]:
         """The splits with the position of each token in the corpus in place of its id.

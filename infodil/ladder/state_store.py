@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infodil.scratch import remove_scratch, scratch_folder
+
 INDEX = "index.json"
 """File of an entry that names its arrays, with their checksums and its own in the first line."""
 PARTIAL = ".partial"
@@ -50,8 +52,11 @@ def open_store(cache_dir: str | Path | None, key: str | None, needed_bytes: int,
     elif needed_bytes > shutil.disk_usage(tempfile.gettempdir()).free // 2:
         yield None
     else:
-        with tempfile.TemporaryDirectory(prefix="infodil-states-") as folder:
-            yield Path(folder)
+        folder = scratch_folder()
+        try:
+            yield folder
+        finally:
+            remove_scratch(folder)
 
 
 def save_states(path: Path, states: Mapping[str, Tensor]) -> None:

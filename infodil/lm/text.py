@@ -4,7 +4,7 @@ __all__ = ["RunText", "load_text", "prepare_text"]
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,16 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.checks import UserError, write_whole
-from infodil.corpus import Corpus, Split, Tokenizer, Tokens, as_tokenizer, token_bytes
+from infodil.corpus import (
+    Corpus,
+    LongDocuments,
+    Split,
+    Tokenizer,
+    Tokens,
+    as_tokenizer,
+    read_pieces,
+    token_bytes,
+)
 from infodil.fingerprint import fingerprint
 
 SIDES = ("train", "calibration", "test")
@@ -80,10 +89,10 @@ def prepare_text(
         except UserError:
             pass  # damaged: made anew below, from the same corpus
     documents = HashedDocuments(corpus.documents)
-    tokens = replace(corpus, documents=documents).tokenize(
+    tokens = replace(corpus, documents=LongDocuments(documents.pieces)).tokenize(
         max_tokens=max_tokens, fractions=tuple(fractions), seed=seed, folder=folder, progress=progress
     )
-    write_text(folder, tokens, choices | {"documents": documents.number, "sha256": documents.sha256})
+    write_text(folder, tokens, choices | {"documents": documents.read, "sha256": documents.sha256})
     return load_text(folder)
 
 
@@ -94,21 +103,22 @@ class HashedDocuments:
         documents: Function that goes through the documents anew.
     """
 
-    def __init__(self, documents: Callable[[], Iterable[Any]]) -> None:
-        self.documents, self.number, self.digest = documents, 0, hashlib.sha256()
+    def __init__(self, documents: Callable[[], Iterator[Any]]) -> None:
+        self.documents, self.read, self.digest = documents, 0, hashlib.sha256()
 
-    def __call__(self) -> Iterator[Any]:
-        """The documents; number and hash are those of the last time."""
-        self.number, self.digest = 0, hashlib.sha256()
-        for document in self.documents():
-            self.number += 1
-            content = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else ids_of(document)
-            self.digest.update(f"{len(content)} ".encode() + content)
-            yield document
+    def pieces(self) -> Iterator[tuple[int, Any]]:
+        """Numbers and pieces of the documents; `read` counts the pieces of the last time, which are hashed."""
+        self.read, self.digest, last = 0, hashlib.sha256(), -1
+        for number, piece in read_pieces(self.documents):
+            self.read += 1
+            content = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else ids_of(piece)
+            self.digest.update(f"{'+' if number == last else ''}{len(content)} ".encode() + content)
+            last = number
+            yield number, piece
 
     @property
     def sha256(self) -> str:
-        """The hash of the documents read so far, in hexadecimal."""
+        """The hash of the pieces read so far, in hexadecimal."""
         return self.digest.hexdigest()
 
 
@@ -137,7 +147,7 @@ def check_same_text(folder: Path, before: dict[str, Any], choices: dict[str, Any
                 "pass that, or another folder."
             )
     documents = HashedDocuments(corpus.documents)
-    for _ in islice(documents(), before["documents"]):
+    for _ in islice(documents.pieces(), before["documents"]):
         pass
     if documents.sha256 != before["sha256"]:
         raise UserError(
