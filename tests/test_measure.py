@@ -170,7 +170,7 @@ def test_labels_are_the_tokens_before_in_the_same_sequence():
 
 
 def test_clusters_are_documents_or_cells():
-    corpus = infodil.load_corpus([[1, 2, 3, 4]] * 3 + [[i % 7, 2, 3] for i in range(400)], vocabulary=9)
+    corpus = infodil.load_corpus([[i % 7, i // 7, 3, *[4] * (i % 3)] for i in range(400)], vocabulary=60)
     with corpus.tokenize() as tokens:
         split = tokens.splits["test"]
         clusters = TextClusters.of(split, few_documents=False)
@@ -179,6 +179,14 @@ def test_clusters_are_documents_or_cells():
         np.testing.assert_array_equal(np.bincount(clusters.index(np.arange(len(split.tokens)))), lengths)
         cells = TextClusters.of(split, few_documents=True)
         assert not cells.documents and cells.number == math.ceil(len(split.tokens) / (len(split.tokens) // 32))
+
+
+def test_documents_that_are_copies_share_a_split_and_a_cluster_and_are_counted():
+    different = [[i, i + 1, 3, *[4] * (i % 3)] for i in range(150)]
+    with infodil.load_corpus(different * 4, vocabulary=200).tokenize() as tokens:
+        split = tokens.splits["test"]
+        assert TextClusters.of(split, few_documents=False).number == split.documents // 4
+    assert any("450 of 600 documents are exact copies of others" in sentence for sentence in tokens.warnings)
 
 
 @pytest.mark.statistical

@@ -20,6 +20,7 @@ from infodil.sources import (
     variance_code,
     xor_code,
 )
+from infodil.statistics import copied_rows
 
 
 def codes(vocabulary, dim, seed=5):
@@ -257,3 +258,32 @@ def test_types_too_few_to_learn_well_are_still_named():
     tokens = torch.arange(100).repeat(8)[torch.randperm(800, generator=generator)]
     bits = lower_bound(tokens, places[tokens] + torch.randn(800, 16, generator=generator))
     assert 2.0 < bits.low_bits <= bits.value_bits < np.log2(100)
+
+
+def copied(rng, originals, copies, dims, kind):
+    """Rows that occur several times, in random order, with the number of their original."""
+    tokens = rng.integers(0, 4, originals)
+    states = np.round(rng.standard_normal((originals, dims)) + (kind == "coupled") * tokens[:, None], 6)
+    order = rng.permutation(originals * copies)
+    return [np.repeat(part, copies, axis=0)[order] for part in (tokens, states, np.arange(originals))]
+
+
+@pytest.mark.parametrize("dims", [2, 9])
+@pytest.mark.parametrize("kind", ["independent", "coupled"])
+def test_rows_that_are_copies_of_rows_trained_on_are_counted_and_named(dims, kind):
+    tokens, states, original = copied(np.random.default_rng(0), 300, 10, dims, kind)
+    states += 1e-9 * original[:, None]  # digits of full precision, the same for copies
+    bits = lower_bound(tokens, states, probe="gaussian")
+    assert bits.warnings[0].startswith("3000 of 3000 tested rows have an exact copy, token and state, among the rows")
+    assert not any("copy" in text for text in lower_bound(tokens, states, probe="gaussian", groups=original).warnings)
+
+
+@pytest.mark.parametrize("dims", [1, 3, 12])
+def test_states_that_repeat_by_themselves_are_not_called_copies(dims):
+    rng = np.random.default_rng(1)
+    tokens, embedding = rng.integers(0, 30, 2000), rng.standard_normal((30, dims))
+    noisy = embedding[tokens] + rng.standard_normal((2000, dims))
+    for states in (embedding[tokens], embedding[np.roll(tokens, 7)], noisy, np.eye(30)[tokens]):
+        assert copied_rows(tokens, states) is None
+    if dims == 1:
+        assert copied_rows(tokens, noisy.astype(np.float16)) is None

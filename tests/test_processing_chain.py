@@ -1,6 +1,7 @@
 """`check_chain`: real chains are not accused, what cannot be a chain is, and broken estimators are caught."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -271,6 +272,16 @@ TOKENS, STATES = np.arange(200) % 4, np.random.default_rng(0).standard_normal((2
 def test_what_is_no_chain_is_refused_in_one_sentence(stages, options, message):
     with pytest.raises(UserError, match=message):
         check_chain(TOKENS, stages, **options)
+
+
+def test_stages_of_a_generator_or_of_other_arrays_are_those_of_a_list():
+    pair = states_of(samples=300)
+    stages = [("full", pair.y.numpy()), ("fewer", pair.y.numpy()[:, :2])]
+    expected = check_chain(pair.x, stages, probe="gaussian").to_frame()
+    for given in ((stage for stage in stages), [(name, pd.DataFrame(values)) for name, values in stages]):
+        assert check_chain(pair.x, given, probe="gaussian").to_frame().equals(expected)
+    with pytest.raises(UserError, match="`stages` 'fewer' has masked values: drop their rows"):
+        check_chain(pair.x, [stages[0], ("fewer", np.ma.masked_greater(stages[1][1], 0))])
 
 
 def test_a_lower_bound_is_no_upper_one():

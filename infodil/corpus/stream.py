@@ -217,6 +217,8 @@ def split_stream(
             starts, lengths, document = cut_stretches(raw.lengths, int(raw.lengths[first].sum()), max_length)
             keys = _keys(raw.folder / WHOLE, starts, lengths)
         split, place = assign_splits(lengths, keys, fractions, seed)
+        if len(first) < len(raw.keys):
+            warnings = (*warnings, _copies_sentence(len(raw.keys), len(first)))
         if few:
             starts, lengths = open_gaps(starts, lengths, document, split)
             place = np.arange(len(starts))
@@ -259,6 +261,13 @@ def split_stream(
     else:
         remove_scratch(raw.folder)
     return tokens
+
+
+def _copies_sentence(documents: int, distinct: int) -> str:
+    return (
+        f"{documents - distinct} of {documents} documents are exact copies of others: copies share a split, and count "
+        "as one document where intervals are taken."
+    )
 
 
 def _few_sentence(distinct: int, stretches: int) -> str:

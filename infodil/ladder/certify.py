@@ -17,20 +17,21 @@ HELD_OUT_AS = {
 }
 
 
-def certify(predicted: CrossFit, held: HeldOut, confidence: float) -> Estimate:
+def certify(predicted: CrossFit, held: HeldOut, confidence: float, warnings: tuple[str, ...] = ()) -> Estimate:
     """The lower bound of cross-fitted predictions, its interval wide enough for the unknown entropy.
 
     Args:
         predicted: Pointwise terms of every row.
         held: Clusters that were held out together.
         confidence: Confidence level of the interval.
+        warnings: What is known to be wrong with the rows.
 
     Returns:
         A lower bound in bits.
     """
     certified, gain = predicted.certified_nats, predicted.gain
     clusters = held.clusters(gain, predicted.log_share)
-    warnings = (HELD_OUT_AS[held.kind],) if held.kind in HELD_OUT_AS else ()
+    warnings += (HELD_OUT_AS[held.kind],) if held.kind in HELD_OUT_AS else ()
     warnings += clusters.warnings
     if clusters.number < FEWEST_BLOCKS and not clusters.warnings:
         what = "groups" if held.kind == "groups" else "blocks of about ten correlation times"

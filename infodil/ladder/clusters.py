@@ -5,7 +5,7 @@ __all__ = ["TextClusters"]
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from infodil.corpus import Split
@@ -29,11 +29,11 @@ class TextClusters:
 
     @classmethod
     def of(cls, split: Split, few_documents: bool) -> "TextClusters":
-        """Documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
-        if few_documents or split.documents < FEWEST_DOCUMENTS:
+        """Different documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
+        starts = split.starts[np.flatnonzero(np.diff(split.document, prepend=-1))]
+        starts = starts[~repeats_last(split.tokens, starts)]
+        if few_documents or len(starts) < FEWEST_DOCUMENTS:
             return cls(cut_cells(len(split.tokens)), documents=False)
-        first = np.flatnonzero(np.diff(split.document, prepend=-1))
-        starts = split.starts[first]
         wanted = np.linspace(0, len(split.tokens), MOST_CLUSTERS, endpoint=False)
         kept = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
         return cls(starts if len(starts) <= MOST_CLUSTERS else starts[kept], documents=True)
@@ -46,3 +46,18 @@ class TextClusters:
     def index(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows"]:
         """The cluster of each token."""
         return np.searchsorted(self.edges, index, side="right") - 1
+
+
+def repeats_last(tokens: Int[ndarray, "tokens"], starts: Int[ndarray, "documents"]) -> Bool[ndarray, "documents"]:
+    """Whether each document is an exact copy of the one before it; copies lie side by side in a split.
+
+    Args:
+        tokens: Documents end to end.
+        starts: Place of the first token of each.
+    """
+    lengths = np.diff(starts, append=len(tokens))
+    repeats = np.diff(lengths, prepend=-1) == 0
+    for document in np.flatnonzero(repeats):
+        first, length = starts[document], lengths[document]
+        repeats[document] = np.array_equal(tokens[first : first + length], tokens[first - length : first])
+    return repeats

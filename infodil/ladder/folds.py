@@ -67,6 +67,17 @@ class HeldOut:
             few = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION_ROWS)).round().astype(int)
             yield train, calibration[few], test
 
+    def across(self, copies: Int[ndarray, "rows"]) -> int:
+        """Number of tested rows that have a copy among the rows that they are predicted from.
+
+        Args:
+            copies: Rows of one number are copies of each other.
+        """
+        return sum(
+            int(np.isin(copies[test], copies[np.concatenate([train, calibration])]).sum())
+            for train, calibration, test in self.folds()
+        )
+
     def clusters(self, *terms: Float[ndarray, "rows"]) -> Clusters:
         """The clusters that an interval of the mean of some terms rests on.
 

@@ -6,8 +6,9 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 from infodil.checks import UserError, check_confidence, check_one_of, check_seed
 from infodil.estimate import Estimate
@@ -16,6 +17,10 @@ from infodil.ladder.certify import certify
 from infodil.ladder.cross_fit import cross_fit
 from infodil.ladder.folds import HeldOut, hold_out
 from infodil.probes import AUTO, Probe, ProbeChoice, choose_probes
+from infodil.statistics import copied_rows
+
+FEWEST_COPIES = 0.001
+"""Share of the tested rows up to which copies change nothing: single-precision numbers may agree by chance."""
 
 FEWEST_OUTSIDE = (8, 4, 2)
 """Types seen less often than this outside the fold that they are commonest in are pooled: the first of these numbers
@@ -81,10 +86,32 @@ def lower_bound(
     states = check_states(states, len(tokens))
     group = check_groups(groups, len(tokens))
     held = hold_out(tokens, states, group, seed)
+    warnings = warn_of_copies(tokens, states, held)
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
         predicted = cross_fit(tokens, states, held.folds(), choice, seed)
-    return certify(predicted, held, confidence)
+    return certify(predicted, held, confidence, warnings)
+
+
+def warn_of_copies(tokens: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"], held: HeldOut) -> tuple[str, ...]:
+    """A sentence where tested rows have exact copies among those that they are predicted from: a probe remembers them.
+
+    Args:
+        tokens: Type ids from zero on.
+        states: State of each row.
+        held: Rows that are held out together.
+
+    Returns:
+        One sentence, or none.
+    """
+    copies = copied_rows(tokens, states.numpy())
+    number = 0 if copies is None else held.across(copies)
+    if number <= FEWEST_COPIES * len(tokens):
+        return ()
+    return (
+        f"{number} of {len(tokens)} tested rows have an exact copy, token and state, among the rows that they are "
+        "predicted from: pass each once, or copies in one group of `groups`, unless states repeat by themselves.",
+    )
 
 
 def choose_probe(probe: str | Probe) -> ProbeChoice:

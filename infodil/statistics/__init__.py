@@ -1,4 +1,4 @@
-"""Arrays of numbers; clusters, folds, block lengths, the bootstrap, Student's t and the jackknife."""
+"""Arrays of numbers and copied rows; clusters, folds, block lengths, the bootstrap, Student's t and the jackknife."""
 
 __all__ = [
     "MOST_CLUSTERS",
@@ -9,11 +9,14 @@ __all__ = [
     "bootstrap_weights",
     "cluster_deviations",
     "cluster_quantile",
+    "copied_rows",
     "correlation_length",
     "cut_cells",
     "equal_clusters",
     "few_clusters",
+    "full_precision",
     "group_clusters",
+    "hash_rows",
     "independent_rows",
     "jackknife_error",
     "make_clusters",
@@ -33,6 +36,7 @@ from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, cut_cel
 from infodil.statistics.bootstrap import REPLICATES, bootstrap_interval, bootstrap_weights
 from infodil.statistics.cluster_means import cluster_deviations, cluster_quantile, equal_clusters
 from infodil.statistics.clusters import Clusters, few_clusters, group_clusters, independent_rows, make_clusters
+from infodil.statistics.copies import copied_rows, full_precision, hash_rows
 from infodil.statistics.folds import balanced_folds, random_folds
 from infodil.statistics.jackknife import jackknife_error
 from infodil.statistics.labels import number_groups, number_labels

@@ -20,6 +20,8 @@ from numpy import ndarray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from infodil.statistics import full_precision
+
 WIDTH = 0.5
 """Width of the dither, in gaps between a value and its nearest neighbour."""
 
@@ -124,21 +126,12 @@ def find_copies(x: ndarray, y: ndarray) -> Int[ndarray, "rows"] | None:
         (np.int64(100), None)
     """
     vectors = [part for part in (x, y) if part.ndim == 2]
-    if not any(tied_share(column) > COPIED and _full_precision(column) for part in vectors for column in part.T):
+    if not any(tied_share(column) > COPIED and full_precision(column) for part in vectors for column in part.T):
         return None
     codes = [_number_rows(part) for part in (x, y)]
     joint = np.unique(codes[0] * (int(codes[1].max()) + 1) + codes[1], return_inverse=True)[1].reshape(-1)
     different = max(int(code.max()) + 1 for code in codes)
     return joint if joint.max() + 1 <= 1.01 * different < (1.0 - COPIED) * len(joint) else None
-
-
-def _full_precision(column: Float[ndarray, "rows"]) -> bool:
-    """Whether most values have more digits than a rounded number or one of half precision."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        power = np.where(column == 0, 1.0, 10.0 ** (5 - np.floor(np.log10(np.abs(column)))))
-    rounded = np.abs(np.round(column * power) / power - column) <= 1e-9 * np.abs(column)
-    mantissa = np.frexp(column)[0] * 2.0**11
-    return bool(np.mean(~rounded & (mantissa != np.round(mantissa))) > 0.5)
 
 
 def _number_rows(values: ndarray) -> Int[ndarray, "rows"]:
