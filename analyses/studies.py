@@ -47,6 +47,12 @@ STUDIES = (
     StudyCommand("benchmarks.peak_memory", 6, ("benchmark_peak_memory",)),
     StudyCommand("benchmarks.linear_probe", 10, ("benchmark_linear_probe",)),
     StudyCommand("depth_sweep", 8, ("depth_sweep",)),
+    StudyCommand(
+        "depth_trained",
+        25,
+        ("depth_trained_rates", "depth_trained", "depth_trained_documents", "depth_trained_gradients"),
+        data=True,
+    ),
     StudyCommand("benchmarks.plain_loops", 10, ("benchmark_plain_loops",), data=True),
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
     StudyCommand("superposition_length", 15, ("superposition_length",)),

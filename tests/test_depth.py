@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infodil import depth
+from infodil.accumulation import make_rule
 from infodil.checks import UserError
 from infodil.cli import main
 from infodil.depth.moments import Moments
@@ -107,6 +108,37 @@ def test_hyper_connections_mix_their_streams():
     assert torch.allclose(stream[:, -1], expected)
 
 
+TRAINABLE = {name: {} for name in depth.RULES} | {"attention": {"block": 2}, "hyper": {"streams": 3}}
+
+
+@pytest.mark.parametrize("rule", TRAINABLE)
+@given(size=SIZES)
+@settings(max_examples=10, deadline=None)
+def test_a_rule_in_a_network_is_the_rule_with_what_it_learned(rule, size):
+    rows, layers, dim, seed = size
+    messages = messages_of(rows, layers, dim, seed)
+    accumulator = make_rule(rule, **TRAINABLE[rule]).trainable(layers, dim).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in accumulator.parameters():
+            weight += 0.3 * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+    memory, streams = None, []
+    for layer, message in enumerate(messages.unbind(1)):
+        stream, memory = accumulator(layer, message, memory)
+        streams.append(stream)
+    expected = accumulator.rule().accumulate(messages)
+    assert torch.allclose(torch.stack(streams, 1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["sum", "scaled", "deepnorm", "ema", "ema_bank", "gated", "dense", "hyper"])
+def test_a_rule_in_a_network_begins_as_the_rule(rule):
+    messages = messages_of(3, 7, 5)
+    accumulator, memory = make_rule(rule).trainable(7, 5).double(), None
+    for layer, message in enumerate(messages.unbind(1)):
+        stream, memory = accumulator(layer, message, memory)
+    assert torch.allclose(stream, depth.accumulate(messages, rule)[:, -1], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -120,6 +152,8 @@ def test_hyper_connections_mix_their_streams():
         (lambda: depth.accumulate(torch.ones(3, 0, 4), "sum"), "`messages`"),
         (lambda: depth.accumulate(torch.ones(3, 2, 4).long(), "sum"), "floating"),
         (lambda: depth.accumulate(torch.ones(3, 2, 4), "gated", gates=(0.5,)), "`gates`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "highway", directions=torch.ones(3, 4)), "`directions`"),
+        (lambda: depth.accumulate(torch.ones(3, 2, 4), "attention", queries=torch.ones(2, 3)), "`queries`"),
         (lambda: depth.accumulate(torch.ones(3, 2, 4), "dense", table=torch.ones(3, 3)), "`table`"),
         (lambda: depth.accumulate(torch.ones(3, 2, 4), "attention", scores=torch.ones(3, 3)), "`scores`"),
         (lambda: depth.accumulate(torch.ones(3, 2, 4), "attention", scores=-torch.full((2, 2), math.inf)), "`scores`"),

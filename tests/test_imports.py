@@ -17,6 +17,7 @@ FLOORS = [
     {"checks", "plots", "fingerprint", "progress", "scratch"},
     {"estimate", "statistics", "encoder"},
     {"corpus", "entropy", "precision", "traces", "channel"},
+    {"accumulation"},
     {"lm", "probes", "report", "sources"},
     {"encoders"},
     {"ladder", "bounds"},

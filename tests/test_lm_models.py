@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import infodil
+from infodil.accumulation import RULES
 from infodil.checks import UserError
 from infodil.encoders import Encoder, self_test
 from infodil.lm import (
@@ -38,6 +39,7 @@ CHOICES = [
     {"family": "spen", "active_by": "magnitude"},
     {"family": "spen", "normalisation": "after"},
     {"family": "attention", "tied": False},
+    *({"family": "attention", "accumulation": rule} for rule in list(RULES)[1:]),
 ]
 NAMES = ["-".join(map(str, choice.values())) for choice in CHOICES]
 

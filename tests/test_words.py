@@ -37,6 +37,7 @@ HANGING = re.compile(r"^(Of|Likewise|As in|For|From|So|Not)\b")
 """Beginnings of a parameter's line that only make sense together with the parameter's name."""
 
 FACES = (
+    "accumulation",
     "bounds",
     "corpus",
     "depth",

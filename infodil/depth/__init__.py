@@ -2,9 +2,8 @@
 
 __all__ = ["RULES", "Decoder", "DepthReport", "Rule", "accumulate", "survival", "sweep", "weights"]
 
-from infodil.depth.accumulation import accumulate, weights
+from infodil.accumulation import RULES, Rule, accumulate, weights
 from infodil.depth.decoder import Decoder
 from infodil.depth.report import DepthReport
-from infodil.depth.rules import RULES, Rule
 from infodil.depth.survival import survival
 from infodil.depth.sweep import sweep

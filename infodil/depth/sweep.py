@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.accumulation import Rule, make_rule
 from infodil.checks import UserError, check_between, check_confidence, check_not_empty, check_seed, check_whole
 from infodil.depth.decoder import Decoder, decode_messages
 from infodil.depth.held_out import held_out_bits
 from infodil.depth.report import DepthReport, provenance
-from infodil.depth.rules import Rule, make_rule
 from infodil.depth.synthetic import Stream, draw_messages
 from infodil.estimate import Estimate
 from infodil.mi import lower_bound

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.accumulation import Rule
 from infodil.bounds import budget, genie
-from infodil.depth.rules import Rule
 from infodil.estimate import Estimate
 from infodil.precision import PRECISIONS, Quantizer, noise_generator
 

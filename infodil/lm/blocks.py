@@ -12,7 +12,7 @@ from infodil.lm.feed_forward import FeedForward
 
 
 class MixingBlock(nn.Module):
-    """A mixer of tokens, then a feed-forward layer, each normalised before and added after: GPT-2's layout.
+    """A mixer of tokens, then a feed-forward layer that reads what it left, each normalised before: GPT-2's layout.
 
     Args:
         config: Configuration of the model.
@@ -36,6 +36,6 @@ class MixingBlock(nn.Module):
         vectors: Float[Tensor, "documents tokens dim"],
         keep: dict[str, Tensor],
     ) -> Float[Tensor, "documents tokens dim"]:
-        """The stream that the block leaves; its own states are put into `keep`."""
-        stream = stream + self.mixer(self.before_mixer(stream), keep)
-        return stream + self.feed_forward(self.before_feed_forward(stream))
+        """What the block writes to the stream; its own states are put into `keep`."""
+        mixed = self.mixer(self.before_mixer(stream), keep)
+        return mixed + self.feed_forward(self.before_feed_forward(stream + mixed))

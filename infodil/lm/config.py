@@ -5,6 +5,7 @@ __all__ = ["FAMILIES", "PREDICTORS", "SIZES", "LanguageModelConfig", "Size"]
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from infodil.accumulation import RULES
 from infodil.checks import UserError, check_between, check_not_empty, check_one_of, check_whole
 
 FAMILIES = ("spen", "gated_ema", "attention", "gru", "lstm", "gated_linear")
@@ -51,6 +52,9 @@ class LanguageModelConfig:
     tied: bool = True
     """Whether the output reads by the token vectors, as GPT-2 does, or has vectors of its own (not public: tied, the
     fewest parameters are outside the blocks)."""
+    accumulation: str = "sum"
+    """Rule by which the stream collects what the blocks write, one of `infodil.accumulation.RULES`: the sum of pre-norm
+    networks, or another one over depth. The token vectors are the first message; learned weights are trained."""
     alphas: Sequence[float | int] = (0.5, 0.1, 0.02)
     """Weight of the newest token in each trace: the paper's."""
     learnable_alpha: bool = False
@@ -91,6 +95,7 @@ class LanguageModelConfig:
     def __post_init__(self) -> None:
         check_one_of("family", self.family, FAMILIES)
         check_one_of("predictor", self.predictor, PREDICTORS)
+        check_one_of("accumulation", self.accumulation, RULES)
         for name, options in OPTIONS.items():
             check_one_of(name, getattr(self, name), options)
         check_whole("vocabulary", self.vocabulary, 2, "a token must tell something")

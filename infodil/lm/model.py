@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from infodil.accumulation import make_rule
 from infodil.checks import UserError, check_one_of
 from infodil.encoder import Encoder, seeded
 from infodil.lm.attention import Attention
@@ -71,6 +72,7 @@ class LanguageModel(nn.Module, Encoder):
             if config.learns_positions:
                 self.positions = nn.Embedding(config.context, config.dim)
             self.blocks = nn.ModuleList(BLOCKS[config.family](config) for _ in range(config.layers))
+            self.accumulator = make_rule(config.accumulation).trainable(config.layers + 1, config.dim)
             if config.family in TRACED and config.bottleneck != "none":
                 self.before_bottleneck = nn.LayerNorm(config.dim)
                 narrow = config.bottleneck_dim
@@ -105,7 +107,7 @@ class LanguageModel(nn.Module, Encoder):
     def streams(
         self, tokens: Int[Tensor, "documents tokens"], keep: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "documents tokens dim"]:
-        """The stream after the last block; every site's states are put into `keep`."""
+        """The stream after the last block; every site's states, and each block's message, are put into `keep`."""
         keep = {} if keep is None else keep
         vectors = self.embedding(tokens.to(self.embedding.weight.device))
         if self.config.learns_positions:
@@ -115,11 +117,14 @@ class LanguageModel(nn.Module, Encoder):
                     "positions: cut them shorter."
                 )
             vectors = vectors + self.positions.weight[: tokens.shape[1]]
-        stream = keep["embedding"] = vectors
-        for layer, block in enumerate(self.blocks):
+        keep["embedding"] = vectors
+        stream, memory = self.accumulator(0, vectors, None)
+        for layer, block in enumerate(self.blocks, 1):
             own: dict[str, Tensor] = {}
-            stream = keep[f"block.{layer + 1}"] = block(stream, vectors, own)
-            keep.update({f"block.{layer + 1}.{name}": state for name, state in own.items()})
+            own["message"] = block(stream, vectors, own)
+            stream, memory = self.accumulator(layer, own["message"], memory)
+            keep[f"block.{layer}"] = stream
+            keep.update({f"block.{layer}.{name}": state for name, state in own.items()})
         return stream
 
     @property
@@ -162,7 +167,8 @@ class LanguageModel(nn.Module, Encoder):
         with torch.no_grad():
             own = config.trace_input == "embedding"
             vectors = self.embedding.weight
-            vectors = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if own else block.reads(vectors)
+            first, _ = self.accumulator(0, vectors, None)
+            vectors = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if own else block.reads(first)
             alphas = block.alpha_logits.sigmoid().tolist() if config.learnable_alpha else config.alphas
             scaled = [1.0] * len(alphas) if config.trace_scale == "raw" else block.spread.flatten().tolist()
             told = torch.stack([weights(alpha, TOLD_LAGS) / by for alpha, by in zip(alphas, scaled, strict=True)])

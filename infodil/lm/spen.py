@@ -50,7 +50,7 @@ class SPENBlock(nn.Module):
         vectors: Float[Tensor, "documents tokens dim"],
         keep: dict[str, Tensor],
     ) -> Float[Tensor, "documents tokens dim"]:
-        """The stream that the block leaves; its own states are put into `keep`."""
+        """What the block writes to the stream; its own states are put into `keep`."""
         config = self.config
         x = self.reads(stream)
         traced = x if config.trace_input == "stream" else nn.functional.layer_norm(vectors, vectors.shape[-1:])
@@ -59,8 +59,8 @@ class SPENBlock(nn.Module):
         seen = traces if config.trace_includes_token else delayed(traces)
         read = traced if config.trace_includes_token else delayed(traced)
         error = x[:, :, None] - self.predictor(seen, read)  # [documents, tokens, scales, dim]
-        stream = stream + self.feed_forward(self.before_feed_forward(self.mix(error.flatten(2))))
-        return self.normalise(stream) if config.normalisation == "after" else stream
+        written = self.feed_forward(self.before_feed_forward(self.mix(error.flatten(2))))
+        return self.normalise(stream + written) - stream if config.normalisation == "after" else written
 
     def reads(self, stream: Float[Tensor, "*places dim"]) -> Float[Tensor, "*places dim"]:
         """The vectors that the block traces and predicts, of the stream that enters it."""

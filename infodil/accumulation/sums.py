@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infodil.accumulation.rule import FixedRule
 from infodil.checks import UserError
-from infodil.depth.rules.rule import FixedRule
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,14 @@
-"""Accumulation rules: how a stream over depth collects the messages of its layers. A new rule is a class and a line."""
+"""Names of accumulation rules. A new rule is a class and a line."""
 
-__all__ = ["RULES", "FixedRule", "Rule", "make_rule"]
+__all__ = ["RULES", "make_rule"]
 
+from infodil.accumulation.attention import Attention
+from infodil.accumulation.averages import EMA, EMABank
+from infodil.accumulation.gates import Gated, Highway
+from infodil.accumulation.learned import Dense, Hyper
+from infodil.accumulation.rule import Rule
+from infodil.accumulation.sums import DeepNorm, Scaled, Sum
 from infodil.checks import UserError, check_one_of
-from infodil.depth.rules.attention import Attention
-from infodil.depth.rules.averages import EMA, EMABank
-from infodil.depth.rules.gates import Gated, Highway
-from infodil.depth.rules.learned import Dense, Hyper
-from infodil.depth.rules.rule import FixedRule, Rule
-from infodil.depth.rules.sums import DeepNorm, Scaled, Sum
 
 RULES: dict[str, type[Rule]] = {
     rule.name: rule for rule in (Sum, Scaled, DeepNorm, EMA, EMABank, Gated, Dense, Hyper, Highway, Attention)

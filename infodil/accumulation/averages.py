@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.depth.rules.rule import FixedRule
+from infodil.accumulation.rule import FixedRule
 from infodil.traces import ema, ema_bank
 from infodil.traces import weights as impulse_response
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from infodil.accumulation.accumulator import Accumulator, WeightedMessages
+from infodil.accumulation.rule import Rule
 from infodil.checks import UserError, check_whole
-from infodil.depth.rules.rule import Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,10 @@ class Dense(Rule):
                 f"`table` must have shape {[layers, layers]}, got {list(table.shape)}: pass one row a layer."
             )
         return torch.einsum("Ll,rld->rLd", table.tril().to(messages), messages)
+
+    def trainable(self, layers: int, dim: int) -> "DenseAccumulator":
+        """A weight for each pair of a message and a depth, from one."""
+        return DenseAccumulator(layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,3 +81,58 @@ class Hyper(Rule):
             streams = mixing @ streams + write[:, None] * message[:, None]
             states.append(streams.mean(1))
         return torch.stack(states, 1)
+
+    def trainable(self, layers: int, dim: int) -> "HyperAccumulator":
+        """Mixing and weights of all layers, from the identity and one."""
+        return HyperAccumulator(self.streams)
+
+
+class DenseAccumulator(WeightedMessages):
+    """DenseFormer's weights as parameters, row after row of the lower triangle.
+
+    Args:
+        layers: Number of messages.
+    """
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.weight = nn.Parameter(torch.ones(layers * (layers + 1) // 2))
+
+    def row(self, layer: int) -> Float[Tensor, "messages"]:
+        """A row of the triangle."""
+        begin = layer * (layer + 1) // 2
+        return self.weight[begin : begin + layer + 1]
+
+    def rule(self) -> Dense:
+        """The learned weights."""
+        weight = self.weight.detach().cpu()
+        table = weight.new_zeros(self.layers, self.layers)
+        rows, columns = torch.tril_indices(self.layers, self.layers)
+        table[rows, columns] = weight
+        return Dense(table=table)
+
+
+class HyperAccumulator(Accumulator):
+    """Mixing and weights of hyper-connections as parameters, the same in all layers.
+
+    Args:
+        streams: Number of streams.
+    """
+
+    def __init__(self, streams: int) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.eye(streams))
+        self.write = nn.Parameter(torch.ones(streams))
+
+    def forward(
+        self, layer: int, message: Float[Tensor, "*rows dim"], memory: Tensor | None
+    ) -> tuple[Float[Tensor, "*rows dim"], Tensor]:
+        """The mean of the streams, and the streams."""
+        written = self.write[:, None] * message[..., None, :]
+        streams = written if memory is None else self.mixing @ memory + written
+        return streams.mean(-2), streams
+
+    def rule(self) -> Hyper:
+        """The learned mixing and weights."""
+        return Hyper(streams=len(self.write), mixing=self.mixing.detach(), write=self.write.detach())

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infodil.accumulation.accumulator import Accumulator, fixed_accumulator
 from infodil.checks import UserError, check_whole
 
 
@@ -23,6 +24,7 @@ class Rule(ABC):
     - `summary`: noun phrase that describes the rule (required);
     - `kind`: `"fixed"` weights, `"learned"` weights, or weights that are functions of the `"input"` (required);
     - `accumulate(messages)`: the stream after each layer (required);
+    - `trainable(layers, dim)`: the rule as a module of a network, its learned weights as parameters (required);
     - `weights(layers)`: the weights, where they are fixed; by default there are none.
     """
 
@@ -38,6 +40,15 @@ class Rule(ABC):
     @abstractmethod
     def accumulate(self, messages: Float[Tensor, "rows layers dim"]) -> Float[Tensor, "rows layers dim"]:
         """The stream after each layer."""
+
+    @abstractmethod
+    def trainable(self, layers: int, dim: int) -> Accumulator:
+        """The rule in a network, before training: learned weights are parameters, from where they begin.
+
+        Args:
+            layers: Number of messages, that of the embedding among them.
+            dim: Numbers of a message.
+        """
 
     def weights(self, layers: int) -> Float[Tensor, "layers layers"]:
         """Weight of each message in the stream after each layer, for rules of fixed weights.
@@ -68,6 +79,11 @@ class FixedRule(Rule):
         """The product of weights and messages."""
         return torch.einsum("Ll,rld->rLd", self.weights(messages.shape[1]).to(messages), messages)
 
+    def trainable(self, layers: int, dim: int) -> Accumulator:
+        """The same weights in a network: there is nothing to learn."""
+        with torch.device("cpu"):  # Numbers of the rule, also where parameters are only counted, on "meta".
+            return fixed_accumulator(self, self.weights(layers))
+
 
 def check_messages(messages: object) -> None:
     """A check that messages can be accumulated.
@@ -95,3 +111,27 @@ def check_layers(layers: object) -> None:
         UserError: It is no whole number of at least 1.
     """
     check_whole("layers", layers, 1, "pass the number of layers")
+
+
+def learned_vectors(
+    name: str, given: Tensor | None, layers: int, dim: int, seed: int, gain: float
+) -> Float[Tensor, "layers dim"]:
+    """One vector a layer that a rule learns: those that are given, or random ones in place of trained ones.
+
+    Args:
+        name: Name of the option.
+        given: Trained vectors; None for random ones.
+        layers: Number of layers.
+        dim: Numbers of a message.
+        seed: Seed of the random vectors.
+        gain: Length of the random vectors, in root mean square.
+
+    Raises:
+        UserError: The given vectors have another shape.
+    """
+    if given is None:
+        generator = torch.Generator().manual_seed(seed)
+        return gain * torch.randn(layers, dim, generator=generator, dtype=torch.float64) / dim**0.5
+    if tuple(given.shape) != (layers, dim):
+        raise UserError(f"`{name}` must have shape {[layers, dim]}, got {list(given.shape)}: pass one vector a layer.")
+    return given

@@ -5,8 +5,8 @@ __all__ = ["accumulate", "weights"]
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.depth.rules import Rule, make_rule
-from infodil.depth.rules.rule import check_layers, check_messages
+from infodil.accumulation.registry import make_rule
+from infodil.accumulation.rule import Rule, check_layers, check_messages
 
 
 def weights(rule: str | Rule, layers: int, **options: object) -> Float[Tensor, "layers layers"]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from infodil.accumulation.accumulator import Accumulator
+from infodil.accumulation.rule import Rule, learned_vectors
 from infodil.checks import UserError, check_seed, check_whole
-from infodil.depth.rules.rule import Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class Attention(Rule):
     """Layers of a block; by default each layer is attended by itself."""
     seed: int = 0
     """Seed of the random queries, which stand for trained ones."""
+    queries: Float[Tensor, "layers dim"] | None = None
+    """Trained queries, the gain included; random ones by default."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -84,8 +87,48 @@ class Attention(Rule):
         self, keys: Float[Tensor, "rows messages dim"], depth: int
     ) -> Float[Tensor, "rows depth messages"]:
         """Logits of random queries, one a depth, with keys of unit root mean square."""
-        dim = keys.shape[2]
-        generator = torch.Generator().manual_seed(self.seed)
-        queries = torch.randn(depth, dim, generator=generator, dtype=torch.float64).to(keys) / dim**0.5
-        unit = keys * keys.square().mean(2, keepdim=True).clamp(min=torch.finfo(keys.dtype).tiny).rsqrt()
-        return self.gain * torch.einsum("Ld,rld->rLl", queries, unit)
+        queries = learned_vectors("queries", self.queries, depth, keys.shape[2], self.seed, self.gain)
+        return torch.einsum("Ld,rld->rLl", queries.to(keys), unit_size(keys))
+
+    def trainable(self, layers: int, dim: int) -> "AttentionAccumulator":
+        """A query for each layer but the first, from zero: a plain mean of the messages."""
+        return AttentionAccumulator(layers, dim, self.block)
+
+
+class AttentionAccumulator(Accumulator):
+    """Queries as parameters; keeps all messages, or their sums by blocks of layers.
+
+    Args:
+        layers: Number of messages.
+        dim: Numbers of a message.
+        block: Layers of a block; None where each layer is attended by itself.
+    """
+
+    def __init__(self, layers: int, dim: int, block: int | None) -> None:
+        super().__init__()
+        self.block = block
+        self.queries = nn.Parameter(torch.zeros(layers - 1, dim))
+
+    def forward(
+        self, layer: int, message: Float[Tensor, "*rows dim"], memory: list[tuple[Tensor, Tensor]] | None
+    ) -> tuple[Float[Tensor, "*rows dim"], list[tuple[Tensor, Tensor]]]:
+        """The attended messages; each message or sum so far with its scores at every depth."""
+        parts = list(memory or [])
+        if self.block is not None and layer % self.block:
+            message = parts.pop()[0] + message
+        # All later layers score a message as it is written: one product, and no key is kept.
+        parts.append((message, unit_size(message) @ self.queries.T))
+        if layer == 0:
+            return message, parts
+        scores = torch.stack([score[..., layer - 1] for _, score in parts], -1)
+        values = torch.stack([value for value, _ in parts], -2)
+        return (scores.softmax(-1)[..., None, :] @ values).squeeze(-2), parts
+
+    def rule(self) -> Attention:
+        """The learned queries."""
+        return Attention(block=self.block, queries=nn.functional.pad(self.queries.detach(), (0, 0, 1, 0)))
+
+
+def unit_size(vectors: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
+    """Vectors divided by their root mean square."""
+    return vectors * vectors.square().mean(-1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).tiny).rsqrt()
