@@ -33,12 +33,14 @@ tidy: $(VENV)/.installed
 results: $(VENV)/.installed
 	$(BIN)/python -m analyses.results --data $(DATA) --n-jobs $(JOBS)
 
-# Which tables are stale; with WRITE=1 also into the file from which the figures mark them.
+# Which tables are stale; with WRITE=1 marked in the figures' file and the pages, with claims and performance anew.
 results-status: $(VENV)/.installed
 	$(BIN)/python -m analyses.status $(if $(WRITE),--write)
+	$(if $(WRITE),$(BIN)/python -m analyses.claims --stale-ok)
+	$(if $(WRITE),$(BIN)/python -m analyses.performance)
 
 figures: $(VENV)/.installed
-	for script in paper_figures/fig*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/infodil figures --out paper_figures
 
 docs: $(VENV)/.installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs

@@ -16,7 +16,7 @@ import torch
 from analyses.engine import ROOT, Engine, digest
 from infodil.checks import UserError, check_not_empty, write_whole
 
-__all__ = ["check_clean", "files_in", "read_table", "stamp", "table_files", "write_table"]
+__all__ = ["check_clean", "files_in", "read_record", "read_table", "stamp", "table_files", "write_table"]
 
 
 def stamp(engine: Engine, device: str = "cpu", root: Path = ROOT) -> dict:
@@ -100,6 +100,11 @@ def read_table(path: Path) -> list[dict]:
     """Rows of a table, every value as it is spelled."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_record(path: Path) -> dict:
+    """Where a table comes from."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _git(root: Path, *words: str) -> str:

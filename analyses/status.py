@@ -7,8 +7,9 @@ has the code that it had. Docstrings and comments may differ. What is not known 
     python -m analyses.status            # the list
     python -m analyses.status --write    # and mark what is stale
 
-Marks are in `paper_figures/data/status.json`, from which the figures say what is stale, and in the README: a dagger
-behind each command that made a stale table.
+Marks are in `paper_figures/data/status.json`, from which the figures say what is stale, and in the README and the pages
+of the documentation: a dagger behind each command that made a stale table. `make results-status WRITE=1` writes the
+claims and the page on performance as well.
 """
 
 import argparse
@@ -22,12 +23,15 @@ from analyses.engine import ROOT, Engine, digest
 from analyses.studies import STUDIES
 from infodil.checks import write_whole
 
-__all__ = ["Status", "mark_stale", "read_status", "status_of"]
+__all__ = ["DAGGER", "Status", "documents", "mark_stale", "read_status", "status_of"]
 
 STATUS = "status.json"
 DAGGER = "†"
 COMMAND = re.compile(rf"`((?:python -m )?analyses\.[^`]+)`(?: {DAGGER})?")
-"""A command of a study as the README has it, with its mark."""
+"""A command of a study as a page has it, with its mark."""
+
+GENERATED = ("claims.md", "performance.md")
+"""Pages that scripts write, marks included."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,16 @@ def read_status(root: Path = ROOT) -> dict[str, str]:
     return json.loads((root / "paper_figures" / "data" / STATUS).read_text(encoding="utf-8"))
 
 
+def documents(root: Path = ROOT) -> list[Path]:
+    """The README and the pages of the documentation that people write."""
+    return [root / "README.md", *(path for path in sorted((root / "docs").glob("*.md")) if path.name not in GENERATED)]
+
+
 def mark_stale(text: str, verdicts: dict[str, str]) -> str:
     """A text in which each command of a study has a dagger behind it if a table that it makes is stale.
 
     Args:
-        text: The README.
+        text: The README or a page of the documentation.
         verdicts: Verdict of each table.
     """
     studies = {f"analyses.{study.module}": study for study in STUDIES}
@@ -152,8 +161,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.write:
         verdicts = {name: status.verdict for name, status in tables.items()}
         write_whole(ROOT / "paper_figures" / "data" / STATUS, json.dumps(verdicts, indent=2) + "\n")
-        readme = ROOT / "README.md"
-        write_whole(readme, mark_stale(readme.read_text(encoding="utf-8"), verdicts))
+        for page in documents():
+            write_whole(page, mark_stale(page.read_text(encoding="utf-8"), verdicts))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ __all__ = ["progress_bar"]
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,14 @@ def progress_bar(
     Returns:
         The bar, an iterator over the items and a context manager.
     """
-    from tqdm.auto import tqdm
-
+    shown = shown and somebody_looks()
+    with warnings.catch_warnings():
+        # A notebook without widgets gets the bar of a terminal; nobody needs to be told.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm
     bar = tqdm(
-        items, words, total, initial=initial, leave=False, unit=unit, unit_scale=unit == "token",
-        disable=not (shown and somebody_looks()),
-    )  # fmt: skip
+        items, words, total, initial=initial, leave=False, unit=unit, unit_scale=unit == "token", disable=not shown
+    )
     if not bar.disable:
         threading.Thread(target=keep_moving, args=(bar,), daemon=True).start()
     return bar

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from infodil import __version__
 from infodil.checks import UserError
+from infodil.cli.claims import add_claims, add_figures
 from infodil.cli.commands import Parser, add_command, add_output, add_seed, flags_of, shows_progress
 from infodil.cli.depth import add_depth
 from infodil.cli.lm import add_lm
@@ -111,6 +112,8 @@ def parser() -> Parser:
     add_depth(commands)
     add_lm(commands)
     add_roles(commands)
+    add_claims(commands)
+    add_figures(commands)
     return whole
 
 

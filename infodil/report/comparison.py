@@ -205,7 +205,7 @@ class ReportComparison:
             differences=differences,
             sentences=[
                 *meaning_sentences(self._settings()),
-                *upper_sentences(together["rows"]),
+                *upper_sentences(together["rows"], all(report.corpus.get("independent") for _, report in every)),
                 *control_sentences(together),
             ],
             figure=figure_svg(self.plot().figure) if any(row["chosen"] for row in together["rows"]) else b"",

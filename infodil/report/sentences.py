@@ -41,7 +41,7 @@ def report_sentences(report: Mapping[str, Any]) -> list[str]:
     return [
         *meaning_sentences(report["config"]),
         *sketch_sentences(report["model"]),
-        *upper_sentences(rows),
+        *upper_sentences(rows, bool(report["corpus"].get("independent"))),
         *control_sentences(report),
         *context_sentences(rows),
         *kind_sentences(report.get("kind_rows") or ()),
@@ -73,8 +73,13 @@ def sketch_sentences(model: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def upper_sentences(rows: Sequence[dict]) -> list[str]:
-    """The upper bounds of a report: which they are, how far above the bits they lie, and what they assume."""
+def upper_sentences(rows: Sequence[dict], independent: bool = False) -> list[str]:
+    """The upper bounds of a report: which they are, how far above the bits they lie, and what they assume.
+
+    Args:
+        rows: Rows of the report.
+        independent: Whether its tokens were declared to be independent.
+    """
     measured = [row for row in rows if row["chosen"] and row.get("width_bits") is not None]
     if not measured:
         return []
@@ -95,7 +100,7 @@ def upper_sentences(rows: Sequence[dict]) -> list[str]:
         )
     if "independent tokens" in assumed:
         sentences.append("The tokens were declared independent; for dependent tokens the genie bound does not hold.")
-    elif any(row.get("genie_bits") is not None for row in measured):
+    elif not independent and any(row.get("genie_bits") is not None for row in measured):
         sentences.append(
             "genie_bits bounds the information of a state about a token given all other tokens; as the tokens were not "
             "declared independent, it does not bound the bits."
