@@ -100,4 +100,4 @@ def test_figures_are_redrawn_by_name(tmp_path, capsys):
     names = {path.name for path in (tmp_path / "here").iterdir()}
     assert names == {f"fig9_superposition_real_text.{kind}" for kind in ("pdf", "png")}
     assert main(["figures", "fig1_demo_stats", "--out", str(tmp_path)]) == 2
-    assert "did you mean 'fig1_demo_states'?" in capsys.readouterr().err
+    assert "'fig1_demo_states'?" in capsys.readouterr().err
