@@ -9,7 +9,7 @@ JOBS ?= 1
 # Two processes of one thread each; a free one takes tests over from a busy one.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-.PHONY: demo test test-fast tidy results results-status figures docs clean
+.PHONY: demo test test-fast tidy results results-status figures notebooks docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/infodil demo --out demo
@@ -41,6 +41,10 @@ results-status: $(VENV)/.installed
 
 figures: $(VENV)/.installed
 	$(BIN)/infodil figures --out paper_figures
+
+# The notebooks, executed anew with their outputs.
+notebooks: $(VENV)/.installed
+	$(BIN)/jupyter execute --inplace docs/notebooks/*.ipynb
 
 docs: $(VENV)/.installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs

@@ -55,8 +55,8 @@ def linear_probe(rows: Rows) -> list[str]:
         f"{100 * max(column(loop, 'share_of_peak')):.0f}% of the best matrix products of the same run "
         f"({loop[0]['classes']} classes, 768 dims).",
         "16 lags x 8 sites, 768 dims, 8,192 types, 200,000 positions: about "
-        f"{max(column(job, 'linear_seconds')) / 60:.0f} minutes; {job[0]['fits']} fits of LogisticRegression would take "
-        f"{max(column(job, 'ratio')):.0f} times as long (both scaled up from a part).",
+        f"{max(column(job, 'linear_seconds')) / 60:.0f} minutes; {job[0]['fits']} fits of LogisticRegression would "
+        f"take {max(column(job, 'ratio')):.0f} times as long (both scaled up from a part).",
         f"A job that both finish ({span(map(int, column(small, 'classes')), 0)} classes, 128 dims, 12,000 positions): "
         f"{span(column(small, 'linear_seconds'))} s, {span(column(small, 'ratio'), 0)} times faster; held-out loss "
         f"{span(column(small, 'linear_loss_nats'))} nats against {span(column(small, 'peer_loss_nats'))} (defaults) "

@@ -1,6 +1,7 @@
 """A notebook that is run: reports and comparisons are tables there, and plots show themselves."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 from synthetic_report import synthetic_report
@@ -45,3 +46,22 @@ def test_a_plot_shows_itself_once(outputs, place):
 def test_a_comparison_is_a_table_with_its_largest_difference(outputs):
     (shown,) = outputs[2]
     assert "Largest difference" in shown["data"]["text/html"] and "one: two" in shown["data"]["text/html"]
+
+
+def test_the_notebooks_of_the_documentation_run():
+    """One kernel for all, so that torch is imported once; each notebook starts from an empty namespace."""
+    nbformat = pytest.importorskip("nbformat", reason="needs the packages nbclient and ipykernel")
+    nbclient = pytest.importorskip("nbclient", reason="needs the packages nbclient and ipykernel")
+    pytest.importorskip("ipykernel", reason="needs the packages nbclient and ipykernel")
+    paths = sorted((Path(__file__).resolve().parents[1] / "docs" / "notebooks").glob("*.ipynb"))
+    assert len(paths) == 3
+    cells = []
+    for path in paths:
+        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        outputs = [output for cell in code for output in cell.outputs]
+        assert len(outputs) > 2 and all(output.output_type != "error" for output in outputs), path.name
+        assert all(output.get("name") != "stderr" for output in outputs), path.name  # no warning for a reader
+        cells += [nbformat.v4.new_code_cell("%reset -f"), *(nbformat.v4.new_code_cell(cell.source) for cell in code)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=300).execute()

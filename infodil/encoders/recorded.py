@@ -146,7 +146,7 @@ def read_recorded(folder: str | Path) -> tuple[dict[str, Any], list[np.ndarray]]
 
     The folder has `tokens.npy` and one `<site>.npy` for each site, or one or more `.safetensors` files with these names
     inside. Token ids are `[documents, tokens]`, states `[documents, tokens, dim]`; or both are laid end to end, `[all
-    tokens]` and `[all tokens, dim]`, beside `lengths`, the number of tokens of each document.
+    tokens]` and `[all tokens, dim]`, beside `lengths`, the number of tokens of each document::
 
         np.save(folder / "tokens.npy", ids)       # [documents, tokens]
         np.save(folder / "layer.1.npy", states)   # [documents, tokens, dim]
