@@ -44,8 +44,8 @@ def test_local_links_and_pictures_exist(path):
 
 def test_commands_of_the_shell_are_understood():
     text = README + (ROOT / "docs" / "shell.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines() if line.startswith("infodil ")]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    commands = [line for _, block in blocks for line in block.splitlines() if line.startswith("infodil ")]
     assert len(commands) > 4
     for command in commands:
         words = shlex.split(re.split(r"[|>#]", command)[0], comments=True)
