@@ -36,7 +36,8 @@ def run_claims(options: argparse.Namespace) -> None:
     shipped = Path(str(files("infodil"))) / CLAIMS
     place = shipped if shipped.is_file() else CHECKOUT / CLAIMS
     with place.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        header, *lines = csv.reader(file)
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
     if options.json:
         print(json.dumps(rows))
         return
