@@ -1,5 +1,6 @@
 """A command writes its files and nothing else, a mistake is one line and writes nothing, and help does not wait."""
 
+import argparse
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from synthetic_report import synthetic_report
 from infodil import demonstration
 from infodil.cli import main
 from infodil.cli.arguments import read_lags, read_options
+from infodil.cli.main import parser
 from infodil.cli.names import encoder_names, encoder_options, precision_names, probe_summaries
 from infodil.report import load_report
 
@@ -45,7 +47,7 @@ def measure(*extra, out="out", model="shift_register", lags="0-3"):
 
 @pytest.mark.statistical
 def test_recoverability_prints_and_writes(place, capsys):
-    assert measure("--option", "window=2", "--option", "dim=8", "--sites", "shift*", "--max-length", "40") == 0
+    assert measure("--set", "window=2", "--set", "dim=8", "--sites", "shift*", "--max-length", "40") == 0
     printed = capsys.readouterr()
     assert names(place) == {"texts.jsonl", "out", *(f"out/{name}" for name in FILES)}
     assert all(f"out/{name}" in printed.out for name in FILES)
@@ -64,7 +66,7 @@ def test_recoverability_prints_and_writes(place, capsys):
 
 @pytest.mark.statistical
 def test_compare_writes_what_two_reports_say_together(place, capsys):
-    assert measure(out="one") == measure("--option", "alpha=0.5", out="two", model="ema") == 0
+    assert measure(out="one") == measure("--option", "alpha=0.5", out="two", model="ema") == 0  # its former name
     capsys.readouterr()
     assert main(["compare", "one/report.json", "two/report.json", "--out", "both"]) == 0
     written = {path.name for path in (place / "both").iterdir()}
@@ -269,11 +271,11 @@ def test_options_from_text():
         ({"lags": ""}, "`--lags` must be whole numbers and ranges, got ''"),
         ({"lags": "-1"}, "`--lags` must be whole numbers and ranges, got '-1'"),
         ({"lags": "0,1000"}, "`--lags` has 1000, which is never observed: the longest"),
-        ({"extra": ["--option", "alpha"]}, "`--option` must be NAME=VALUE, got 'alpha': pass such as alpha=0.5."),
-        ({"extra": ["--option", "al pha=1"]}, "`--option` must be NAME=VALUE, got 'al pha=1'"),
+        ({"extra": ["--set", "alpha"]}, "`--set` must be NAME=VALUE, got 'alpha': pass such as alpha=0.5."),
+        ({"extra": ["--set", "al pha=1"]}, "`--set` must be NAME=VALUE, got 'al pha=1'"),
         (
-            {"extra": ["--option", "alpah=1"]},
-            "`--option` 'alpah' is none that 'shift_register' has (it has window, dim).",
+            {"extra": ["--set", "alpah=1"]},
+            "`--set` 'alpah' is none that 'shift_register' has (it has window, dim).",
         ),
         ({"extra": ["--precision", "float31"]}, "`--precision` must be one of"),
         ({"extra": ["--device", "nowhere"]}, "`--device` 'nowhere' is not there: pass 'cpu'"),
@@ -367,8 +369,8 @@ def test_a_command_or_flag_that_there_is_not_is_answered_by_those_that_there_are
         (["--vocabulary", "0"], "`--vocabulary` must be a whole number of at least 1, got 0"),
         (["--seed", "-1"], "`--seed` must be a whole number of at least 0, got -1"),
         (["--lags", "a-b"], "`--lags` must be whole numbers and ranges, got 'a-b'"),
-        (["--option", "alpha"], "`--option` must be NAME=VALUE, got 'alpha'"),
-        (["--option", "alfa=0.5"], "`--option` 'alfa' is none that 'ema' has (it has alpha, dim"),
+        (["--set", "alpha"], "`--set` must be NAME=VALUE, got 'alpha'"),
+        (["--set", "alfa=0.5"], "`--set` 'alfa' is none that 'ema' has (it has alpha, dim"),
         (["--out", "/proc/report"], "`--out` '/proc/report' cannot be written"),
         (["--out", "x" * 300], "cannot be written (File name too long)"),
         (["--out", "dangling/in"], "`--out` 'dangling/in' cannot be written"),
@@ -408,6 +410,28 @@ def test_the_other_commands_answer_a_mistake_as_soon(place, arguments, message):
     ended = python("-c", code, cwd=place)
     assert ended.stdout == "2 False\n" and message in ended.stderr and ended.stderr.count("\n") == 1
     assert names(place) == {"texts.jsonl"}
+
+
+def commands_of(parser, name="infodil"):
+    """Every command with the flags that its help shows."""
+    inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not inner:
+        yield name, {flag: each for each in parser._actions if each.help != argparse.SUPPRESS
+                     for flag in each.option_strings}  # fmt: skip
+    for action in inner:
+        for word, command in action.choices.items():
+            yield from commands_of(command, f"{name} {word}")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), commands_of(parser()), ids=lambda value: value if type(value) is str else ""
+)
+def test_flags_have_one_spelling_and_one_meaning(name, flags):
+    assert not {"--option", "--options", "--output", "--outdir", "--n-seeds"} & set(flags)
+    assert "--seeds" not in flags or "--seed" in flags
+    for flag, words in {"--out": "folder", "--seed": "seed", "--seeds": "number of seeds", "--set": "such as"}.items():
+        assert flag not in flags or words in flags[flag].help
+    assert "--out" not in flags or flags["--out"].metavar == "FOLDER"
 
 
 def test_names_read_from_the_source_are_those_of_the_registries():

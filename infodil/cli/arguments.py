@@ -64,7 +64,7 @@ def check_folder(folder: str, needed: bool = False) -> None:
     if folder == NO_FILES and not needed:
         return
     if folder == NO_FILES:
-        raise UserError(f"`--out` {folder!r} keeps no files, and this command keeps its text there: pass a folder.")
+        raise UserError(f"`--out` {folder!r} keeps no files, and this command needs them: pass a folder.")
     path = Path(folder).absolute()
     made: list[Path] = []
     try:
@@ -134,12 +134,11 @@ def read_sketch_dims(text: str) -> int | None:
     return int(text)
 
 
-def read_options(given: Sequence[str], flag: str = "--option") -> dict[str, Any]:
+def read_options(given: Sequence[str]) -> dict[str, Any]:
     """Options of a model from text, each value as JSON reads it, else as it is.
 
     Args:
         given: Items such as `alpha=0.5`.
-        flag: The flag that they were typed after.
 
     Returns:
         The values by name.
@@ -155,7 +154,7 @@ def read_options(given: Sequence[str], flag: str = "--option") -> dict[str, Any]
     for item in given:
         name, equals, value = item.partition("=")
         if not equals or not name.isidentifier():
-            raise UserError(f"`{flag}` must be NAME=VALUE, got {item!r}: pass such as alpha=0.5.")
+            raise UserError(f"`--set` must be NAME=VALUE, got {item!r}: pass such as alpha=0.5.")
         try:
             options[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -206,7 +205,7 @@ def check_measurement(options: argparse.Namespace) -> None:
     check_folder(options.out)
     if options.states is None:
         check_model(options.model)
-        check_options(options.model, read_options(options.option))
+        check_options(options.model, read_options(options.set))
         check_corpus(options.corpus)
     check_probes(options.probes)
     check_precision_name(options.precision)
@@ -236,7 +235,7 @@ def check_options(model: str, given: Mapping[str, Any]) -> None:
     for name in given if known is not None else ():
         if name not in known:
             raise UserError(
-                f"`--option` {name!r} is none that {model!r} has (it has {', '.join(known)}){near_matches(name, known)}"
+                f"`--set` {name!r} is none that {model!r} has (it has {', '.join(known)}){near_matches(name, known)}"
             )
 
 

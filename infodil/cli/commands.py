@@ -1,6 +1,6 @@
 """The parts that all commands share: how they are announced, their common options, and errors with near matches."""
 
-__all__ = ["Parser", "add_command", "add_output", "add_seed", "flags_of", "shows_progress"]
+__all__ = ["Parser", "add_command", "add_output", "add_seed", "add_seeds", "add_settings", "flags_of", "shows_progress"]
 
 import argparse
 import os
@@ -51,6 +51,19 @@ def add_seed(command: argparse._ActionsContainer) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of everything random (default %(default)s)")
 
 
+def add_seeds(command: argparse._ActionsContainer, default: int) -> None:
+    """The options `--seed` and `--seeds`, for a command whose result is a mean over seeds."""
+    command.add_argument("--seed", type=int, default=0, help="the first seed (default %(default)s)")
+    command.add_argument("--seeds", type=int, default=default, help="number of seeds (default %(default)s)")
+
+
+def add_settings(command: argparse._ActionsContainer, words: str, metavar: str = "NAME=VALUE") -> None:
+    """The option `--set`, once for each setting; its former name `--option` goes on to work."""
+    common = {"dest": "set", "action": "append", "default": [], "metavar": metavar}
+    command.add_argument("--set", help=words, **common)
+    command.add_argument("--option", help=argparse.SUPPRESS, **common)
+
+
 def shows_progress(options: argparse.Namespace) -> bool:
     """Whether bars are drawn: on a terminal, unless `--quiet`; elsewhere those of libraries are silenced, too."""
     if not options.quiet and sys.stderr.isatty():
@@ -74,7 +87,8 @@ def flags_of(command: argparse.ArgumentParser, message: str) -> str:
     Returns:
         The message with flags for the names of arguments.
     """
-    flags = {action.dest: action.option_strings[-1] for action in command._actions if action.option_strings}
+    shown = [action for action in command._actions if action.option_strings and action.help is not argparse.SUPPRESS]
+    flags = {action.dest: action.option_strings[-1] for action in shown}
     flags |= {name: flags[dest] for name, dest in FORMER_NAMES.items() if dest in flags and name not in flags}
 
     def flag(match: re.Match) -> str:

@@ -17,7 +17,7 @@ from infodil.checks import (
     write_whole,
 )
 from infodil.cli.arguments import check_corpus, check_folder, read_options
-from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
+from infodil.cli.commands import add_command, add_output, add_seed, add_seeds, add_settings, shows_progress
 
 
 def add_lm(commands: argparse._SubParsersAction) -> None:
@@ -44,10 +44,8 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--seed", type=int, help="seed of everything random, in place of the file's")
     command.add_argument("--device", help="device of the model, such as cpu or cuda")
     command.add_argument("--precision", choices=["float32", "bfloat16"], help="precision of matrix products")
-    command.add_argument(
-        "--set", action="append", default=[], metavar="PART.NAME=VALUE",
-        help="such as model.predictor=mlp, training.batch_size=64, corpus.split=train",
-    )  # fmt: skip
+    words = "such as model.predictor=mlp, training.batch_size=64, corpus.split=train; once for each"
+    add_settings(command, words, metavar="PART.NAME=VALUE")
     command.set_defaults(run=run_train)
 
 
@@ -81,7 +79,7 @@ def run_config(options: argparse.Namespace) -> Any:
         part, dot, rest = item.partition(".")
         if part not in parts or not dot:
             raise UserError(f"`--set` must be PART.NAME=VALUE, got {item!r}: the parts are model, training and corpus.")
-        parts[part] |= read_options([rest], "--set")
+        parts[part] |= read_options([rest])
     for name in ("tokens", "precision"):
         if getattr(options, name) is not None:
             parts["training"][name] = getattr(options, name)
@@ -144,18 +142,19 @@ def add_ablate(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--tokens", type=int, default=400_000, help="training tokens of a run (default %(default)s)")
     command.add_argument("--max-tokens", type=int, help="tokens to read from the corpus at most")
     command.add_argument("--predictors", nargs="+", help="predictors by name (default all)")
-    command.add_argument("--seeds", type=int, default=3, help="number of seeds (default %(default)s)")
+    add_seeds(command, 3)
     command.add_argument("--peak-rate", type=float, help="peak learning rate of every run (default: the size's)")
     command.add_argument("--margin", type=float, default=0.02, help="nats that count as the same (default %(default)s)")
     command.add_argument("--device", default="cpu", help="device of the models (default %(default)s)")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as alphas=[0.5,0.1]")
+    add_settings(command, "option of the models, such as alphas=[0.5,0.1]; once for each")
     command.set_defaults(run=run_ablate)
 
 
 def run_ablate(options: argparse.Namespace) -> None:
     """Train, compare, write, print."""
     check_folder(options.out, needed=True)
-    changes = read_options(options.set, "--set")
+    changes = read_options(options.set)
+    check_seed(options.seed)
     check_whole("seeds", options.seeds, 1, "pass the number of seeds")
     check_whole("tokens", options.tokens, 1, "pass the number of training tokens")
     check_between("margin", options.margin, 0.0, 100.0)
@@ -176,7 +175,7 @@ def run_ablate(options: argparse.Namespace) -> None:
         size=options.size,
         predictors=options.predictors or PREDICTORS,
         tokens=options.tokens,
-        seeds=range(options.seeds),
+        seeds=range(options.seed, options.seed + options.seeds),
         peak_rate=options.peak_rate,
         margin_nats=options.margin,
         folder=out / "cells",

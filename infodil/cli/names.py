@@ -17,7 +17,7 @@ def encoder_names() -> list[str]:
 
 
 def encoder_options(name: str) -> list[str] | None:
-    """The options of a built-in encoder, which `--option` passes; None for an encoder of the caller's own."""
+    """The options of a built-in encoder, which `--set` passes; None for an encoder of the caller's own."""
     loading = _source("encoders/loading.py")
     table = _assigned("encoders/loading.py", "ENCODERS")
     made = {ast.literal_eval(key): value.id for key, value in zip(table.keys, table.values, strict=True)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from infodil.checks import UserError
 from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options, read_sketch_dims
-from infodil.cli.commands import add_command, add_output, add_seed, shows_progress
+from infodil.cli.commands import add_command, add_output, add_seed, add_settings, shows_progress
 from infodil.cli.names import encoder_names, precision_names, probe_summaries
 
 DEFAULT_PROBES = ["prior", "gaussian", "linear"]
@@ -29,9 +29,7 @@ def add_recoverability(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--corpus", help="'sample', a file of text, rows or token ids, a folder, or a dataset id")
     add_output(command, "report", "report.json, report.html and recoverability.png")
     model = command.add_argument_group("model")
-    model.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model, such as alpha=0.5"
-    )
+    add_settings(model, "option of the model, such as alpha=0.5; once for each")
     model.add_argument("--sites", nargs="+", help="names or patterns of states, such as 'layer.*'")
     model.add_argument(
         "--precision",
@@ -94,7 +92,7 @@ def add_measurement(command: argparse.ArgumentParser) -> None:
 def run_recoverability(options: argparse.Namespace) -> None:
     """Measure, write, print."""
     check_source(options)
-    lags, given = read_lags(options.lags), read_options(options.option)
+    lags, given = read_lags(options.lags), read_options(options.set)
     by = read_kinds(options.by)
     sketch_dims = read_sketch_dims(options.sketch_dims)
     check_measurement(options)

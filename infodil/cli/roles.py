@@ -5,9 +5,9 @@ __all__ = ["add_roles"]
 import argparse
 from typing import TYPE_CHECKING
 
-from infodil.checks import UserError, check_one_of, check_whole, write_whole
+from infodil.checks import UserError, check_one_of, check_seed, check_whole, write_whole
 from infodil.cli.arguments import check_folder
-from infodil.cli.commands import add_command, add_output, shows_progress
+from infodil.cli.commands import add_command, add_output, add_seeds, shows_progress
 from infodil.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def add_roles(commands: argparse._SubParsersAction) -> None:
     study.add_argument(
         "--steps", type=int, default=800, help="training steps of the supervised rival (default %(default)s)"
     )
-    study.add_argument("--seeds", type=int, default=5, help="number of seeds (default %(default)s)")
+    add_seeds(study, 5)
     command.set_defaults(run=run_roles)
 
 
 def run_roles(options: argparse.Namespace) -> None:
     """Learn, score, write, print."""
     check_folder(options.out)
+    check_seed(options.seed)
     check_whole("seeds", options.seeds, 2, "an interval over seeds needs two")
     check_one_of("grammar", options.grammar, ["A", "B"])
     for name in ("sentences", "hidden", "units", "steps"):
@@ -71,7 +72,8 @@ def run_roles(options: argparse.Namespace) -> None:
     else:
         language = grammar(options.grammar, depth=options.depth)
     rows = []
-    for seed in progress_bar(range(options.seeds), "learning roles", shown=progress, unit="seed"):
+    seeds = range(options.seed, options.seed + options.seeds)
+    for seed in progress_bar(seeds, "learning roles", shown=progress, unit="seed"):
         if not options.train:
             train, validation = (
                 language.sample(size, training=True, seed=3 * seed + part)
