@@ -1,11 +1,10 @@
 """Causal language models of Hugging Face transformers: residual stream, mixers and recurrent states at every depth."""
 
-__all__ = ["HuggingFaceEncoder", "load_huggingface"]
+__all__ = ["HuggingFaceEncoder"]
 
 import copy
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 import torch
 from jaxtyping import Int
@@ -13,14 +12,22 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError
 from infodil.encoder import Encoder
+from infodil.encoders.layout import READINGS, Layout, find_layout
 from infodil.encoders.mixers import find_mixers
 from infodil.encoders.recurrent import RecurrentStates, find_recurrent_states
 from infodil.encoders.sites import choose_by_depth
-from infodil.encoders.undisturbed import undisturbed
+from infodil.encoders.undisturbed import check_weights, undisturbed
+
+DEPTHS = ("num_decoder_layers", "decoder_layers", "num_hidden_layers")
+"""Where configurations say how deep a decoder is."""
 
 
 class HuggingFaceEncoder(Encoder):
     """States of a causal language model of transformers, block by block; the language-model head is never run.
+
+    Of a multimodal model the text model is read. Of an encoder-decoder the decoder is read alone, without a source; to
+    read it with one, name its submodules: `load_encoder(model, sites="decoder.block.*", inputs="decoder_input_ids",
+    forward_options={"input_ids": source})`.
 
     Sites, for block N from 1:
 
@@ -55,13 +62,17 @@ class HuggingFaceEncoder(Encoder):
         tokenizer: object = None,
         name: str | None = None,
     ) -> None:
-        self.module = getattr(model, "base_model", model)
-        config = getattr(model.config, "get_text_config", lambda: model.config)()
+        check_weights(model)
+        self.module = find_decoder(model)
         self.vocabulary = model.get_input_embeddings().weight.shape[0]
-        self.longest = getattr(config, "max_position_embeddings", None)
+        longest = getattr(text_config(self.module), "max_position_embeddings", None)
+        self.longest = longest if longest is not None and longest > 0 else None
         self.tokenizer = tokenizer
         self.name = name or type(model).__name__
-        self.blocks = find_blocks(self.module, config)
+        if is_encoder_decoder(model):
+            self.name += " (its decoder, without a source)"
+        self.layouts: dict[str, Layout] = {}
+        self.blocks = find_blocks(self.module)
         self.mixers = find_mixers(self.module, self.blocks)
         self.states = find_recurrent_states(self.module, self.blocks)
         self.sites = tuple(self.choose(sites))
@@ -94,10 +105,23 @@ class HuggingFaceEncoder(Encoder):
         found = self.states.encode(tokens.to(device), kept) if kept else {}
         if len(kept) < len(self.sites):
             found |= self.read_stream(tokens.to(device))
-        return {site: found[site] for site in self.sites}
+        return {site: self.in_rows(site, found[site]) for site in self.sites}
+
+    def in_rows(self, site: str, state: Tensor) -> Tensor:
+        """A state `[documents, tokens, numbers]` of a stream that has further axes, or these in another order."""
+        if state.dim() == 3 and site not in self.layouts:
+            return state
+        if site not in self.layouts:
+            readings = [self.read_stream(torch.zeros(size, dtype=torch.long)) for size in READINGS]
+            layout = find_layout([[tuple(reading[site].shape)] for reading in readings], READINGS)
+            if layout is None:
+                return state  # `check_states` says what is wrong with it
+            self.layouts[site] = layout[0]
+        return self.layouts[site].states([state])
 
     def read_stream(self, tokens: Int[Tensor, "documents tokens"]) -> dict[str, Tensor]:
         """The embedding, streams and mixers that are wanted, by one pass."""
+        tokens = tokens.to(next(self.module.parameters()).device)
         found: dict[str, Tensor] = {}
         handles = []
         try:
@@ -137,8 +161,7 @@ class HuggingFaceEncoder(Encoder):
             return None
         other = copy.copy(self)
         other.module = module.eval().to(parameter.device, parameter.dtype)
-        config = getattr(module.config, "get_text_config", lambda: module.config)()
-        other.blocks = find_blocks(module, config)
+        other.blocks = find_blocks(module)
         other.mixers = find_mixers(module, other.blocks)
         other.states = find_recurrent_states(module, other.blocks)
         return other
@@ -181,9 +204,34 @@ def copied(output: object) -> Tensor:
     return (output[0] if isinstance(output, tuple) else output).detach().clone()
 
 
-def find_blocks(module: nn.Module, config: object) -> nn.ModuleList:
+def is_encoder_decoder(model: nn.Module) -> bool:
+    """Whether a model has an encoder beside its decoder; its decoder alone has none."""
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and find_decoder(model) is not model
+
+
+def find_decoder(model: nn.Module) -> nn.Module:
+    """The part that reads the tokens: the text model of a multimodal model, the decoder of an encoder-decoder.
+
+    A decoder is run alone: its attention to a source is left out, as transformers itself runs it as a language model.
+    """
+    base = getattr(model, "base_model", model)
+    parts = text_config(model) is not model.config or getattr(model.config, "is_encoder_decoder", False)
+    if not parts or not hasattr(model, "get_decoder"):
+        return base
+    decoder = model.get_decoder()
+    return getattr(decoder, "base_model", decoder)
+
+
+def text_config(model: nn.Module) -> object:
+    """The configuration of what reads the tokens."""
+    return getattr(model.config, "get_text_config", lambda: model.config)()
+
+
+def find_blocks(module: nn.Module) -> nn.ModuleList:
     """The list of decoder blocks: the one as long as the configuration says the model is deep."""
-    depth = getattr(config, "num_hidden_layers", None)
+    config = text_config(module)
+    depths = [getattr(config, name, None) for name in DEPTHS]
+    depth = next((depth for depth in depths if depth is not None), None)
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
     if not lists:
         raise UserError(
@@ -191,71 +239,3 @@ def find_blocks(module: nn.Module, config: object) -> nn.ModuleList:
             "pass it as a torch module with `sites`."
         )
     return lists[0]
-
-
-def load_huggingface(
-    model: str | Path,
-    sites: str | int | Iterable[str | int] | None = None,
-    *,
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    trust_remote_code: bool = False,
-    **options: object,
-) -> HuggingFaceEncoder:
-    """Load a causal language model and its tokenizer by id, local folder, or GGUF file.
-
-    Args:
-        model: A model id, a folder that transformers can load, a `.gguf` file or a folder that holds just one.
-        sites: Names, patterns or numbers as in `HuggingFaceEncoder`.
-        device: Device that the model runs on.
-        dtype: Type of the weights; float32 by default.
-        trust_remote_code: Whether code from a model repository may run.
-        options: Further arguments of transformers (`revision`, `subfolder`, ...).
-
-    Raises:
-        UserError: transformers is not installed, or the model cannot be found or loaded.
-    """
-    try:
-        import transformers
-    except ImportError:
-        raise UserError(
-            f"`model` is {str(model)!r}, which needs transformers: install infodil[hf], or pass a built-in name."
-        ) from None
-    place, gguf = locate(Path(model)) if Path(model).exists() else (str(model), None)
-    if gguf is not None:
-        options["gguf_file"] = gguf
-    try:
-        loaded, found = transformers.AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True,
-            **options,
-        )  # fmt: skip
-    except Exception as error:  # a foreign library on foreign files: whatever it raises, the model cannot be used
-        raise UserError(
-            f"`model` {str(model)!r} cannot be loaded ({first_sentence(error)}): pass a built-in name, the id of a "
-            "causal language model, a folder that it was saved to, or a GGUF file."
-        ) from None
-    missing = sorted(found["missing_keys"])
-    if missing:
-        raise UserError(
-            f"`model` {str(model)!r} has no weights for {len(missing)} of its parameters ({missing[0]!r}, ...), which "
-            "would be random: pass a complete copy, or a configuration that fits the weights."
-        )
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code, **options)
-    except Exception:
-        tokenizer = None  # a corpus of token ids needs none; a corpus of text will say that it does
-    loaded.eval().to(device)
-    return HuggingFaceEncoder(loaded, sites, tokenizer=tokenizer, name=Path(model).name if gguf else str(model))
-
-
-def locate(path: Path) -> tuple[str, str | None]:
-    """Folder and GGUF file name of a local model."""
-    if path.is_file():
-        return str(path.parent), path.name
-    files = sorted(path.glob("*.gguf"))
-    return str(path), files[0].name if len(files) == 1 and not (path / "config.json").exists() else None
-
-
-def first_sentence(error: Exception) -> str:
-    """What went wrong, without the advice that follows in transformers' messages."""
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

@@ -1,6 +1,6 @@
 """Which axis of an output is which, told by reading the model at two sizes."""
 
-__all__ = ["Layout", "find_layout"]
+__all__ = ["READINGS", "Layout", "find_layout"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from infodil.checks import UserError
+
+READINGS = ((2, 3), (3, 5))
+"""Documents and tokens of two small readings: all different, so that each axis of an output shows what it is."""
 
 EXACT_INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.bool)
 """Types whose values float32 holds exactly."""

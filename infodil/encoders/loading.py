@@ -12,7 +12,8 @@ from torch import nn
 from infodil.checks import UserError, near_matches
 from infodil.encoder import Encoder, EncodesTokens
 from infodil.encoders.custom import as_encoder
-from infodil.encoders.huggingface import HuggingFaceEncoder, load_huggingface
+from infodil.encoders.huggingface import HuggingFaceEncoder
+from infodil.encoders.huggingface_files import load_huggingface
 from infodil.encoders.language_models import attention, gru
 from infodil.encoders.module import ModuleEncoder
 from infodil.encoders.rwkv5 import is_rwkv5, load_rwkv5

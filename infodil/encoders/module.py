@@ -15,15 +15,11 @@ from torch import Tensor, nn
 
 from infodil.checks import UserError, check_not_empty
 from infodil.encoder import Encoder, random_copy
-from infodil.encoders.layout import Layout, find_layout
+from infodil.encoders.layout import READINGS, Layout, find_layout
 from infodil.encoders.recording import Recording, entries_of
 from infodil.encoders.rnn_states import listen_to_rnns
 from infodil.encoders.sites import choose_sites
-from infodil.encoders.undisturbed import undisturbed
-
-READINGS = ((2, 3), (3, 5))
-"""Documents and tokens of the two first readings: all different, so that each axis of an output shows what it is."""
-
+from infodil.encoders.undisturbed import check_weights, undisturbed
 
 STATE = re.compile(r"\.(hidden|cell)\.\d+$")
 """End of the name of a state of a recurrent module of torch."""
@@ -85,9 +81,7 @@ class ModuleEncoder(Encoder):
     ) -> None:
         module = uncompiled(module)
         wanted = check_names(module, sites)
-        for name, tensor in module.named_parameters():
-            if tensor.device.type == "meta":
-                raise UserError(f"`model` has its weights ({name!r}) on the meta device: load them first.")
+        check_weights(module)
         self.module, self.tokenizer, self.name = module, tokenizer, type(module).__name__
         self.inputs, self.forward_options = inputs, dict(forward_options or {})
         self.called = prefix.rstrip(".")
@@ -191,7 +185,7 @@ class Outline:
 
     def hear_ids(self, part: nn.Embedding, inputs: tuple) -> None:
         """A hook before an embedding: whether it is called with the token ids."""
-        ids = inputs[0] if inputs else None
+        ids = inputs[0] if inputs and self.vocabulary is None else None  # positions may be looked up by them later
         if isinstance(ids, Tensor) and ids.numel() == self.tokens.numel():
             ids = ids.detach().cpu().long()
             if any(torch.equal(ids.flatten(), each.flatten()) for each in (self.tokens, self.tokens.T)):

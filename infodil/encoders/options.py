@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infodil.checks import UserError, near_matches
 from infodil.encoder import EncodesTokens
-from infodil.encoders.huggingface import load_huggingface
+from infodil.encoders.huggingface_files import load_huggingface
 from infodil.encoders.loading import ENCODERS, MODULE_OPTIONS, check_options
 
 CALL_ARGUMENTS = ("vocabulary", "model", "sites", "seed", "device", "dtype", "name")

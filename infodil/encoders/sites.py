@@ -36,8 +36,7 @@ def choose_sites(
     """
     if wanted is None:
         return list(offered)
-    wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
-    check_not_empty("sites", wanted, "pass at least one name, or leave it out for all that the model offers")
+    wanted = as_list(wanted)
     chosen = set()
     for site in wanted:
         if isinstance(site, int):
@@ -74,12 +73,25 @@ def choose_by_depth(
     Raises:
         UserError: A name, pattern or number matches nothing.
     """
-    wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
-    check_not_empty("sites", wanted, "pass at least one name, or leave it out for the usual ones")
+    wanted = as_list(wanted)
     named: list[str] = []
     for site in wanted:
         named += depths if site == "*" else choose_sites(site, depths) if isinstance(site, int) else [site]
     return choose_sites(named, offered, by_part=True)
+
+
+def as_list(wanted: Any) -> list[str | int]:
+    """Names, patterns and numbers as a list; `UserError` for anything else."""
+    if isinstance(wanted, str | int):
+        return [wanted]
+    sites = list(wanted) if isinstance(wanted, Iterable) else [wanted]
+    check_not_empty("sites", sites, "pass at least one name, or leave it out for the usual ones")
+    other = next((site for site in sites if not isinstance(site, str | int) or isinstance(site, bool)), None)
+    if sites and (other is not None or None in sites):
+        raise UserError(
+            f"`sites` must be names, patterns or whole numbers, got {other!r}: pass such as ['layer.1'] or [0, 1]."
+        )
+    return sites
 
 
 def matches(pattern: str, offered: Sequence[str], by_part: bool) -> list[str]:
@@ -143,7 +155,7 @@ class ChosenSites(WrappedEncoder):
 
     def __init__(self, encoder: Encoder, wanted: str | int | Iterable[str | int]) -> None:
         super().__init__(encoder)
-        self.wanted = [wanted] if isinstance(wanted, str | int) else list(wanted)
+        self.wanted = as_list(wanted)
         self.sites = None if encoder.sites is None else tuple(choose_sites(self.wanted, encoder.sites))
 
     def encode(self, tokens: Tensor) -> Any:

@@ -1,6 +1,6 @@
 """A torch module while its states are read: alone, in evaluation mode, and afterwards bit for bit as it was."""
 
-__all__ = ["undisturbed"]
+__all__ = ["check_weights", "undisturbed"]
 
 import os
 import threading
@@ -31,6 +31,13 @@ class Known:
 KNOWN: "weakref.WeakKeyDictionary[nn.Module, Known]" = weakref.WeakKeyDictionary()
 GUARD = threading.Lock()
 """Held while `KNOWN` is looked into."""
+
+
+def check_weights(module: nn.Module) -> None:
+    """Raise `UserError` where weights have a shape only."""
+    for name, tensor in module.named_parameters():
+        if tensor.device.type == "meta":
+            raise UserError(f"`model` has its weights ({name!r}) on the meta device: load them first.")
 
 
 @contextmanager
