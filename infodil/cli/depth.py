@@ -22,6 +22,7 @@ def add_depth(commands: argparse._SubParsersAction) -> None:
     model = command.add_argument_group("model")
     model.add_argument("--max-tokens", type=int, default=100_000, help="tokens to read at most (default %(default)s)")
     model.add_argument("--batch-size", type=int, default=8, help="sequences in a batch (default %(default)s)")
+    model.add_argument("--no-controls", action="store_true", help="leave out random weights")
     model.add_argument("--device", help="device of the model, such as cpu or cuda")
     synthetic = command.add_argument_group("synthetic messages")
     synthetic.add_argument(
@@ -63,7 +64,7 @@ def run_depth(options: argparse.Namespace) -> None:
     else:
         report = survival(
             options.model, options.corpus, max_tokens=options.max_tokens, batch_size=options.batch_size,
-            device=options.device, **common,
+            device=options.device, controls=not options.no_controls, **common,
         )  # fmt: skip
     deliver(
         options,

@@ -1,6 +1,6 @@
 """Bits of a message that a decoder's scores give on held-out rows: calibrated on one half, measured on the other."""
 
-__all__ = ["held_out_bits"]
+__all__ = ["held_out_bits", "ratio_reach"]
 
 import math
 
@@ -51,12 +51,32 @@ def held_out_bits(
     log = log_predictive(log_prior, scores[asked], temperature, prior_smoothing(len(known)), labels[asked])
     share = torch.bincount(labels[asked], minlength=scores.shape[1]).double() / len(asked)
     gain = ((log.double() - share[labels[asked]].log()) * BITS_PER_NAT).numpy()
-    cluster = np.unique(number[test], return_inverse=True)[1]
-    mean, sizes = float(gain.mean()), np.bincount(cluster)
-    residual = (np.bincount(cluster, weights=gain) - mean * sizes) / sizes.mean()
-    reach = t_quantile(len(sizes) - 1, confidence) * float(residual.std(ddof=1)) / math.sqrt(len(sizes))
+    mean, reach = float(gain.mean()), ratio_reach(gain, np.ones(len(gain)), number[test], confidence)
     estimate = Estimate(mean, mean - reach, mean + reach, confidence, "lower bound", len(gain), method)
     return estimate, entropy_of(labels[asked])
+
+
+def ratio_reach(
+    above: Float[ndarray, "rows"], below: Float[ndarray, "rows"], clusters: Int[ndarray, "rows"], confidence: float
+) -> float:
+    r"""Half-width of Student's interval of a ratio of sums over clusters, :math:`\sum_i a_i / \sum_i b_i`.
+
+    Args:
+        above: Terms of the numerator.
+        below: Terms of the denominator.
+        clusters: Cluster of each row.
+        confidence: Confidence level of the interval.
+
+    Returns:
+        The half-width; infinite where there is one cluster.
+    """
+    cluster = np.unique(clusters, return_inverse=True)[1]
+    numerator, denominator = (np.bincount(cluster, weights=each) for each in (above, below))
+    if len(numerator) < 2:
+        return math.inf
+    ratio = numerator.sum() / denominator.sum()
+    residual = (numerator - ratio * denominator) / denominator.mean()
+    return t_quantile(len(numerator) - 1, confidence) * float(residual.std(ddof=1)) / math.sqrt(len(numerator))
 
 
 def entropy_of(labels: Int[Tensor, "rows"]) -> float:

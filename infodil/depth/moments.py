@@ -1,6 +1,6 @@
 """Streaming second moments of streams, writes and messages: additive, so that parts of a corpus merge by a sum."""
 
-__all__ = ["Moments"]
+__all__ = ["GROUPS", "Moments"]
 
 from dataclasses import dataclass, fields
 
@@ -10,60 +10,75 @@ from torch import Tensor
 
 from infodil.depth.writes import BlockWrites
 
+GROUPS = 16
+"""Groups of documents whose sums are kept apart, so that a jackknife can leave each out."""
+
 
 @dataclass
 class Moments:
-    """Sums over positions; all float64."""
+    """Sums over positions, all float64; those that a retained coefficient needs are kept by group of documents.
 
-    rows: Float[Tensor, ""]
-    stream: Float[Tensor, "depths dim"]
+    A stream is paired with the writes that it can hold, those of its own block and of blocks before.
+    """
+
+    available: tuple[int, ...]
+    """Number of writes that the stream at each depth can hold; they come first."""
+    rows: Float[Tensor, "groups"]
+    stream: Float[Tensor, "groups depths dim"]
     """Sum of the stream at each depth."""
     square: Float[Tensor, "depths dim dim"]
     """Sum of outer products of the stream with itself."""
-    write: Float[Tensor, "writes dim"]
+    write: Float[Tensor, "groups writes dim"]
     """Sum of each write."""
-    power: Float[Tensor, "writes"]
+    power: Float[Tensor, "groups writes"]
     """Sum of each write's squared length."""
-    inner: Float[Tensor, "writes depths"]
+    inner: Float[Tensor, "groups writes depths"]
     """Sum of inner products of each write with the stream at each depth."""
-    inner_before: Float[Tensor, "writes"]
+    inner_before: Float[Tensor, "groups writes"]
     """Sum of inner products of each write with the stream to which it was added."""
-    before: Float[Tensor, "writes dim"]
+    before: Float[Tensor, "groups writes dim"]
     """Sum of the stream to which each write was added."""
     sketch: Float[Tensor, "writes sketch"]
     """Sum of each write's sketch."""
     sketch_square: Float[Tensor, "writes sketch sketch"]
     """Sum of outer products of each sketch with itself."""
     cross: Float[Tensor, "depths dim writes sketch"]
-    """Sum of outer products of the stream with each write's sketch."""
+    """Sum of outer products of the stream with the sketch of each write that it can hold."""
     counts: Float[Tensor, "messages classes"]
-    """Number of positions of each class of each discrete message."""
-    class_sums: Float[Tensor, "depths messages classes dim"]
-    """Sum of the stream at each depth over the positions of each class of each message."""
+    """Number of positions of each class of each discrete message, those of writes first."""
+    class_sums: Float[Tensor, "messages depths classes dim"]
+    """Sum of the stream at each depth over the positions of each class of each message that it can hold."""
 
     @classmethod
-    def empty(cls, depths: int, writes: int, dim: int, sketch: int, messages: int, classes: int) -> "Moments":
+    def empty(
+        cls, available: tuple[int, ...], writes: int, dim: int, sketch: int, messages: int, classes: int
+    ) -> "Moments":
         """Sums over no positions.
 
         Args:
-            depths: Number of streams.
+            available: Number of writes that the stream at each depth can hold.
             writes: Number of writes.
             dim: Numbers of a stream.
             sketch: Numbers of a write's sketch.
-            messages: Number of discrete messages.
+            messages: Number of discrete messages, those of writes first.
             classes: Largest number of classes of a message.
         """
+        depths = len(available)
         shapes = {
-            "rows": (), "stream": (depths, dim), "square": (depths, dim, dim), "write": (writes, dim),
-            "power": (writes,), "inner": (writes, depths), "inner_before": (writes,), "before": (writes, dim),
-            "sketch": (writes, sketch), "sketch_square": (writes, sketch, sketch),
-            "cross": (depths, dim, writes, sketch), "counts": (messages, classes),
-            "class_sums": (depths, messages, classes, dim),
+            "rows": (GROUPS,), "stream": (GROUPS, depths, dim), "square": (depths, dim, dim),
+            "write": (GROUPS, writes, dim), "power": (GROUPS, writes), "inner": (GROUPS, writes, depths),
+            "inner_before": (GROUPS, writes), "before": (GROUPS, writes, dim), "sketch": (writes, sketch),
+            "sketch_square": (writes, sketch, sketch), "cross": (depths, dim, writes, sketch),
+            "counts": (messages, classes), "class_sums": (messages, depths, classes, dim),
         }  # fmt: skip
-        return cls(**{name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()})
+        return cls(available, **{name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()})
 
     def update(
-        self, states: BlockWrites, sketches: Float[Tensor, "writes rows sketch"], labels: Int[Tensor, "messages rows"]
+        self,
+        states: BlockWrites,
+        sketches: Float[Tensor, "writes rows sketch"],
+        labels: Int[Tensor, "messages rows"],
+        documents: Int[Tensor, "rows"],
     ) -> None:
         """Add some positions.
 
@@ -71,56 +86,97 @@ class Moments:
             states: Streams and writes there.
             sketches: The sketch of each write.
             labels: The class of each discrete message.
+            documents: The document of each position, those of one document side by side.
         """
-        streams, writes = states.streams, states.writes
-        depths, rows, dim = streams.shape
-        self.rows += rows
-        self.stream += streams.sum(1).double()
-        self.square += (streams.transpose(1, 2) @ streams).double()
-        self.write += writes.sum(1).double()
-        self.power += writes.square().sum((1, 2)).double()
-        self.inner += (writes.flatten(1) @ streams.flatten(1).T).double()
-        self.inner_before += (writes * states.before).sum((1, 2)).double()
-        self.before += states.before.sum(1).double()
-        self.sketch += sketches.sum(1).double()
-        self.sketch_square += (sketches.transpose(1, 2) @ sketches).double()
+        streams, writes, before = states.streams, states.writes, states.before
+        groups, sizes = torch.unique_consecutive(documents % GROUPS, return_counts=True)
+        parts = (each.split(sizes.tolist(), dim=1) for each in (streams, writes, before))
+        for group, own, written, stood in zip(groups.tolist(), *parts, strict=True):
+            self.rows[group] += own.shape[1]
+            self.stream[group] += own.sum(1)
+            self.write[group] += written.sum(1)
+            self.power[group] += written.square().sum((1, 2))
+            self.inner[group] += written.flatten(1) @ own.flatten(1).T
+            self.inner_before[group] += (written * stood).sum((1, 2))
+            self.before[group] += stood.sum(1)
+        self.square += streams.transpose(1, 2) @ streams
+        self.sketch += sketches.sum(1)
+        self.sketch_square += sketches.transpose(1, 2) @ sketches
         side_by_side = sketches.transpose(0, 1).flatten(1)
-        self.cross += (streams.transpose(1, 2) @ side_by_side).double().view_as(self.cross)
-        classes = self.counts.shape[1]
-        self.counts += torch.stack([torch.bincount(each, minlength=classes) for each in labels]).double()
+        for depth, (stream, number) in enumerate(zip(streams, self.available, strict=True)):
+            product = stream.T @ side_by_side[:, : number * sketches.shape[2]]
+            self.cross[depth, :, :number] += product.view(len(product), number, -1)
+        self.add_classes(streams, labels)
+
+    def add_classes(self, streams: Float[Tensor, "depths rows dim"], labels: Int[Tensor, "messages rows"]) -> None:
+        """Add the streams to the sums of the classes of each message."""
+        classes, (depths, rows, dim) = self.counts.shape[1], streams.shape
+        self.counts += torch.stack([torch.bincount(each, minlength=classes) for each in labels])
+        side_by_side = streams.transpose(0, 1).reshape(rows, depths * dim)
         for message, label in enumerate(labels):
-            sums = streams.new_zeros(depths, classes, dim)
-            self.class_sums[:, message] += sums.index_add_(1, label, streams).double()
+            # Of a write, the streams before it can tell only by chance.
+            first = sum(number <= message for number in self.available) if message < self.write.shape[1] else 0
+            sums = streams.new_zeros(classes, (depths - first) * dim)
+            sums.index_add_(0, label, side_by_side[:, first * dim :])
+            self.class_sums[message, first:] += sums.view(classes, depths - first, dim).transpose(0, 1)
 
     def merge(self, other: "Moments") -> None:
         """Add the sums over other positions."""
-        for each in fields(self):
+        for each in fields(self)[1:]:
             getattr(self, each.name).add_(getattr(other, each.name))
+
+    def total(self, name: str) -> Tensor:
+        """The sum of a field over all groups."""
+        return getattr(self, name).sum(0)
+
+    def mean_stream(self, depth: int) -> Float[Tensor, "dim"]:
+        """Mean of the stream at a depth."""
+        return self.total("stream")[depth] / self.rows.sum()
 
     def covariance(self, depth: int) -> Float[Tensor, "dim dim"]:
         """Covariance of the stream at a depth."""
-        mean = self.stream[depth] / self.rows
-        return self.square[depth] / self.rows - torch.outer(mean, mean)
+        mean = self.mean_stream(depth)
+        return self.square[depth] / self.rows.sum() - torch.outer(mean, mean)
+
+    def mean_sketch(self, write: int) -> Float[Tensor, "sketch"]:
+        """Mean of a write's sketch."""
+        return self.sketch[write] / self.rows.sum()
 
     def sketch_covariance(self, write: int) -> Float[Tensor, "sketch sketch"]:
         """Covariance of a write's sketch."""
-        mean = self.sketch[write] / self.rows
-        return self.sketch_square[write] / self.rows - torch.outer(mean, mean)
+        mean = self.mean_sketch(write)
+        return self.sketch_square[write] / self.rows.sum() - torch.outer(mean, mean)
 
     def cross_covariance(self, depth: int, write: int) -> Float[Tensor, "dim sketch"]:
         """Covariance of the stream at a depth with a write's sketch."""
-        mean = self.stream[depth] / self.rows
-        return self.cross[depth, :, write] / self.rows - torch.outer(mean, self.sketch[write] / self.rows)
+        return self.cross[depth, :, write] / self.rows.sum() - torch.outer(
+            self.mean_stream(depth), self.mean_sketch(write)
+        )
 
     def variances(self) -> tuple[Float[Tensor, "writes"], Float[Tensor, "depths"]]:
         """Total variance of each write, and of the stream at each depth."""
-        write = self.power / self.rows - (self.write / self.rows).square().sum(1)
-        stream = self.square.diagonal(dim1=1, dim2=2).sum(1) / self.rows - (self.stream / self.rows).square().sum(1)
+        rows = self.rows.sum()
+        write = self.total("power") / rows - (self.total("write") / rows).square().sum(1)
+        stream = self.square.diagonal(dim1=1, dim2=2).sum(1) / rows - (self.total("stream") / rows).square().sum(1)
         return write, stream
 
     def retained(self) -> Float[Tensor, "writes depths"]:
         r"""Coefficient of each write in the stream: :math:`\mathrm{Cov}(w, h_L - h_{before}) / \mathrm{Var}(w)`."""
-        mean = self.write / self.rows
-        with_stream = self.inner / self.rows - mean @ (self.stream / self.rows).T
-        with_before = self.inner_before / self.rows - (mean * self.before / self.rows).sum(1)
-        return (with_stream - with_before[:, None]) / self.variances()[0][:, None]
+        return self.retained_over(torch.ones(GROUPS, dtype=torch.float64))
+
+    def retained_without_each_group(self) -> Float[Tensor, "replicates writes depths"]:
+        """The coefficients without each group of documents in turn, those that have any."""
+        there = torch.nonzero(self.rows).squeeze(1)
+        return torch.stack([self.retained_over((torch.arange(GROUPS) != left_out).double()) for left_out in there])
+
+    def retained_over(self, groups: Float[Tensor, "groups"]) -> Float[Tensor, "writes depths"]:
+        """The coefficients over some groups of documents, one for each that counts and zero for the others."""
+        names = ("write", "stream", "before", "inner", "inner_before", "power")
+        rows = groups @ self.rows
+        write, stream, before, inner, inner_before, power = (
+            torch.tensordot(groups, getattr(self, name), 1) / rows for name in names
+        )
+        with_stream = inner - write @ stream.T
+        with_before = inner_before - (write * before).sum(1)
+        variance = power - write.square().sum(1)
+        return (with_stream - with_before[:, None]) / variance[:, None]

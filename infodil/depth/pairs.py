@@ -1,55 +1,48 @@
 """Figures of pairs of a write and a depth, in closed form from streaming moments, judged on held-out documents."""
 
-__all__ = ["TOKEN_MESSAGES", "pair_rows"]
+__all__ = ["pair_rows", "token_message"]
 
+import math
+from dataclasses import dataclass
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from infodil.depth.held_out import held_out_bits
+from infodil.depth.held_out import held_out_bits, ratio_reach
 from infodil.depth.moments import Moments
+from infodil.depth.recording import Recording
 from infodil.estimate import BITS_PER_NAT
 from infodil.precision import Quantizer
-
-TOKEN_MESSAGES = ("token", "previous token")
-"""Messages whose classes are token types; they are read at every depth."""
+from infodil.statistics import jackknife_error, t_quantile
 
 STREAM_RIDGE = 1e-6
 """Ridge of regressions, as a share of the stream's mean variance: moments were summed in float32 products."""
 
 
-def pair_rows(
-    written: list[tuple[str, int]],
-    depths: int,
-    moments: Moments,
-    held_out: tuple[Tensor, Tensor, Tensor, ndarray],
-    precision: str,
-    confidence: float,
-) -> list[dict]:
+def pair_rows(recording: Recording, precision: str, confidence: float) -> list[dict]:
     """The figures of every write at every depth at or after it, and of token identity at every depth.
 
     Args:
-        written: Name of each write and the number of its block, in the order of writing.
-        depths: Number of streams.
-        moments: Sums over the training positions.
-        held_out: Streams, sketches, labels and documents of held-out positions.
+        recording: What the pass over the corpus gave.
         precision: Precision whose rounding error is the noise of the Gaussian bits.
         confidence: Confidence level of each interval.
     """
-    streams, sketches, labels, documents = held_out
-    write_variance, stream_variance = moments.variances()
-    retained = moments.retained()
-    names = [*written, *((name, 0) for name in TOKEN_MESSAGES)]
+    moments, held_out, written = recording.moments, recording.held_out, recording.written
+    documents = held_out.documents.numpy()
+    coefficients = Coefficients.of(recording, confidence)
+    names = [*written, *((token_message(lag), 0) for lag in recording.lags)]
     table: dict[tuple[int, int], dict] = {}
-    for depth in range(depths):
-        regression = StreamRegression(moments, depth, streams[depth], precision)
+    for depth, stream in enumerate(held_out.streams):
+        regression = StreamRegression(moments, depth, stream, precision)
         for message, (name, block) in enumerate(names):
             if block > depth:
                 continue
             estimate, entropy = held_out_bits(
-                regression.class_scores(message), labels[message], documents, regression.log_prior(message), confidence,
-                "linear discriminant analysis",
+                regression.class_scores(message), held_out.labels[message], documents, regression.log_prior(message),
+                confidence, "linear discriminant analysis",
             )  # fmt: skip
             row = {
                 "written": name,
@@ -64,12 +57,51 @@ def pair_rows(
                 "samples": estimate.samples,
             }
             if message < len(written):
-                row["norm_share"] = float(write_variance[message] / stream_variance[depth])
-                row["r2"] = regression.r2(message, sketches[message])
-                row["retained"] = float(retained[message, depth])
+                row |= regression.predictability(message, held_out.sketches[message], documents, confidence)
+                row |= coefficients.row(message, depth)
                 row["gaussian_bits"] = regression.gaussian_bits(message)
             table[message, depth] = row
     return [table[key] for key in sorted(table)]
+
+
+def token_message(lag: int) -> str:
+    """Name of the message that is the identity of the token some positions back."""
+    return {0: "token", 1: "previous token"}.get(lag, f"token {lag} back")
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What streams retain of writes, and their shares of the norm, where streams are plain sums."""
+
+    retained: Float[Tensor, "writes depths"]
+    reach: Float[ndarray, "writes depths"]
+    """Half-widths of the intervals of the retained coefficients, by a jackknife over groups of documents."""
+    shares: Float[Tensor, "writes depths"]
+    sums: bool
+    """Whether the streams are plain sums of the writes; otherwise a write's coefficient has no such meaning."""
+
+    @classmethod
+    def of(cls, recording: Recording, confidence: float) -> "Coefficients":
+        """The coefficients of a recording."""
+        moments = recording.moments
+        write, stream = moments.variances()
+        replicates = moments.retained_without_each_group().numpy()
+        reach = np.full(replicates.shape[1:], math.inf)
+        if len(replicates) > 1:
+            reach = t_quantile(len(replicates) - 1, confidence) * jackknife_error(replicates)
+        return cls(moments.retained(), reach, write[:, None] / stream, recording.layout.sums)
+
+    def row(self, write: int, depth: int) -> dict[str, float | None]:
+        """The entries of a table for one write at one depth."""
+        if not self.sums:
+            return {"norm_share": None}
+        value, reach = float(self.retained[write, depth]), float(self.reach[write, depth])
+        return {
+            "norm_share": float(self.shares[write, depth]),
+            "retained": value,
+            "retained_low": value - reach,
+            "retained_high": value + reach,
+        }
 
 
 class StreamRegression:
@@ -84,7 +116,7 @@ class StreamRegression:
 
     def __init__(self, moments: Moments, depth: int, stream: Float[Tensor, "rows dim"], precision: str) -> None:
         self.moments, self.depth = moments, depth
-        self.centre = moments.stream[depth] / moments.rows
+        self.centre = moments.mean_stream(depth)
         self.stream = stream.double() - self.centre
         covariance = moments.covariance(depth)
         unit = torch.eye(len(covariance), dtype=torch.float64)
@@ -107,7 +139,7 @@ class StreamRegression:
         """
         counts = self.moments.counts[message]
         # A mean of few rows is shrunk towards the centre, by one row of prior.
-        sums = self.moments.class_sums[self.depth, message] - counts[:, None] * self.centre
+        sums = self.moments.class_sums[message, self.depth] - counts[:, None] * self.centre
         means = (sums / (counts + 1.0)[:, None]).T
         projected = self.inverse @ means
         share = counts / counts.sum()
@@ -116,13 +148,19 @@ class StreamRegression:
         directions = torch.linalg.solve(system.T, projected.T).T
         return self.stream @ directions - 0.5 * (means * directions).sum(0)
 
-    def r2(self, write: int, sketch: Float[Tensor, "rows sketch"]) -> float:
-        """Share of the variance of held-out writes that the regression on training moments predicts."""
+    def predictability(
+        self, write: int, sketch: Float[Tensor, "rows sketch"], documents: Int[ndarray, "rows"], confidence: float
+    ) -> dict[str, float]:
+        """Share of the variance of held-out writes that the regression on training moments predicts, by document."""
         weights = self.inverse @ self.moments.cross_covariance(self.depth, write)
-        target = sketch.double() - self.moments.sketch[write] / self.moments.rows
-        error = target - self.stream @ weights
-        total = float(target.square().sum())
-        return 1.0 - float(error.square().sum()) / total if total > 0.0 else 0.0
+        target = sketch.double() - self.moments.mean_sketch(write)
+        error = (target - self.stream @ weights).square().sum(1).numpy()
+        power = target.square().sum(1).numpy()
+        if not power.any():
+            return {"r2": 0.0, "r2_low": 0.0, "r2_high": 0.0}
+        value = 1.0 - error.sum() / power.sum()
+        reach = ratio_reach(error, power, documents, confidence)
+        return {"r2": value, "r2_low": value - reach, "r2_high": value + reach}
 
     def gaussian_bits(self, write: int) -> float:
         """Bits between a write's sketch and the noisy stream, were both Gaussian with the training moments."""

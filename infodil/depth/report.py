@@ -20,7 +20,8 @@ DEPTH_FORMAT = "infodil depth report"
 
 DEPTH_COLUMNS = (
     *("rule", "depth", "written", "read", "value_bits", "low_bits", "high_bits", "upper_bits", "norm_share", "r2"),
-    *("entropy_bits", "retained", "linear_bits", "decoder_bits", "oracle_bits", "dilution_bits", "gaussian_bits"),
+    *("r2_low", "r2_high", "entropy_bits", "retained", "retained_low", "retained_high", "random_bits", "random_r2"),
+    *("random_retained", "linear_bits", "decoder_bits", "oracle_bits", "dilution_bits", "gaussian_bits"),
     *("budget_bits", "selected_probe", "verdict", "samples"),
 )
 """Columns of a table, in this order; those that no row has are left out."""
@@ -86,7 +87,7 @@ class DepthReport:
         else:
             words.append(
                 "retained is the coefficient of a message in the stream: 1 as written, 0 erased by later writes, "
-                "whatever else was added."
+                "whatever else was added; random is the model with random weights."
             )
         return (*words, *self.warnings)
 
@@ -193,7 +194,8 @@ def text_row(row: dict[str, Any]) -> dict[str, str]:
     interval = f"[{number(row['low_bits'])}, {number(row['high_bits'])}]"
     cells["bits"] = f"{number(row['value_bits'])} {interval}"
     names = {"upper_bits": "upper", "linear_bits": "linear", "decoder_bits": "decoder", "entropy_bits": "entropy"}
-    names |= {"r2": "r2", "norm_share": "norm share", "retained": "retained", "verdict": "verdict"}
+    names |= {"random_bits": "random", "r2": "r2", "norm_share": "norm share", "retained": "retained"}
+    names |= {"verdict": "verdict"}
     for name, title in names.items():
         if name in row:
             cells[title] = row[name] if isinstance(row[name], str) else number(row[name])

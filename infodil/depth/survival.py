@@ -3,30 +3,27 @@
 __all__ = ["survival"]
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Int
-from numpy import ndarray
-from torch import Tensor
 
 from infodil.checks import UserError, check_confidence, check_not_empty, check_seed, check_whole
-from infodil.corpus import Corpus, Split, Tokens, load_corpus
-from infodil.depth.moments import Moments
-from infodil.depth.pairs import TOKEN_MESSAGES, pair_rows
-from infodil.depth.product_quantizer import ProductQuantizer
+from infodil.corpus import Corpus, load_corpus
+from infodil.depth.language_models import LanguageModelStreams
+from infodil.depth.pairs import pair_rows
+from infodil.depth.recording import RecordingOptions, record
 from infodil.depth.report import DepthReport, provenance
-from infodil.depth.writes import BlockWrites, Layout, split_writes
 from infodil.encoders import Encoder, load_encoder
+from infodil.lm import LanguageModel
 from infodil.precision import check_precision
-from infodil.progress import progress_bar
 
 STREAM_SITES, MIXER_SITES = ("embedding", "layer.*"), ("layer.*.mixer",)
-LEAST_POWER = 1e-9
-"""Power of a write, as a share of the mean of all, below which it is the rounding of a difference."""
+CONTROL_SEED_OFFSET = 0x5EED
+"""Added to the seed, so that a model made here with random weights is not compared with itself."""
+
+RANDOM_COLUMNS = {"bits": "value_bits", "r2": "r2", "retained": "retained"}
+"""Figures that stand beside those of the model."""
 
 LONGEST_SEQUENCE = 512
 """Tokens of a sequence where the corpus does not say and the model reads as many."""
@@ -37,7 +34,8 @@ def survival(
     corpus: object,
     *,
     max_tokens: int | None = 100_000,
-    codes: tuple[int, ...] = (8, 8),
+    codes: Iterable[int] = (8, 8),
+    lags: Iterable[int] = (0, 1, 2, 4),
     sketch_dims: int = 64,
     held_out_rows: int = 4096,
     precision: str = "float32",
@@ -46,6 +44,7 @@ def survival(
     dtype: torch.dtype | None = None,
     seed: int = 0,
     confidence: float = 0.95,
+    controls: bool = True,
     progress: bool = False,
     **options: object,
 ) -> DepthReport:
@@ -54,22 +53,30 @@ def survival(
     Each block adds two writes to the stream, that of its token mixer and that of its feed-forward part. For every write
     and every depth at or after it the report has, from one pass over the corpus:
 
-    - `value_bits`: bits about the write as a discrete message, its label under a product quantiser whose codebook comes
-      from other documents; read by linear discriminant analysis on held-out documents, a lower bound. `entropy_bits`
-      is the entropy of the label. The rows `token` and `previous token` have token identity in place of a write, with
-      the rarer types as one class.
-    - `r2`: share of the write's variance that a linear map of the stream predicts on held-out documents.
+    - `value_bits`: bits about the write as a discrete message, its label under a product quantiser (Jegou et al. 2011)
+      whose codebooks come from other documents; read by linear discriminant analysis on held-out documents, a lower
+      bound. `entropy_bits` is the entropy of the label. The rows `token`, `previous token`, `token 2 back`, ... have
+      token identity in place of a write, with the rarer types as one class.
+    - `r2`: share of the write's variance that a linear map of the stream predicts on held-out documents; `r2_low` and
+      `r2_high` are the ends of its interval.
     - `gaussian_bits`: :math:`\tfrac12 \log_2 \det \Sigma_w / \det \Sigma_{w \mid h}` of the write's sketch, with the
       rounding of the stream at `precision` as noise.
     - `norm_share`: variance of the write over that of the stream.
     - `retained`: the write's coefficient in the stream, :math:`\mathrm{Cov}(w, h_L - h_{before}) / \mathrm{Var}(w)`: 1
-      as written, 0 where later writes have erased it. A write that is diluted keeps its coefficient.
+      as written, 0 where later writes have erased it. A write that is diluted keeps its coefficient. The interval
+      `retained_low` to `retained_high` is a jackknife over groups of documents.
+    - `random_bits`, `random_r2` and `random_retained`: the same of the model with random weights.
+
+    The models of `infodil.lm` have one write a block. Where their stream accumulates by another rule than a sum,
+    neither `norm_share` nor `retained` are defined, and the messages themselves are the writes.
 
     Args:
-        model: A Hugging Face id, folder or model, or an encoder with sites `embedding` and `layer.N`.
+        model: A Hugging Face id, folder or model, a `LanguageModel` of `infodil.lm`, or an encoder with sites
+            `embedding` and `layer.N`.
         corpus: Anything that `infodil.load_corpus` takes, or a `Corpus`.
         max_tokens: Tokens of the corpus that are read at most; None for all.
-        codes: Centres of each part of the product quantiser; the label has their product of classes.
+        codes: Centres of each sub-vector of the product quantiser; the label has their product of classes.
+        lags: Distances back of the tokens whose identity is a message; 0 is the current token.
         sketch_dims: Dimensions of the random projection of writes for `r2` and `gaussian_bits`; exact where writes have
             no more.
         held_out_rows: Positions of held-out documents that are kept in memory.
@@ -79,6 +86,7 @@ def survival(
         dtype: Type of the weights of a model that is loaded here.
         seed: The same seed gives the same report.
         confidence: Confidence level of each pointwise interval, by document.
+        controls: Whether to measure random weights too, which reads the corpus twice.
         progress: Whether to show a progress bar.
         options: Further arguments of `infodil.load_encoder`.
 
@@ -88,41 +96,58 @@ def survival(
     Raises:
         UserError: The model has no blocks, or an argument is malformed or out of range.
     """
-    check_not_empty("codes", codes, "pass the centres of each part, such as codes=(8, 8)")
+    codes, lags = tuple(codes), tuple(lags)
+    check_not_empty("codes", codes, "pass the centres of each sub-vector, such as codes=(8, 8)")
     for number in codes:
         check_whole("codes", number, 2, "pass two centres or more")
+    for lag in lags:
+        check_whole("lags", lag, 0, "pass distances back, such as lags=(0, 1)")
     check_whole("sketch_dims", sketch_dims, 1, "pass the dimensions of the sketch")
     check_whole("held_out_rows", held_out_rows, 100, "pass enough positions for an interval")
     check_whole("batch_size", batch_size, 1, "pass 1 or more")
     check_precision(precision)
     check_seed(seed)
     check_confidence(confidence)
+    recorded = RecordingOptions(codes, lags, sketch_dims, held_out_rows, batch_size, seed, progress)
     encoder = open_encoder(model, device=device, dtype=dtype, **options)
-    layout = Layout.of(encoder)
     if not isinstance(corpus, Corpus):
         longest = encoder.longest or LONGEST_SEQUENCE
         corpus = load_corpus(corpus, max_length=min(LONGEST_SEQUENCE, longest))
     with corpus.tokenize(encoder.tokenizer, max_tokens=max_tokens, seed=seed, progress=progress) as tokens:
-        recorder = Recorder(encoder, layout, tokens, codes, sketch_dims, held_out_rows, batch_size, seed, progress)
-        recorder.run()
+        recording = record(encoder, tokens, recorded)
+        rows = pair_rows(recording, precision, confidence)
+        random = encoder.randomised(seed + CONTROL_SEED_OFFSET) if controls else None
+        if random is not None:
+            rows = beside(rows, pair_rows(record(random, tokens, recorded), precision, confidence))
         described = tokens.provenance()
-    rows = pair_rows(
-        recorder.written, layout.blocks + 1, recorder.moments, recorder.held_out.joined(), precision, confidence
-    )
     config = {
-        "max_tokens": max_tokens, "codes": list(codes), "sketch_dims": recorder.projection.shape[1],
-        "held_out_rows": recorder.held_out.rows, "precision": precision, "batch_size": batch_size, "seed": seed,
-        "confidence": confidence,
+        "max_tokens": max_tokens, "codes": list(codes), "lags": list(lags), "sketch_dims": recording.sketch_dims,
+        "held_out_rows": len(recording.held_out.documents), "precision": precision, "batch_size": batch_size,
+        "seed": seed, "confidence": confidence, "controls": random is not None,
     }  # fmt: skip
     name = Path(model).name if isinstance(model, str | Path) and Path(model).exists() else encoder.name
     return DepthReport("survival", rows, config, name, described, tokens.warnings, provenance(seed))
+
+
+def beside(rows: list[dict], random: list[dict]) -> list[dict]:
+    """Rows of a model with the figures of random weights beside them, by the name of the write and the depth."""
+    found = {(row["written"], row["read"]): row for row in random}
+    return [
+        row
+        | {
+            f"random_{short}": found.get((row["written"], row["read"]), {}).get(name)
+            for short, name in RANDOM_COLUMNS.items()
+            if name in row
+        }
+        for row in rows
+    ]
 
 
 def open_encoder(model: object, **options: object) -> Encoder:
     """The encoder of a model at its residual stream and, where they have sites, its token mixers.
 
     Args:
-        model: A Hugging Face id, folder or model, or an encoder.
+        model: A Hugging Face id, folder or model, a language model, or an encoder.
         options: Arguments of `load_encoder`.
 
     Returns:
@@ -131,6 +156,8 @@ def open_encoder(model: object, **options: object) -> Encoder:
     Raises:
         UserError: The model cannot be loaded, or has no blocks.
     """
+    if isinstance(model, LanguageModel):
+        return LanguageModelStreams(model.to(options["device"]) if options.get("device") is not None else model)
     if isinstance(model, Encoder):
         sites = [site for site in model.sites if re.fullmatch(r"embedding|layer\.\d+(\.mixer)?", site)]
         return load_encoder(model, sites=sites or None, **options)
@@ -140,125 +167,3 @@ def open_encoder(model: object, **options: object) -> Encoder:
         if MIXER_SITES[0] not in str(error):
             raise
     return load_encoder(model, sites=STREAM_SITES, **options)
-
-
-@dataclass
-class HeldOut:
-    """Streams, sketches and labels at some positions of held-out documents."""
-
-    streams: list[Tensor] = field(default_factory=list)
-    sketches: list[Tensor] = field(default_factory=list)
-    labels: list[Tensor] = field(default_factory=list)
-    documents: list[Tensor] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """Number of positions."""
-        return sum(len(part) for part in self.documents)
-
-    def joined(self) -> tuple[Tensor, Tensor, Tensor, ndarray]:
-        """Streams `[depths, rows, dim]`, sketches `[writes, rows, sketch]`, labels `[messages, rows]`, documents."""
-        streams, sketches, labels = (torch.cat(part, 1) for part in (self.streams, self.sketches, self.labels))
-        return streams, sketches, labels, torch.cat(self.documents).numpy()
-
-
-class Recorder:
-    """One pass over a corpus: codebooks from calibration documents, moments of training ones, rows of test ones.
-
-    Args:
-        encoder: The model.
-        layout: Its blocks.
-        tokens: The corpus in three splits, disjoint by document.
-        codes: Centres of each part of the product quantisers.
-        sketch_dims: Dimensions of the random projection of writes.
-        held_out_rows: Positions of test documents that are kept.
-        batch_size: Sequences of full length in a batch.
-        seed: Seed of the projection and of k-means.
-        progress: Whether to show a progress bar.
-    """
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        layout: Layout,
-        tokens: Tokens,
-        codes: tuple[int, ...],
-        sketch_dims: int,
-        held_out_rows: int,
-        batch_size: int,
-        seed: int,
-        progress: bool,
-    ) -> None:
-        self.encoder, self.layout, self.tokens, self.codes = encoder, layout, tokens, codes
-        self.sketch_dims, self.held_out_rows, self.batch_size = sketch_dims, held_out_rows, batch_size
-        self.seed, self.progress = seed, progress
-        self.classes = int(np.prod(codes))
-        self.held_out = HeldOut()
-        self.kept = torch.arange(len(layout.written))
-        self.written = layout.written
-        counts = np.bincount(tokens.splits["train"].tokens, minlength=tokens.vocabulary)
-        commonest = np.argsort(-counts, kind="stable")[: self.classes - 1]
-        self.class_of_type = torch.full((tokens.vocabulary,), self.classes - 1)
-        self.class_of_type[torch.from_numpy(commonest)] = torch.arange(len(commonest))
-
-    def run(self) -> None:
-        """The pass."""
-        samples = [
-            states.writes for _, states, _ in self.batches(self.tokens.splits["calibration"], self.held_out_rows)
-        ]
-        if not samples:
-            raise UserError("`corpus` leaves no calibration documents of two tokens: pass more text.")
-        vectors = torch.cat(samples, 1)
-        # A block without a feed-forward part leaves the rounding of a difference as its write.
-        power = vectors.square().mean((1, 2))
-        self.kept = torch.nonzero(power > LEAST_POWER * power.mean()).squeeze(1)
-        self.written = [self.layout.written[number] for number in self.kept.tolist()]
-        vectors = vectors[self.kept]
-        writes, _, dim = vectors.shape
-        self.quantizers = [ProductQuantizer.fit(each, self.codes, self.seed) for each in vectors]
-        generator = torch.Generator().manual_seed(self.seed)
-        self.projection = torch.eye(dim)
-        if self.sketch_dims < dim:
-            axes = torch.linalg.qr(torch.randn(dim, self.sketch_dims, generator=generator)).Q
-            self.projection = axes
-        messages = writes + len(TOKEN_MESSAGES)
-        depths = self.layout.blocks + 1
-        self.moments = Moments.empty(depths, writes, dim, self.projection.shape[1], messages, self.classes)
-        for labels, states, _ in self.batches(self.tokens.splits["train"], None):
-            self.moments.update(states, states.writes @ self.projection, self.messages(states, labels))
-        for labels, states, documents in self.batches(self.tokens.splits["test"], self.held_out_rows):
-            self.held_out.streams.append(states.streams)
-            self.held_out.sketches.append(states.writes @ self.projection)
-            self.held_out.labels.append(self.messages(states, labels))
-            self.held_out.documents.append(documents)
-
-    def messages(self, states: BlockWrites, labels: Int[Tensor, "tokens rows"]) -> Int[Tensor, "messages rows"]:
-        """The class of each write, and of the current and the previous token."""
-        of_writes = [quantizer.labels(each) for quantizer, each in zip(self.quantizers, states.writes, strict=True)]
-        return torch.stack([*of_writes, *labels])
-
-    @torch.no_grad()
-    def batches(
-        self, split: Split, max_rows: int | None
-    ) -> Iterator[tuple[Int[Tensor, "tokens rows"], BlockWrites, Int[Tensor, "rows"]]]:
-        """Token classes, streams and writes, and documents of the positions that have a previous token.
-
-        Args:
-            split: The documents.
-            max_rows: Number of positions after which evenly spaced ones are taken; None for all.
-        """
-        stride = 1 if max_rows is None else max(1, len(split.tokens) // max_rows)
-        number = split.number_of_batches(self.batch_size)
-        batches = split.batches(self.batch_size)
-        for batch in progress_bar(batches, "reading streams", shown=self.progress, total=number, unit="batch"):
-            place = torch.arange(batch.tokens.shape[1])
-            rows = (
-                (place >= 1) & (place < batch.lengths[:, None]) & (place % stride == stride - 1 if stride > 1 else True)
-            )
-            if not rows.any():
-                continue
-            states = {site: each.cpu() for site, each in self.encoder.encode(batch.tokens).items()}
-            previous = batch.tokens.roll(1, 1)
-            labels = torch.stack([self.class_of_type[batch.tokens[rows]], self.class_of_type[previous[rows]]])
-            documents = batch.document[:, None].expand_as(rows)[rows]
-            yield labels, split_writes(states, self.layout, rows).select(self.kept), documents

@@ -15,11 +15,13 @@ from infodil.encoders import Encoder
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of a model, and which of them have a token mixer that is read apart."""
+    """The blocks of a model, and which of their writes are read apart."""
 
     blocks: int
     mixers: frozenset[int]
     """Numbers, from 1, of the blocks whose mixer has a site of its own."""
+    sums: bool = True
+    """Whether a stream is the one before it and what a block wrote; otherwise each block's message has a site."""
 
     @classmethod
     def of(cls, encoder: Encoder) -> "Layout":
@@ -35,7 +37,7 @@ class Layout:
                 f"`model` {encoder.name!r} has no residual stream of blocks: pass a Hugging Face causal language model."
             )
         mixers = frozenset(number for number in range(1, blocks + 1) if f"layer.{number}.mixer" in encoder.sites)
-        return cls(blocks, mixers)
+        return cls(blocks, mixers, "layer.1.message" not in encoder.sites)
 
     @property
     def written(self) -> list[tuple[str, int]]:
@@ -83,7 +85,7 @@ def split_writes(states: dict[str, Tensor], layout: Layout, rows: Tensor) -> Blo
             writes += [mixed, end - start - mixed]
             before += [start, start + mixed]
         else:
-            writes.append(end - start)
+            writes.append(end - start if layout.sums else states[f"layer.{block}.message"][rows].float())
             before.append(start)
         streams.append(end)
     return BlockWrites(torch.stack(streams), torch.stack(writes), torch.stack(before))
