@@ -36,15 +36,27 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.dim, config.dim)
 
     def forward(
-        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor]
+        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor] | None
     ) -> Float[Tensor, "documents tokens dim"]:
         """What is added to the stream."""
         mixed = self.query_key_value(x).unflatten(2, (3, self.heads, -1))
         query, key, value = mixed.permute(2, 0, 3, 1, 4)  # [documents, heads, tokens, dim / heads] each
         if self.rotary:
             query, key = rotated(query), rotated(key)
-        read = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.out(read.transpose(1, 2).flatten(2))
+        return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
+
+
+def attend(
+    query: Float[Tensor, "documents heads tokens width"],
+    key: Float[Tensor, "documents heads tokens width"],
+    value: Float[Tensor, "documents heads tokens width"],
+) -> Float[Tensor, "documents heads tokens width"]:
+    """Causal softmax attention; in single precision on a CPU, where its gradient is several times slower in half."""
+    if query.device.type != "cpu":
+        return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    with torch.autocast("cpu", enabled=False):
+        read = nn.functional.scaled_dot_product_attention(query.float(), key.float(), value.float(), is_causal=True)
+    return read.to(query.dtype)
 
 
 def rotated(vectors: Float[Tensor, "documents heads tokens dim"]) -> Float[Tensor, "documents heads tokens dim"]:

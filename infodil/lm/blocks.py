@@ -34,8 +34,8 @@ class MixingBlock(nn.Module):
         self,
         stream: Float[Tensor, "documents tokens dim"],
         vectors: Float[Tensor, "documents tokens dim"],
-        keep: dict[str, Tensor],
+        keep: dict[str, Tensor] | None,
     ) -> Float[Tensor, "documents tokens dim"]:
-        """What the block writes to the stream; its own states are put into `keep`."""
+        """What the block writes to the stream; its own states are put into `keep`, if it is there."""
         mixed = self.mixer(self.before_mixer(stream), keep)
         return mixed + self.feed_forward(self.before_feed_forward(stream + mixed))

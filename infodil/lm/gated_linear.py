@@ -39,9 +39,11 @@ class GatedLinear(nn.Module):
             self.decay.bias.copy_(torch.logit(torch.exp(-1.0 / lives)))
 
     def forward(
-        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor]
+        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor] | None
     ) -> Float[Tensor, "documents tokens dim"]:
         """What is added to the stream."""
         decay = self.decay(x).float().sigmoid()  # near one, half precision has few values
-        state = keep["state"] = gated_scan(decay, (1 - decay) * self.value(x).float())  # [documents, tokens, dim]
+        state = gated_scan(decay, (1 - decay) * self.value(x).float())  # [documents, tokens, dim]
+        if keep is not None:
+            keep["state"] = state
         return self.out(state * nn.functional.silu(self.gate(x)))

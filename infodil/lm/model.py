@@ -108,7 +108,6 @@ class LanguageModel(nn.Module, Encoder):
         self, tokens: Int[Tensor, "documents tokens"], keep: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "documents tokens dim"]:
         """The stream after the last block; every site's states, and each block's message, are put into `keep`."""
-        keep = {} if keep is None else keep
         vectors = self.embedding(tokens.to(self.embedding.weight.device))
         if self.config.learns_positions:
             if tokens.shape[1] > self.config.context:
@@ -117,14 +116,16 @@ class LanguageModel(nn.Module, Encoder):
                     "positions: cut them shorter."
                 )
             vectors = vectors + self.positions.weight[: tokens.shape[1]]
-        keep["embedding"] = vectors
         stream, memory = self.accumulator(0, vectors, None)
+        if keep is not None:
+            keep["embedding"] = vectors
         for layer, block in enumerate(self.blocks, 1):
-            own: dict[str, Tensor] = {}
-            own["message"] = block(stream, vectors, own)
-            stream, memory = self.accumulator(layer, own["message"], memory)
-            keep[f"block.{layer}"] = stream
-            keep.update({f"block.{layer}.{name}": state for name, state in own.items()})
+            own: dict[str, Tensor] | None = None if keep is None else {}
+            message = block(stream, vectors, own)
+            stream, memory = self.accumulator(layer, message, memory)
+            if own is not None:
+                own["message"] = message
+                keep |= {f"block.{layer}": stream} | {f"block.{layer}.{name}": own[name] for name in own}
         return stream
 
     @property

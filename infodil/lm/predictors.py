@@ -32,7 +32,7 @@ class PerTrace(nn.Module):
         traces: Float[Tensor, "documents tokens scales dim"],
         vectors: Float[Tensor, "documents tokens dim"],
     ) -> Float[Tensor, "documents tokens scales dim"]:
-        return torch.stack([predict(traces[:, :, scale]) for scale, predict in enumerate(self.scales)], 2)
+        return torch.stack([predict(trace) for predict, trace in zip(self.scales, traces.unbind(2), strict=True)], 2)
 
 
 class Linear(PerTrace):

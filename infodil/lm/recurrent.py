@@ -21,10 +21,12 @@ class Recurrence(nn.Module):
         self.recurrence = self.layer(config.dim, config.dim, batch_first=True)
 
     def forward(
-        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor]
+        self, x: Float[Tensor, "documents tokens dim"], keep: dict[str, Tensor] | None
     ) -> Float[Tensor, "documents tokens dim"]:
         """What is added to the stream, which is also the state."""
-        hidden = keep["hidden"] = self.recurrence(x)[0]
+        hidden = self.recurrence(x)[0]
+        if keep is not None:
+            keep["hidden"] = hidden
         return hidden
 
 

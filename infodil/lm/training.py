@@ -18,13 +18,14 @@ from jaxtyping import Integer
 from numpy import ndarray
 from torch import nn
 
-from infodil.checks import UserError, check_between, check_one_of, check_seed, check_whole
+from infodil.checks import UserError, check_whole
 from infodil.fingerprint import structure
+from infodil.lm.budget import Budget
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
+from infodil.lm.cross_entropy import mean_cross_entropy
 from infodil.lm.parallel import Processes
 from infodil.progress import progress_bar
 
-WARM_SHARE = 0.05
 SHOWN_EVERY = 20
 WAYS_OUT = {
     "train": "train on that text, or pass another folder",
@@ -46,44 +47,6 @@ class Training:
     """Mean next-token loss on the held-out tokens."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """The numbers of a run: all that decides its weights, beside the model and the text."""
-
-    tokens: int
-    window: int
-    batch_size: int
-    peak_rate: float | int
-    weight_decay: float | int
-    clip: float | int
-    seed: int
-    precision: str
-
-    def __post_init__(self) -> None:
-        check_whole("tokens", self.tokens, 1, "pass how many tokens to train on")
-        check_whole("batch_size", self.batch_size, 1, "pass 1 or more")
-        check_whole("window", self.window, 2, "a next token needs one before it")
-        check_between("peak_rate", self.peak_rate, 0.0, math.inf, open_low=True)
-        check_between("weight_decay", self.weight_decay, 0.0, math.inf)
-        check_between("clip", self.clip, 0.0, math.inf, open_low=True)
-        check_seed(self.seed)
-        check_one_of("precision", self.precision, ("float32", "bfloat16"))
-
-    @property
-    def steps(self) -> int:
-        """Whole batches in the budget, at least one."""
-        return max(1, self.tokens // (self.window * self.batch_size))
-
-    def rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to zero."""
-        warm = min(1.0, (step + 1) / max(1.0, WARM_SHARE * self.steps))
-        return self.peak_rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
-
-    def begins(self, step: int, tokens: int) -> Integer[ndarray, "rows"]:
-        """Where the windows of a step begin: a function of seed and step alone, the same in a resumed run."""
-        return np.random.default_rng([self.seed, 0x7EA, step]).integers(0, tokens - self.window, self.batch_size)
-
-
 def train_language_model(
     model: nn.Module,
     train: Integer[ndarray, "tokens"],
@@ -97,16 +60,18 @@ def train_language_model(
     weight_decay: float | int = 0.1,
     clip: float | int = 1.0,
     precision: str = "float32",
+    schedule: str = "cosine",
     seed: int = 0,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 500,
+    stable: str | Path | None = None,
     record: dict[str, Any] | None = None,
     note: Callable[[int, float], None] | None = None,
     among: Processes | None = None,
     progress: bool = True,
     words: str = "training",
 ) -> Training:
-    """AdamW with warm-up, cosine decay and clipped gradients on random windows of the training tokens.
+    """AdamW with warm-up, decay and clipped gradients on random windows of the training tokens.
 
     Several processes (`among`) each take their share of every batch, so that their number changes rounding alone.
 
@@ -123,10 +88,14 @@ def train_language_model(
         weight_decay: Weight decay of matrices; biases, gains and decay rates are left alone.
         clip: Largest norm of a gradient.
         precision: `bfloat16` runs matrix products in it (autocast); weights and sums stay float32.
+        schedule: `cosine`, a fall of the learning rate from the warm-up to the end, or `constant`, a fall in the last
+            fifth alone. Up to there runs of all budgets are one: a checkpoint of before the fall serves them all.
         seed: Seed of the windows drawn.
         checkpoint: File that is written every `checkpoint_every` steps and at the end. A run goes on from a file that
             is there already; on a CPU, with as many threads as before, to the same bits as if it had never stopped.
         checkpoint_every: Number of steps between checkpoints.
+        stable: File that is written when a `constant` rate begins to fall: a copy of it is the `checkpoint` from which
+            a run with more `tokens` goes on.
         record: Entries kept in the checkpoint beside the run's own numbers.
         note: Function called after each step with its number, from 1, and its mean loss.
         among: The processes of the run.
@@ -145,7 +114,7 @@ def train_language_model(
         of nanoGPT but for the rate.
     """
     among = Processes() if among is None else among
-    budget = Budget(tokens, window, batch_size, peak_rate, weight_decay, clip, seed, precision)
+    budget = Budget(tokens, window, batch_size, peak_rate, weight_decay, clip, seed, precision, schedule)
     share, remainder = divmod(batch_size, among.count)
     if remainder:
         raise UserError(f"`batch_size` must be a multiple of the {among.count} processes, got {batch_size}.")
@@ -154,14 +123,9 @@ def train_language_model(
     check_whole("checkpoint_every", checkpoint_every, 1, "pass 1 or more")
     for name, text in (("train", train), ("held_out", held_out)):
         check_whole(f"len({name})", len(text), window + 1, "pass more text or a smaller window")
-    record = {
-        **vars(budget),
-        "train": hashlib.sha256(np.ascontiguousarray(train, dtype="<i8")).hexdigest(),
-        **(record or {}),
-        "module": structure(model),
-    }
+    kept = {"train": digest_of(train), **(record or {}), "module": structure(model)}
     optimizer = make_optimizer(model, budget)
-    first, before = (0, 0.0) if checkpoint is None else resume(checkpoint, model, optimizer, record)
+    first, before = (0, 0.0) if checkpoint is None else resume(checkpoint, model, optimizer, budget, kept)
     begun = time.perf_counter()
     shared = among.wrap(model)
     device = next(model.parameters()).device
@@ -177,7 +141,7 @@ def train_language_model(
             mine = budget.begins(step, len(train))[among.rank :: among.count]
             loss = gradients(shared, train, mine, rows_at_once, budget, device)
             loss = float(among.total(loss)) / among.count
-            norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip, foreach=True)
             watch.check(step, loss, float(norm), model)
             optimizer.step()
             done = step + 1
@@ -186,8 +150,12 @@ def train_language_model(
             bar.update(window * batch_size)
             if step % SHOWN_EVERY == 0:
                 bar.set_postfix_str(f"{loss:.2f} nats a token")
+            seconds = before + time.perf_counter() - begun
+            now = budget.record(done) | kept
+            if stable is not None and among.first and done == budget.decay_begins:
+                save_checkpoint(stable, model, optimizer, done, now, seconds)
             if checkpoint is not None and among.first and (done % checkpoint_every == 0 or done == budget.steps):
-                save_checkpoint(checkpoint, model, optimizer, done, record, before + time.perf_counter() - begun)
+                save_checkpoint(checkpoint, model, optimizer, done, now, seconds)
     model.eval()
     count = sum(parameter.numel() for parameter in model.parameters())
     held_out_nats = held_out_loss(model, held_out, window, rows_at_once, device)
@@ -199,11 +167,20 @@ def make_optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
     matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
     others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
     groups = [{"params": matrices, "weight_decay": budget.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=budget.peak_rate, betas=(0.9, 0.95))
+    fused = {parameter.device.type for parameter in model.parameters()} <= {"cpu", "cuda"}
+    return torch.optim.AdamW(groups, lr=budget.peak_rate, betas=(0.9, 0.95), fused=fused)
+
+
+def digest_of(tokens: Integer[ndarray, "tokens"]) -> str:
+    """SHA-256 of token ids as 64-bit integers, whatever holds them, a piece at a time."""
+    total = hashlib.sha256()
+    for first in range(0, len(tokens), 2**20):
+        total.update(np.ascontiguousarray(tokens[first : first + 2**20], dtype="<i8"))
+    return total.hexdigest()
 
 
 def resume(
-    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, record: dict[str, Any]
+    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, budget: Budget, kept: dict[str, Any]
 ) -> tuple[int, float]:
     """The step to go on from and the seconds spent so far: those of the checkpoint, once it is restored, or zeros.
 
@@ -213,11 +190,16 @@ def resume(
     if not Path(path).exists():
         return 0, 0.0
     found = load_checkpoint(path)
+    # A checkpoint without a number of tokens is from before a decay: it serves every budget that decays later.
+    record = vars(budget) | kept
+    if "tokens" not in found.record and "tokens" not in budget.record(found.step):
+        del record["tokens"]
     if found.record.get("model") == record.get("model"):
         found.check(model)
     for name, new, old in differences(json.loads(json.dumps(record)), found.record):
+        told = "more" if name == "tokens" and old is None else repr(old)
         raise UserError(
-            f"`{name}` is {new!r}, and the checkpoint {Path(path).name!r} is of a run with {old!r}: "
+            f"`{name}` is {new!r}, and the checkpoint {Path(path).name!r} is of a run with {told}: "
             f"{WAYS_OUT.get(name, 'pass that, or another folder')}."
         )
     found.restore(model, optimizer)
@@ -304,7 +286,7 @@ def rows_of(text: Integer[ndarray, "tokens"], begins: ndarray, window: int, devi
 
 def next_token_loss(model: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy of each next token, nats."""
-    return nn.functional.cross_entropy(model(rows[:, :-1]).float().flatten(0, 1), rows[:, 1:].flatten())
+    return mean_cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
 
 
 @torch.no_grad()
