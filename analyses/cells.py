@@ -73,12 +73,13 @@ class Study:
         script: Path of the script, `__file__`.
         options: Parsed command line of `options_parser`.
         root: Root of the repository.
+        rooms: Beginnings of the paths of the files whose code names the cells; all that the script imports if none.
 
     Raises:
         UserError: If the tree is dirty or no commit; `--smoke` runs all the same, and writes no table of the paper.
     """
 
-    def __init__(self, script: str, options: argparse.Namespace, root: Path = ROOT) -> None:
+    def __init__(self, script: str, options: argparse.Namespace, root: Path = ROOT, rooms: Sequence[str] = ()) -> None:
         if options.n_jobs < 1:
             raise UserError(f"`--n-jobs` must be at least 1, got {options.n_jobs}: pass how many cells run at once.")
         if getattr(options, "data", script) is None and not options.smoke:
@@ -86,7 +87,7 @@ class Study:
         if not options.smoke:
             check_clean(root)
         self.smoke, self.n_jobs, self.root = options.smoke, options.n_jobs, root
-        self.engine = Engine.of(script, root)
+        self.engine = Engine.of(script, root, rooms)
         self._temporary = tempfile.TemporaryDirectory() if options.smoke and options.out is None else None
         self.out = Path(self._temporary.name) if self._temporary else options.out or Path("out")
         # Under a test runner, modules of others were loaded before; alone, everything that is loaded is the study's.
@@ -120,7 +121,7 @@ class Study:
             threads: Threads of each cell.
             device: Device whose name is recorded.
         """
-        folder, key = self.folder(config, inputs), self._key(config, inputs)
+        folder, key = self.folder(config, inputs), self.key(config, inputs)
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
@@ -137,10 +138,10 @@ class Study:
 
     def folder(self, config: Any, inputs: Mapping[str, Path] | None = None) -> Path:
         """Folder of the cells of this code, configuration and inputs, and of whatever else they keep."""
-        key = json.dumps(self._key(config, inputs), sort_keys=True)
+        key = json.dumps(self.key(config, inputs), sort_keys=True)
         return self.out / Path(self.engine.script).stem / digest(key.encode())[:16]
 
-    def _key(self, config: Any, inputs: Mapping[str, Path] | None) -> dict:
+    def key(self, config: Any, inputs: Mapping[str, Path] | None) -> dict:
         hashes = {name: digest(path) for name, path in sorted((inputs or {}).items())}
         return {"engine": self.engine.code, "config": plain(config), "inputs": hashes}
 
@@ -196,7 +197,7 @@ class _Job:
         finally:
             torch.set_num_threads(threads)
         self.engine.check_loaded(self.known, self.root)
-        if Engine.of(self.engine.script, self.root).source != self.engine.source:
+        if Engine.of(self.engine.script, self.root, self.engine.rooms).source != self.engine.source:
             raise RuntimeError(f"{self.engine.script} or what it imports was changed while it ran")
         origin["seconds"] = round(time.perf_counter() - begin, 1)
         content = {"cell": plain(cell), **key, "origin": origin, "rows": rows}

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,26 @@ class Engine:
     Args:
         script: Path of the script below the root of the repository.
         files: Paths of all files, the script among them, sorted.
-        source: Hash of the bytes of all files.
+        source: Hash of the bytes of all files, or of those in the rooms.
         code: Hash of their syntax trees without docstrings; comments and layout leave it as it is.
+        rooms: Beginnings of the paths of the files that are hashed; all where there are none.
     """
 
     script: str
     files: tuple[str, ...]
     source: str
     code: str
+    rooms: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, script: str | Path, root: Path = ROOT) -> "Engine":
+    def of(cls, script: str | Path, root: Path = ROOT, rooms: Sequence[str] = ()) -> "Engine":
         """Engine of a script, from the files as they are now.
 
         Args:
             script: Path of the script, absolute or below `root`.
             root: Root of the repository.
+            rooms: Beginnings of the paths of the files that decide the numbers of a study of many hours, so that a
+                change elsewhere does not begin it anew.
 
         Raises:
             FileNotFoundError: If the script is no longer there.
@@ -62,11 +66,13 @@ class Engine:
             waiting += _imported(path.read_bytes(), root)
         names = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
         kept = {name: names[name] for name in sorted(names) if name not in MACHINERY}
+        hashed = {name: source for name, source in kept.items() if not rooms or name.startswith(tuple(rooms))}
         return cls(
             start.relative_to(root).as_posix(),
             tuple(kept),
-            _joint_hash((name, digest(source)) for name, source in kept.items()),
-            _joint_hash((name, _code_hash(source)) for name, source in kept.items()),
+            _joint_hash((name, digest(source)) for name, source in hashed.items()),
+            _joint_hash((name, _code_hash(source)) for name, source in hashed.items()),
+            tuple(rooms),
         )
 
     def check_loaded(self, known: frozenset[str] = frozenset(), root: Path = ROOT) -> None:

@@ -130,7 +130,7 @@ class _Tables:
             return "unknown"
         if not (self.root / record["script"]).exists():
             return "changed"
-        now = Engine.of(record["script"], self.root)
+        now = Engine.of(record["script"], self.root, record["engine"].get("rooms", ()))
         if now.source == record["engine"]["source"]:
             return "unchanged"
         return "comments changed" if now.code == record["engine"]["code"] else "changed"
