@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.ladder.state_stream import StateStream
+from infodil.probes import cross_entropy_nats
 
 CALIBRATION_ROWS = 4096
 """Rows on which one-parameter choices are made: each choice costs about 1 / (2 x 4096) nats."""
@@ -25,9 +26,9 @@ class CalibrationRows:
     """States as observed, by site, controls among them."""
     labels: Int[Tensor, "targets rows"]
     """Class of each target, -1 where a row has none."""
-    context: tuple[Float[Tensor, "_ classes"] | None, ...]
-    """For each target the log-probability of each class without the state, for the rows with a label; None where the
-    prior is all that is known."""
+    context: tuple[Mapping[str, Float[Tensor, "_ classes"]], ...]
+    """For each target and context model the log-probability of each class without the state, for the rows with a label;
+    empty where the prior is all that is known."""
     cluster: Int[ndarray, "rows"]
     """Document, or cell of one long text, of each row."""
     documents: bool = True
@@ -37,6 +38,16 @@ class CalibrationRows:
     def number(self) -> int:
         """Number of rows."""
         return self.labels.shape[1]
+
+    @property
+    def better_context(self) -> list[str]:
+        """The context model of least cross-entropy for each target; of equal ones the first."""
+        names = []
+        for context, labels in zip(self.context, self.labels, strict=True):
+            known = labels[labels >= 0]
+            names.append(min(context, key=lambda name: cross_entropy_nats(context[name], known), default=""))
+        first = next(iter(self.context[-1]), "")
+        return [name or first for name in names]
 
     def chosen(self, most: int | None) -> Int[Tensor, "some"]:
         """All rows, or `most` of them for a slow probe, evenly spaced through the text."""

@@ -145,13 +145,14 @@ def stream_data(
     """
     rows = task.calibration_rows
     position = positions(calibration.split)[rows]
-    context = [task.context_log_probs("calibration", rows[position >= lag], lag) for lag in task.lags]
+    begun = task.begin_contexts("calibration", rows)
+    context = [task.context_log_probs(begun, np.flatnonzero(position >= lag), lag) for lag in task.lags]
     states = gather(calibration, rows)
     labels = task.class_labels("calibration", rows, position)
     specs = {site: spec_of(site, state.shape[1], train, task, learning_curves) for site, state in states.items()}
     return LadderData(
         train=StreamRows(train, task),
-        calibration=CalibrationRows(states, labels, (None, *context), clusters.index(rows), clusters.documents),
+        calibration=CalibrationRows(states, labels, ({}, *context), clusters.index(rows), clusters.documents),
         specs=specs,
         standardizers={site: train.preprocessing[site].standardizer for site in states},
         seed=train.seed,
@@ -205,7 +206,7 @@ def memory_data(
     known = CalibrationRows(
         states={STATES: states[held_out]},
         labels=labels[:, held_out],
-        context=(None,) * len(labels),
+        context=({},) * len(labels),
         cluster=np.arange(len(calibration)),
     )
     return LadderData(

@@ -20,8 +20,9 @@ class FittedProbe:
     """A probe fitted and calibrated at one site."""
 
     fit: ProbeFit
-    given_context: list[float]
-    """For each target, the temperature of its evidence when it is added to what the context already says."""
+    given_context: list[dict[str, float]]
+    """For each target and context model, the temperature of its evidence when it is added to what the context already
+    says."""
     smoothings: list[float]
     """For each target, the share of the prediction that stays with the prior (`prior_smoothing`)."""
     gain: Float[Tensor, "targets rows"]
@@ -97,12 +98,9 @@ def calibrate(data: LadderData, fit: ProbeFit, calibration: Calibration) -> Fitt
         label, scores = calibration.labels[target, places], fit.scores(prepared[places], target)
         log = log_predictive(base, scores, fit.temperatures[target], smoothings[target], label)
         gain[target, rows[places].cpu()] = (log - base[label].double()).cpu()
-        if context is None:
-            given_context.append(0.0)
-            continue
         # The context is known for the rows with a label, in their order.
         known = (labels[target] >= 0).cumsum(0)[rows[places]] - 1
-        given_context.append(fit_temperature(context[known], scores, label)[0])
+        given_context.append({name: fit_temperature(one[known], scores, label)[0] for name, one in context.items()})
     read = torch.zeros(labels.shape[1], dtype=torch.bool)
     read[rows.cpu()] = True
     return FittedProbe(fit, given_context, smoothings, gain, read)

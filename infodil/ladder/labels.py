@@ -9,7 +9,6 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from infodil.corpus import Split
-from infodil.probes import CONTEXT_TOKENS
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,13 @@ class LagLabels:
             labels[target, known] = tokens[index[known] - lag]
         return labels
 
-    def following(self, index: Int[ndarray, "rows"], lag: int) -> Int[ndarray, "rows length"]:
-        """The types after the hidden token, nearest first, up to three and never past the state's own position."""
-        length = min(lag, CONTEXT_TOKENS)
-        return self.split.tokens[index[:, None] - lag + np.arange(1, length + 1)].astype(np.int64)
+    def newest(self, index: Int[ndarray, "rows"]) -> Int[ndarray, "rows tokens"]:
+        """The types at each position and before it, newest first, as many as follow a token at the longest lag.
+
+        Where the split begins later than that, its first token stands in.
+        """
+        back = np.arange(max(1, self.lags[-1]))
+        return self.split.tokens[np.maximum(index[:, None] - back, 0)].astype(np.int64)
 
     def counts(self, vocabulary: int) -> Int[ndarray, "targets vocabulary"]:
         """Number of positions with each type as their label, over the whole split."""

@@ -2,6 +2,7 @@
 
 __all__ = ["RowScores", "control_log_probs", "log_probs", "score_rows"]
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ class RowScores:
 
     log_prob: Float[Tensor, "rows"]
     """Log-probability of the true class, or of the true type by a probe that names types, nats."""
-    given_context: Float[Tensor, "rows"] | None
-    """Log-probability of the true class given state and context; None where no context was passed."""
+    given_context: dict[str, Float[Tensor, "rows"]]
+    """Log-probability of the true class given state and context, by context model."""
     greater: Float[Tensor, "rows"]
     """Number of types that are likelier than the true one."""
     equal: Float[Tensor, "rows"]
@@ -36,7 +37,7 @@ def score_rows(
     target: int,
     types: Int[Tensor, "rows"],
     classes: ClassMap,
-    context: Float[Tensor, "rows classes"] | None = None,
+    contexts: Mapping[str, Float[Tensor, "rows classes"]] | None = None,
 ) -> RowScores:
     """Scores of some rows at one lag.
 
@@ -46,17 +47,18 @@ def score_rows(
         target: Number of the lag among the targets, from 1.
         types: The true types.
         classes: What the probe tells apart.
-        context: Log-probability of each class given the tokens after the hidden one.
+        contexts: Log-probability of each class given the tokens after the hidden one, by context model.
 
     Returns:
         Log-probabilities and ranks of the true types.
     """
     fit, smoothing, label = fitted.fit, fitted.smoothings[target], classes.of_type[types]
     scores, temperature, prior = fit.scores(prepared, target), fit.temperatures[target], classes.class_log_prior
-    beside = None
-    if context is not None:
-        relative = scores - scores.amax(1, keepdim=True)
-        beside = log_predictive(context, relative, fitted.given_context[target], smoothing, label)
+    relative = scores - scores.amax(1, keepdim=True) if contexts else scores
+    beside = {
+        name: log_predictive(context, relative, fitted.given_context[target][name], smoothing, label)
+        for name, context in (contexts or {}).items()
+    }
     if fitted.probe.names_types:
         log, greater, equal = fit.answer(prepared, target, types)
         log = mix_with_prior(log, classes.log_prior[types], smoothing) if temperature else log

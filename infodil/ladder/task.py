@@ -4,6 +4,7 @@ __all__ = ["LagTask", "check_counts", "count_labels", "make_labels"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from infodil.checks import UserError
 from infodil.corpus import Tokens
 from infodil.ladder.calibration import CALIBRATION_ROWS
 from infodil.ladder.labels import LagLabels, positions
-from infodil.probes import CONTEXT_TOKENS, BackwardNgram, ClassMap, fit_class_map, most_classes
+from infodil.probes import CONTEXT_TOKENS, BackwardNgram, ClassMap, ContextModel, fit_class_map, most_classes
 
 FEWEST_TEST_TOKENS = 32
 """Fewer test tokens than this give no interval worth its name."""
@@ -31,8 +32,8 @@ class LagTask:
     counts: Mapping[str, Int[ndarray, "targets vocabulary"]]
     """Number of labels of each type, by split."""
     classes: ClassMap
-    context: BackwardNgram
-    """Predicts a token from the tokens after it, without a state."""
+    contexts: Mapping[str, ContextModel]
+    """What predicts a token from the tokens after it, without a state, by name."""
     calibration_rows: Int[ndarray, "rows"]
     """Positions of the calibration split on which every choice is made."""
 
@@ -66,7 +67,7 @@ class LagTask:
         classes = replace(classes, **{field.name: getattr(classes, field.name).to(device) for field in fields(classes)})
         rows = pick_calibration(labels["calibration"], generator)
         context = fit_context(classes, labels["train"], labels["calibration"], rows)
-        return cls(lags, labels, counts, classes, context, rows)
+        return cls(lags, labels, counts, classes, {context.name: context}, rows)
 
     @property
     def targets(self) -> int:
@@ -85,9 +86,22 @@ class LagTask:
         """The class at each lag of some positions, on the device of the probes; -1 where there is none."""
         return labels_of(self.classes, self.labels[split].types(index, position))
 
-    def context_log_probs(self, split: str, index: Int[ndarray, "rows"], lag: int) -> Float[Tensor, "rows classes"]:
-        """Log-probability of each class at a lag, given the tokens between it and the state, nats."""
-        return self.context.log_probs(as_classes(self.classes, self.labels[split].following(index, lag)))
+    def begin_contexts(self, split: str, index: Int[ndarray, "rows"]) -> dict[str, Any]:
+        """What the predictions of each context model share at some positions, whatever the lag."""
+        newest = self.labels[split].newest(index)
+        return {name: context.begin(newest) for name, context in self.contexts.items()}
+
+    def context_log_probs(
+        self, begun: Mapping[str, Any], rows: Int[ndarray, "some"], lag: int
+    ) -> dict[str, Float[Tensor, "some classes"]]:
+        """Log-probability of each class at a lag, given the tokens between it and the state, nats, by context model.
+
+        Args:
+            begun: What `begin_contexts` gave.
+            rows: Those of its positions that have the lag behind them.
+            lag: Number of steps back.
+        """
+        return {name: context.predict(begun[name], rows, lag) for name, context in self.contexts.items()}
 
 
 def make_labels(tokens: Tokens, lags: tuple[int, ...], generator: np.random.Generator) -> dict[str, LagLabels]:

@@ -1,6 +1,6 @@
 """The accumulators of the test split: pointwise terms summed within clusters, which processes add up."""
 
-__all__ = ["Cells", "EntrySums", "ScoreSums"]
+__all__ = ["Cells", "EntrySums", "ScoreSums", "SplitSums", "given_context", "of_context"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,20 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-FIT_TERMS = ("probe", "given_context", "top1", "top5")
-ROW_TERMS = ("count", "prior", "plug_in", "context", "type_plug_in", "type_prior")
+FIT_TERMS = ("probe", "top1", "top5")
+ROW_TERMS = ("count", "prior", "plug_in", "type_plug_in", "type_prior")
 
 Terms = Mapping[str, Float[ndarray, "rows"] | Float[Tensor, "rows"]]
+
+
+def of_context(name: str) -> str:
+    """The term of a context model alone."""
+    return f"context {name}"
+
+
+def given_context(name: str) -> str:
+    """The term of a probe beside a context model."""
+    return f"given context {name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +31,10 @@ class EntrySums:
     """Sums of pointwise terms in nats within clusters, for each reported entry: a site and a probe.
 
     `probe[term]` is `[entries, targets, clusters]` for the log-probability of the true class by the selected probe, the
-    same given the context, and the two hit rates. `rows[term]` is alike, over the rows that this probe read: their
-    count; the log-probability of the true class under the prior, the plug-in distribution of the test labels, and the
-    context; and that of the true type under the plug-in distribution and the prior (`type_plug_in`, `type_prior`).
+    same given the context (`given_context`), and the two hit rates. `rows[term]` is alike, over the rows that this
+    probe read: their count; the log-probability of the true class under the prior, the plug-in distribution of the test
+    labels, and each context model (`of_context`); and that of the true type under the plug-in distribution and the
+    prior (`type_plug_in`, `type_prior`).
     """
 
     probe: dict[str, ndarray]
@@ -32,6 +43,11 @@ class EntrySums:
     """As `rows`, over all rows."""
     names_types: Bool[ndarray, "entries targets"]
     """Where the log-probability is that of the type, by a probe that names types."""
+
+    @property
+    def contexts(self) -> list[str]:
+        """Names of the context models."""
+        return [term.removeprefix(of_context("")) for term in self.rows if term.startswith(of_context(""))]
 
     @property
     def clusters(self) -> int:
@@ -44,7 +60,7 @@ class EntrySums:
 
     @classmethod
     def together(cls, parts: Sequence["EntrySums"]) -> "EntrySums":
-        """The sums over all kinds of token."""
+        """The sums over several parts of the rows."""
 
         def total(terms: Sequence[dict[str, ndarray]]) -> dict[str, ndarray]:
             return {name: sum(values[name] for values in terms) for name in terms[0]}
@@ -66,6 +82,33 @@ class EntrySums:
 
 
 @dataclass(frozen=True, eq=False)
+class SplitSums:
+    """The sums of each part of the test positions: kinds of hidden token, before and after the longest lag."""
+
+    parts: Sequence[EntrySums]
+    """Kind by kind for the positions before the longest lag, then for those that have every lag behind them."""
+
+    @property
+    def kinds(self) -> int:
+        """Number of kinds of token."""
+        return len(self.parts) // 2
+
+    @property
+    def whole(self) -> EntrySums:
+        """The sums over all positions."""
+        return EntrySums.together(self.parts)
+
+    @property
+    def deep(self) -> EntrySums:
+        """The sums over the positions that have every lag behind them: each lag is a mean over the same states."""
+        return EntrySums.together(self.parts[self.kinds :])
+
+    def of_kind(self, kind: int) -> EntrySums:
+        """The sums over the positions whose hidden token is of one kind."""
+        return EntrySums.together(self.parts[kind :: self.kinds])
+
+
+@dataclass(frozen=True, eq=False)
 class ScoreSums:
     """The additive statistics of the test split: `update` with rows, `merge` with other documents, then `compute`.
 
@@ -73,16 +116,20 @@ class ScoreSums:
     in any order and on any number of processes.
     """
 
-    probe: dict[str, Float[ndarray, "fits targets kinds clusters"]]
-    rows: dict[str, Float[ndarray, "samples targets kinds clusters"]]
+    probe: dict[str, Float[ndarray, "fits targets parts clusters"]]
+    rows: dict[str, Float[ndarray, "samples targets parts clusters"]]
     """Over all rows, then over the subsample that slow probes read."""
 
     @classmethod
-    def zeros(cls, fits: int, targets: int, kinds: int, clusters: int) -> "ScoreSums":
+    def zeros(
+        cls, fits: int, targets: int, parts: int, clusters: int, contexts: Sequence[str] = ("ngram",)
+    ) -> "ScoreSums":
         """The sums of no rows."""
+        fit_terms = (*FIT_TERMS, *map(given_context, contexts))
+        row_terms = (*ROW_TERMS, *map(of_context, contexts))
         return cls(
-            {term: np.zeros((fits, targets, kinds, clusters)) for term in FIT_TERMS},
-            {term: np.zeros((2, targets, kinds, clusters)) for term in ROW_TERMS},
+            {term: np.zeros((fits, targets, parts, clusters)) for term in fit_terms},
+            {term: np.zeros((2, targets, parts, clusters)) for term in row_terms},
         )
 
     def update_rows(self, target: int, cells: "Cells", terms: Terms, subsampled: Int[ndarray, "few"]) -> None:
@@ -90,7 +137,7 @@ class ScoreSums:
 
         Args:
             target: Number of the target.
-            cells: Kind and cluster of each row.
+            cells: Part and cluster of each row.
             terms: Terms of each row by name.
             subsampled: Places of the rows that slow probes read.
         """
@@ -104,7 +151,7 @@ class ScoreSums:
         Args:
             fit: Number of the fitted probe.
             target: Number of the target.
-            cells: Kind and cluster of each row.
+            cells: Part and cluster of each row.
             terms: Terms of each row by name.
         """
         for name, values in terms.items():
@@ -122,7 +169,7 @@ class ScoreSums:
         subsampled: Bool[ndarray, "fits"],
         names_types: Bool[ndarray, "fits"],
     ) -> list[EntrySums]:
-        """The sums of each entry, kind by kind: those of its selected probe, and of the rows that it read.
+        """The sums of each entry, part by part: those of its selected probe, and of the rows that it read.
 
         Args:
             selected: Number of the selected fitted probe of each entry and target.
@@ -132,12 +179,12 @@ class ScoreSums:
         target, read = np.arange(selected.shape[1]), subsampled[selected].astype(int)
         return [
             EntrySums(
-                {term: values[selected, target, kind] for term, values in self.probe.items()},
-                {term: values[read, target, kind] for term, values in self.rows.items()},
-                {term: values[0, :, kind] for term, values in self.rows.items()},
+                {term: values[selected, target, part] for term, values in self.probe.items()},
+                {term: values[read, target, part] for term, values in self.rows.items()},
+                {term: values[0, :, part] for term, values in self.rows.items()},
                 names_types[selected],
             )
-            for kind in range(self.rows["count"].shape[2])
+            for part in range(self.rows["count"].shape[2])
         ]
 
 
@@ -145,18 +192,18 @@ class ScoreSums:
 class Cells:
     """Where the terms of some rows are added."""
 
-    kind: Int[ndarray, "rows"]
-    """Kind of the hidden token."""
+    part: Int[ndarray, "rows"]
+    """Part of the positions (`SplitSums`)."""
     cluster: Int[ndarray, "rows"]
 
     def at(self, places: Int[ndarray, "few"]) -> "Cells":
         """Those of some of the rows."""
-        return Cells(self.kind[places], self.cluster[places])
+        return Cells(self.part[places], self.cluster[places])
 
 
-def add(sums: Float[ndarray, "kinds clusters"], values: ndarray | Tensor, cells: Cells) -> None:
+def add(sums: Float[ndarray, "parts clusters"], values: ndarray | Tensor, cells: Cells) -> None:
     """Add values to the sums of their cells, in place."""
     if isinstance(values, Tensor):
         values = values.double().cpu().numpy()
-    flat = np.bincount(cells.kind * sums.shape[1] + cells.cluster, values, minlength=sums.size)
+    flat = np.bincount(cells.part * sums.shape[1] + cells.cluster, values, minlength=sums.size)
     sums += flat.reshape(sums.shape)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from infodil.measure.contexts import ContextChoice, describe_context
 from infodil.probes import ProbeChoice, control_probe
 
 
@@ -27,6 +28,8 @@ class MeasurementConfig:
     """Kinds of hidden token that rows are split by, by name or as a mapping from type to a name; None for none."""
     sketch_dims: int | None
     """Numbers of the sketch of wider states; None for all states whole."""
+    context: ContextChoice
+    """What predicts tokens without the state: the n-gram alone, or a second model beside it."""
     options: Mapping[str, object]
     """Options of a model made from its name."""
 
@@ -43,5 +46,6 @@ class MeasurementConfig:
             "sites": None if self.sites is None else list(self.sites),
             **self.probes.record(),
             "by": {str(key): name for key, name in self.by.items()} if isinstance(self.by, Mapping) else self.by,
+            "context": describe_context(self.context),
             "options": dict(self.options),
         }

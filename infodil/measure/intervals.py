@@ -1,7 +1,8 @@
 """The estimates of a report: means of the sums over clusters, and the intervals that clusters give them."""
 
-__all__ = ["Means", "Places", "ReportEstimates", "Spans", "estimate"]
+__all__ = ["ContextEstimates", "Means", "Places", "ReportEstimates", "Spans", "estimate"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder import FittedLadder, TextClusters
-from infodil.measure.accumulators import EntrySums
+from infodil.measure.accumulators import EntrySums, given_context, of_context
 from infodil.statistics import (
     cluster_deviations,
     cluster_quantile,
@@ -51,6 +52,19 @@ class Means:
         """High end of each interval."""
         return self.value + self.reach
 
+    @classmethod
+    def by_target(cls, means: Sequence["Means"]) -> "Means":
+        """The means of a different quantity at each target.
+
+        Args:
+            means: The quantity of each target, `[entries, targets]`.
+        """
+        value, quantile = (
+            np.stack([getattr(one, name)[:, t] for t, one in enumerate(means)], 1) for name in ("value", "quantile")
+        )
+        deviations = np.stack([one.deviations[:, t] for t, one in enumerate(means)], 1)
+        return cls(value, deviations, quantile, means[0].most_bits)
+
     def total(self, place: tuple[ndarray, ndarray]) -> "Means":
         """The sum of the means at some places, with the widest of their quantiles.
 
@@ -88,6 +102,38 @@ class Means:
 
 
 @dataclass(frozen=True, eq=False)
+class ContextEstimates:
+    """What the state tells beyond one context model."""
+
+    beyond: Means
+    beyond_any: Means
+    """As `beyond`, also where the plug-in distribution predicts better than the context: the high end."""
+    poor: Bool[ndarray, "entries targets"]
+    """Where the context predicts worse than the plug-in distribution, which then stands in for it."""
+    alone: Float[ndarray, "targets"]
+    """What the context tells without the state in bits: the plug-in entropy less its cross-entropy, zero where it is
+    poor."""
+
+    @classmethod
+    def of(cls, sums: EntrySums, spans: "Spans", name: str) -> "ContextEstimates":
+        """The figures of one context model.
+
+        Where the context predicts worse than the plug-in distribution, the plug-in entropy is the better figure for
+        what is unknown without the state: a poor model of the context must not be turned into memory.
+        """
+        context, given, plug_in = sums.rows[of_context(name)], sums.probe[given_context(name)], sums.rows["plug_in"]
+        poor, count, whole = context.sum(-1) < plug_in.sum(-1), sums.rows["count"], sums.whole
+        told = (whole[of_context(name)] - whole["plug_in"]).sum(-1) / whole["count"].sum(-1) * BITS_PER_NAT
+        told[0] = 0.0  # the control has no context
+        return cls(
+            beyond=spans.means(given - np.where(poor[..., None], plug_in, context), count),
+            beyond_any=spans.means(given - context, count),
+            poor=poor,
+            alone=np.where(told > 0, told, 0.0),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class ReportEstimates:
     """Every figure of a report in bits, `[entries, targets]`, or `[targets]` where probes have no say."""
 
@@ -95,9 +141,10 @@ class ReportEstimates:
     """Against the plug-in entropy: the value, and its low end."""
     usable: Means
     """As `certified`, with the cross-entropy of the trained prior in place of the plug-in entropy: the high end."""
-    beyond_context: Means
-    beyond_any_context: Means
-    """As `beyond_context`, also where the plug-in distribution predicts better than the context: the high end."""
+    contexts: dict[str, ContextEstimates]
+    """What the state tells beyond each context model."""
+    better: Sequence[str]
+    """The better context model of each target, chosen on the calibration rows."""
     ceiling: Means
     ceiling_of_prior: Means
     smoothing: Places
@@ -105,8 +152,6 @@ class ReportEstimates:
     top1: Places
     top5: Places
     samples: Int[ndarray, "entries targets"]
-    poor_context: Bool[ndarray, "entries targets"]
-    """Where the context predicts worse than the plug-in distribution, which then stands in for it."""
     spans: "Spans"
     seed: int
     blocks: Int[ndarray, "blocks"] | None
@@ -114,9 +159,42 @@ class ReportEstimates:
     resampled: dict[str, object]
     """Number and kind of the clusters that intervals rest on."""
 
+    @cached_property
+    def beyond_context(self) -> Means:
+        """What the state tells beyond the better context model of each target."""
+        return Means.by_target([self.contexts[name].beyond for name in self.better])
+
+    @cached_property
+    def beyond_any_context(self) -> Means:
+        """As `beyond_context`, also where the plug-in distribution predicts better than the context: the high end."""
+        return Means.by_target([self.contexts[name].beyond_any for name in self.better])
+
+    def beyond(self, sums: EntrySums) -> Means:
+        """What the state tells beyond the better context model at a part of the rows.
+
+        The plug-in distribution stands in for the context where it does in the whole.
+        """
+        poor = np.stack([self.contexts[name].poor[:, target] for target, name in enumerate(self.better)], 1)
+        given, context = (
+            np.stack([terms[of(name)][:, target] for target, name in enumerate(self.better)], 1)
+            for terms, of in ((sums.probe, given_context), (sums.rows, of_context))
+        )
+        known = np.where(poor[..., None], sums.rows["plug_in"], context)
+        return self.spans.means(given - known, sums.rows["count"])
+
+    def grouped(self, sums: EntrySums) -> EntrySums:
+        """Sums of a part of the rows over the clusters that intervals rest on."""
+        return sums if self.blocks is None else sums.grouped(self.blocks)
+
 
 def estimate(
-    sums: EntrySums, clusters: TextClusters, ladder: FittedLadder, types: int, confidence: float, seed: int
+    sums: EntrySums,
+    clusters: TextClusters,
+    ladder: FittedLadder,
+    better: Sequence[str],
+    types: int,
+    confidence: float,
+    seed: int,
 ) -> ReportEstimates:
     r"""The value of each entry and target, :math:`H(c(X))` less the cross-entropy of the classes c, with its interval.
 
@@ -130,6 +208,7 @@ def estimate(
         sums: Sums of pointwise terms within clusters.
         clusters: What the clusters are; cells of a long text are merged to blocks of about ten correlation times.
         ladder: Fitted probes, whose smoothing the high end adds.
+        better: The better context model of each target.
         types: Number of types of the vocabulary.
         confidence: Confidence level of each pointwise interval.
         seed: Seed of the draws of half-lives.
@@ -137,24 +216,19 @@ def estimate(
     blocks = None if clusters.documents else block_edges(sums)
     sums = sums if blocks is None else sums.grouped(blocks)
     spans = Spans(confidence, float(np.log2(types)))
-    # Where the context predicts worse than the plug-in distribution, the plug-in entropy is the better figure for what
-    # is unknown without the state: a poor model of the context must not be turned into memory.
-    context, plug_in = sums.rows["context"], sums.rows["plug_in"]
-    poor = context.sum(-1) < plug_in.sum(-1)
     count, whole = sums.rows["count"], sums.whole
     certified = spans.gains(sums, "plug_in")
     return ReportEstimates(
         certified=certified,
         usable=spans.gains(sums, "prior"),
-        beyond_context=spans.means(sums.probe["given_context"] - np.where(poor[..., None], plug_in, context), count),
-        beyond_any_context=spans.means(sums.probe["given_context"] - context, count),
+        contexts={name: ContextEstimates.of(sums, spans, name) for name in sums.contexts},
+        better=better,
         ceiling=spans.means(-whole["type_plug_in"], whole["count"]),
         ceiling_of_prior=spans.means(-whole["type_prior"], whole["count"]),
         smoothing=smoothing_bits(ladder, certified.value.shape[1]),
         top1=sums.probe["top1"].sum(-1) / count.sum(-1),
         top5=sums.probe["top5"].sum(-1) / count.sum(-1),
         samples=count.sum(-1).astype(int),
-        poor_context=poor,
         spans=spans,
         seed=seed,
         blocks=blocks,

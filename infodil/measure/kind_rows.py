@@ -10,14 +10,14 @@ from numpy import ndarray
 
 from infodil.estimate import BITS_PER_NAT
 from infodil.ladder import FittedLadder
-from infodil.measure.accumulators import EntrySums
+from infodil.measure.accumulators import EntrySums, SplitSums
 from infodil.measure.intervals import Places, ReportEstimates
 from infodil.measure.report_rows import control_entry
 from infodil.measure.token_kinds import TokenKinds
 
 
 def make_kind_rows(
-    by_kind: Sequence[EntrySums],
+    sums: SplitSums,
     kinds: TokenKinds,
     estimates: ReportEstimates,
     rows: Sequence[dict],
@@ -32,7 +32,7 @@ def make_kind_rows(
     one kind. It is an estimate, not a bound, for only the mean over all tokens is below the mutual information.
 
     Args:
-        by_kind: Sums of pointwise terms of each kind.
+        sums: Sums of pointwise terms, part by part.
         kinds: Names of the kinds.
         estimates: Figures of the whole rows, whose blocks are used again.
         rows: The whole rows, for each entry of the ladder one a lag.
@@ -42,12 +42,12 @@ def make_kind_rows(
     lags = estimates.certified.value.shape[1] - 1
     found: list[list[dict]] = [[] for _ in rows]
     for kind, name in enumerate(kinds.names):
-        sums = by_kind[kind] if estimates.blocks is None else by_kind[kind].grouped(estimates.blocks)
-        figures = kind_figures(sums, estimates)
+        of_kind = estimates.grouped(sums.of_kind(kind))
+        figures = kind_figures(of_kind, estimates)
         train = train_counts[:, kinds.of_type == kind].sum(1)
         for place, row in enumerate(rows):
             entry, target = place // lags, 1 + place % lags
-            samples = int(sums.rows["count"][entry, target].sum())
+            samples = int(of_kind.rows["count"][entry, target].sum())
             if not samples:
                 continue
             control = control_entry(ladder, row["site"])
@@ -56,7 +56,7 @@ def make_kind_rows(
                 | {"token_kind": name, "kind": "estimate"}
                 | {column: values[entry, target] for column, values in figures.items()}
                 | {
-                    "ceiling_bits": surprise_bits(sums, target),
+                    "ceiling_bits": surprise_bits(of_kind, target),
                     "shuffled_bits": figures["value_bits"][entry, 0],
                     "random_weights_bits": None if control is None else figures["value_bits"][control, target],
                     "samples": samples,
@@ -80,8 +80,7 @@ def kind_figures(sums: EntrySums, estimates: ReportEstimates) -> dict[str, Place
     spans, count = estimates.spans, sums.rows["count"]
     value = spans.means(sums.probe["probe"] - sums.base("plug_in"), count)
     usable = spans.means(sums.probe["probe"] - sums.base("prior"), count)
-    known = np.where(estimates.poor_context[..., None], sums.rows["plug_in"], sums.rows["context"])
-    beyond = spans.means(sums.probe["given_context"] - known, count)
+    beyond = estimates.beyond(sums)
     with np.errstate(invalid="ignore", divide="ignore"):
         top1, top5 = (sums.probe[term].sum(-1) / count.sum(-1) for term in ("top1", "top5"))
     several = (count > 0).sum(-1) > 1  # documents; one alone has no interval

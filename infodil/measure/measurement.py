@@ -24,8 +24,8 @@ from infodil.ladder import (
     open_store,
     stream_data,
 )
-from infodil.measure.accumulators import EntrySums
 from infodil.measure.config import MeasurementConfig
+from infodil.measure.contexts import add_context
 from infodil.measure.controls import learning_curves
 from infodil.measure.intervals import estimate
 from infodil.measure.kind_rows import make_kind_rows
@@ -35,6 +35,7 @@ from infodil.measure.test_pass import read_test_split
 from infodil.measure.text_view import make_text_view
 from infodil.measure.token_kinds import make_kinds
 from infodil.measure.upper_bounds import bound_sites, whole_state, with_upper_bounds
+from infodil.measure.whole_past import whole_past
 from infodil.report import RecoverabilityReport
 
 
@@ -60,6 +61,7 @@ def measure(
         cache_dir: Folder for states that outlive the run.
     """
     task = make_task(sites, tokens, config, device)
+    task = add_context(task, config.context, tokens, config.seed, progress)
     kinds = make_kinds(config.by, tokens, task.counts["train"][0])
     with open_states(sites, tokens, config, cache_dir) as store:
         streams = open_streams(sites, tokens, config, device, progress, store, keep_all=cache_dir is not None)
@@ -68,27 +70,29 @@ def measure(
             streams["train"], streams["calibration"], task, clusters["calibration"], config.follows_learning
         )
         ladder = fit_ladder(data, config.probes, confidence=config.confidence)
-        by_kind = read_test_split(streams["test"], task, ladder, clusters["test"], kinds)
-        sums, types = EntrySums.together(by_kind), len(task.classes.of_type)
-        estimates = estimate(sums, clusters["test"], ladder, types, config.confidence, config.seed)
+        sums = read_test_split(streams["test"], task, ladder, clusters["test"], kinds)
+        estimates = estimate(
+            sums.whole, clusters["test"], ladder, data.calibration.better_context, len(task.classes.of_type),
+            config.confidence, config.seed,
+        )  # fmt: skip
         bounds = bound_sites(
             data, streams["train"].preprocessing, task, clusters["calibration"],
             independent=tokens.independent, confidence=config.confidence, seed=config.seed,
         )  # fmt: skip
         shown, lines = make_text_view(streams["test"], task, ladder)
     rows = make_rows(estimates, ladder, config.lags, task.counts["train"].sum(1).tolist())
-    kind_rows = (
-        [] if config.by is None else make_kind_rows(by_kind, kinds, estimates, rows, ladder, task.counts["train"])
-    )
+    kind_rows = [] if config.by is None else make_kind_rows(sums, kinds, estimates, rows, ladder, task.counts["train"])
     rows = with_upper_bounds(rows, bounds, task, tokens.independent)
     kind_of = {site: sites.encoder.kind_of_site(site) for site in sites.dims}
     summary = summarise_sites(estimates, ladder, config.lags)
+    past = whole_past(sums.deep, estimates, ladder, tokens.independent)
     curves = learning_curves(ladder, config.lags)
     return RecoverabilityReport(
         rows=tuple({**row, "kind_of_site": kind_of[row["site"]], **sketch_columns(sites, row["site"])} for row in rows),
         summary=tuple(
             {
                 **row,
+                **past[row["site"]],
                 "kind_of_site": kind_of[row["site"]],
                 **sketch_columns(sites, row["site"]),
                 **whole_state(bounds[row["site"]]),
@@ -205,7 +209,7 @@ def describe_corpus(tokens: Tokens, task: LagTask) -> dict[str, object]:
     return tokens.provenance() | {
         "types_modelled": task.classes.modelled,
         "tokens_modelled_share": task.modelled_share,
-        "context_model": f"backward n-gram with back-off, up to {max(task.context.used)} following tokens",
+        "context_models": {name: context.description for name, context in task.contexts.items()},
     }
 
 

@@ -25,6 +25,7 @@ from infodil.measure.arguments import (
     open_corpus,
 )
 from infodil.measure.config import MeasurementConfig
+from infodil.measure.contexts import ContextChoice, check_context
 from infodil.measure.controls import random_encoder
 from infodil.measure.measurement import measure
 from infodil.measure.provenance import describe
@@ -52,6 +53,7 @@ def recoverability(
     controls: bool = True,
     by: str | Mapping[int | str, str] | None = None,
     sketch_dims: int | None = 4096,
+    context: ContextChoice = "ngram",
     **options: object,
 ) -> RecoverabilityReport:
     r"""A lower bound on the bits that each state holds about the token `lag` steps back, for each probe.
@@ -126,6 +128,10 @@ def recoverability(
         sketch_dims: Sites with more numbers than this are read through a seeded count sketch of so many, which may lose
             bits and adds none (`infodil.encoders.CountSketch`); precision and upper bounds are then those of the
             sketch. None to read all states whole.
+        context: Model of what the tokens after a hidden one give away: `ngram`, a backward n-gram; `lm`, beside it a
+            language model that is trained backward on the training split (options: `infodil.measure.BackwardLM`); or,
+            beside it, a function from ids `[rows, tokens]`, in the order of the text, to the log-probability of each
+            type of the token before them. Rows show both, and take the better one on the calibration split.
 
     Returns:
         A report with a row for each site, lag and probe.
@@ -157,6 +163,7 @@ def recoverability(
         controls=bool(controls),
         by=check_kinds(by),
         sketch_dims=sketch_dims,
+        context=check_context(context),
         options=options,
     )
     check_numbers(precision, batch_size, seed, confidence, sketch_dims)

@@ -56,7 +56,7 @@ def control_entry(ladder: FittedLadder, site: str) -> int | None:
 def estimate_columns(estimates: ReportEstimates, entry: int, target: int) -> dict[str, float | int]:
     """Value, interval, hit rates, ceiling and bits beyond context of one row."""
     place = entry, target
-    context, smoothing = estimates.beyond_context, estimates.smoothing[place]
+    smoothing = estimates.smoothing[place]
     return {
         "value_bits": estimates.certified.value[place],
         "low_bits": estimates.certified.low[place],
@@ -66,12 +66,23 @@ def estimate_columns(estimates: ReportEstimates, entry: int, target: int) -> dic
         "ceiling_bits": estimates.ceiling.value[target],
         "ceiling_low_bits": estimates.ceiling.low[target],
         "ceiling_high_bits": estimates.ceiling_of_prior.high[target],
-        "beyond_context_bits": context.value[place],
-        "beyond_context_low_bits": context.low[place],
-        "beyond_context_high_bits": estimates.beyond_any_context.high[place] + smoothing,
+        **context_columns(estimates, entry, target),
         "usable_bits": estimates.usable.value[place],
         "samples": int(estimates.samples[place]),
     }
+
+
+def context_columns(estimates: ReportEstimates, entry: int, target: int) -> dict[str, float | str]:
+    """Bits beyond the better context model and what it tells alone; where there are several, those of each by name."""
+    place, better = (entry, target), estimates.better[target]
+    named = {f"{name}_context": one for name, one in estimates.contexts.items()} if len(estimates.contexts) > 1 else {}
+    columns: dict[str, float | str] = {"context_model": better}
+    for name, one in {"context": estimates.contexts[better], **named}.items():
+        columns[f"{name}_bits"] = one.alone[target]
+        columns[f"beyond_{name}_bits"] = one.beyond.value[place]
+        columns[f"beyond_{name}_low_bits"] = one.beyond.low[place]
+        columns[f"beyond_{name}_high_bits"] = one.beyond_any.high[place] + estimates.smoothing[place]
+    return columns
 
 
 def control_columns(

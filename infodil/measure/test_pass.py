@@ -23,7 +23,7 @@ from infodil.ladder import (
     control_log_probs,
     score_rows,
 )
-from infodil.measure.accumulators import Cells, EntrySums, ScoreSums
+from infodil.measure.accumulators import Cells, ScoreSums, SplitSums, given_context, of_context
 from infodil.measure.token_kinds import TokenKinds
 from infodil.probes import ClassMap
 
@@ -35,24 +35,26 @@ FEWEST_SCORED_ROWS = 256
 
 def read_test_split(
     stream: StateStream, task: LagTask, ladder: FittedLadder, clusters: TextClusters, kinds: TokenKinds
-) -> list[EntrySums]:
-    """For each kind of hidden token the sums of every entry: of `ladder.entries()`, then of `ladder.control`.
+) -> SplitSums:
+    """The sums of every entry of a report: those of `ladder.entries()`, then those of `ladder.control`.
 
     A fitted probe that is selected for several entries scores a row once, one that is selected for none not at all.
     """
     scoring = assign(ladder, task.targets)
     plug_in = PlugIn.of(task.counts["test"], task.classes)
     subsample = subsample_rows(stream.split, scoring.max_rows)
-    sums = ScoreSums.zeros(len(scoring.fits), task.targets, kinds.number, clusters.number)
+    sums = ScoreSums.zeros(len(scoring.fits), task.targets, 2 * kinds.number, clusters.number, list(task.contexts))
     for chunk in stream.chunks("reading the test split"):
         for part in parts_of(chunk, task, clusters, subsample):
             prepared = prepare(stream, scoring, part)
             for target in range(task.targets):
                 rows = np.flatnonzero(part.types[target] >= 0)
                 if len(rows):
-                    cells = Cells(kinds.of_type[part.types[target, rows]], part.cluster[rows])
+                    deep = part.position[rows] >= task.lags[-1]
+                    kind = kinds.of_type[part.types[target, rows]]
+                    cells = Cells(kind + kinds.number * deep, part.cluster[rows])
                     score_target(sums, scoring, prepared, part, target, rows, cells, task, plug_in)
-    return sums.compute(scoring.selected, scoring.subsampled, scoring.names_types)
+    return SplitSums(sums.compute(scoring.selected, scoring.subsampled, scoring.names_types))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +140,15 @@ class Part:
 
     chunk: Chunk
     rows: slice
+    position: Int[ndarray, "rows"]
+    """Number of tokens of the same sequence before each."""
     types: Int[ndarray, "targets rows"]
     """Type of each target, -1 for none."""
     cluster: Int[ndarray, "rows"]
     subsample: Int[ndarray, "few"]
     """Places of the rows that slow probes read."""
+    contexts: dict[str, Any]
+    """What the predictions of context models share, whatever the lag."""
 
 
 def parts_of(chunk: Chunk, task: LagTask, clusters: TextClusters, subsample: Int[ndarray, "rows"]) -> Iterator[Part]:
@@ -150,9 +156,17 @@ def parts_of(chunk: Chunk, task: LagTask, clusters: TextClusters, subsample: Int
     size = max(FEWEST_SCORED_ROWS, SCORE_LOGITS // task.classes.number)
     for first in range(0, len(chunk.index), size):
         rows = slice(first, first + size)
-        index = chunk.index[rows]
-        types = task.labels["test"].types(index, chunk.position[rows])
-        yield Part(chunk, rows, types, clusters.index(index), np.flatnonzero(np.isin(index, subsample)))
+        index, position = chunk.index[rows], chunk.position[rows]
+        types = task.labels["test"].types(index, position)
+        yield Part(
+            chunk,
+            rows,
+            position,
+            types,
+            clusters.index(index),
+            np.flatnonzero(np.isin(index, subsample)),
+            task.begin_contexts("test", index),
+        )
 
 
 def prepare(stream: StateStream, scoring: ScoringProbes, part: Part) -> list[Any]:
@@ -180,7 +194,7 @@ def score_target(
     """Score the rows of a part that have a label of one target, and add the scores to the sums."""
     classes, types = task.classes, part.types[target, rows]
     device = classes.of_type.device
-    terms, context = row_terms(part, target, rows, task, plug_in)
+    terms, contexts = row_terms(part, target, rows, task, plug_in)
     # Places of the subsampled rows among the rows with a label, and among the subsampled ones.
     place = np.flatnonzero(np.isin(rows, part.subsample))
     among = np.searchsorted(part.subsample, rows[place])
@@ -192,20 +206,20 @@ def score_target(
             continue
         chosen_types = torch.from_numpy(types[chosen]).to(device)
         states = prepared[number][torch.from_numpy(taken).to(device)]
-        if context is None:
+        if not target:
             scored = {"probe": control_log_probs(fitted, states, chosen_types, classes)}
         else:
-            known = context[torch.from_numpy(chosen).to(device)]
+            known = {name: log[torch.from_numpy(chosen).to(log.device)] for name, log in contexts.items()}
             scores = score_rows(fitted, states, target, chosen_types, classes, known)
-            scored = {"probe": scores.log_prob, "given_context": scores.given_context}
-            scored |= {"top1": scores.hits(1), "top5": scores.hits(5)}
+            scored = {"probe": scores.log_prob, "top1": scores.hits(1), "top5": scores.hits(5)}
+            scored |= {given_context(name): log for name, log in scores.given_context.items()}
         sums.update_probe(number, target, cells.at(chosen), scored)
 
 
 def row_terms(
     part: Part, target: int, rows: Int[ndarray, "rows"], task: LagTask, plug_in: PlugIn
-) -> tuple[dict[str, ndarray | Tensor], Float[Tensor, "rows classes"] | None]:
-    """Terms of some rows that do not depend on a probe, and what the context says of them; None for the control."""
+) -> tuple[dict[str, ndarray | Tensor], dict[str, Float[Tensor, "rows classes"]]]:
+    """Terms of some rows that do not depend on a probe, and what context models say of them; none for the control."""
     classes, types = task.classes, part.types[target, rows]
     label = classes.of_type.cpu().numpy()[types]
     terms: dict[str, ndarray | Tensor] = {
@@ -216,7 +230,8 @@ def row_terms(
         "type_plug_in": plug_in.types[target][types],
     }
     if not target:
-        return terms, None
-    context = task.context_log_probs("test", part.chunk.index[part.rows][rows], task.lags[target - 1])
-    terms["context"] = context.gather(1, torch.from_numpy(label).to(context.device)[:, None]).squeeze(1)
-    return terms, context
+        return terms, {}
+    contexts = task.context_log_probs(part.contexts, rows, task.lags[target - 1])
+    for name, log in contexts.items():
+        terms[of_context(name)] = log.gather(1, torch.from_numpy(label).to(log.device)[:, None]).squeeze(1)
+    return terms, contexts

@@ -34,6 +34,8 @@ __all__ = [
     "prior_smoothing",
     "pursuit",
     "CONTEXT_TOKENS",
+    "ContextFunction",
+    "ContextModel",
     "LEAST_GAIN_NATS",
 ]
 
@@ -48,6 +50,7 @@ from infodil.probes.calibration import (
     prior_smoothing,
 )
 from infodil.probes.class_map import ClassMap, fit_class_map, most_classes
+from infodil.probes.context import ContextFunction, ContextModel
 from infodil.probes.exact import Exact
 from infodil.probes.gaussian.probe import Gaussian
 from infodil.probes.neighbours.probe import Neighbours

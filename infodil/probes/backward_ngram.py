@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infodil.probes.calibration import LEAST_GAIN_NATS
 from infodil.probes.class_map import ClassMap
+from infodil.probes.context import ContextModel
 
 CONTEXT_TOKENS = 3
 """Tokens after the hidden one that the n-gram may look at."""
@@ -50,13 +51,15 @@ class Table:
         )
 
 
-class BackwardNgram:
+class BackwardNgram(ContextModel):
     """The distribution of a token's class given the 0 to 3 tokens that follow it.
 
     Interpolated absolute discounting (Ney, Essen and Kneser 1994), from the unigram prior upward; how many of the
     available following tokens are used is chosen on calibration rows, so that where they say nothing the context
     model *is* the prior.
     """
+
+    name = "ngram"
 
     def __init__(self, classes: ClassMap) -> None:
         self.classes = classes
@@ -102,6 +105,22 @@ class BackwardNgram:
             if losses[best] - losses[length] > LEAST_GAIN_NATS:
                 best = length
             self.used[length:] = [best] * (CONTEXT_TOKENS + 1 - length)
+
+    @property
+    def description(self) -> str:
+        """The model and how far it looks."""
+        return f"backward n-gram with back-off, up to {max(self.used)} following tokens"
+
+    def begin(self, newest: Int[ndarray, "rows tokens"]) -> Int[ndarray, "rows tokens"]:
+        """The class of each token."""
+        return self.classes.of_type.cpu().numpy()[newest]
+
+    def predict(
+        self, begun: Int[ndarray, "rows tokens"], rows: Int[ndarray, "some"], lag: int
+    ) -> Float[Tensor, "some classes"]:
+        """Log-probability of each class at a lag, by the nearest of the tokens that follow it."""
+        nearest = begun[rows, max(0, lag - CONTEXT_TOKENS) : lag]
+        return self.log_probs(nearest[:, ::-1])
 
     def log_probs(self, following: Int[ndarray, "rows length"]) -> Float[Tensor, "rows classes"]:
         """Log-probability of each class given the classes of the tokens that follow, nearest first, nats."""

@@ -69,6 +69,7 @@ SUMMARY_CELLS = {
     "share": "share of\nceiling",
     "half_life": "half-life\ntokens",
     "beyond_context": "beyond context\nbits",
+    "whole_past": "whole past\nbits",
     "budget": "budget\nbits",
 }
 """Columns of the summary under their headings; a terminal shows a heading in two lines."""
@@ -102,5 +103,6 @@ def summary_cells(row: dict[str, Any], longest: int, digits: int = 2) -> dict[st
         "share": Cell(percent(share), interval(ends, 0), None if share is None else min(1.0, max(0.0, share))),
         "half_life": quantity("half_life", life_digits, "_tokens", missing=f">{longest}"),
         "beyond_context": quantity("beyond_context", digits, "_bits"),
+        "whole_past": quantity("whole_past", digits, "_bits"),
         "budget": quantity("budget", 0, "_bits"),
     }

@@ -20,7 +20,12 @@ GLOSSARY = {
     "half-life": "The lag within which half of the bits at the shortest lag are lost; '>' means not within the lags "
     "that were measured.",
     "beyond context": "The bits that the state adds to what the tokens between then and now already tell about the "
-    "token, by a backward n-gram: an estimate, not a bound.",
+    "token, by a context model: an estimate, not a bound.",
+    "context": "The bits that the tokens after a token tell about it, without the state, by the better context model.",
+    "context model": "What guesses a token from those after it: a backward n-gram, a backward language model, or a "
+    "function of the user's own; the one that predicts the calibration documents better.",
+    "whole past": "What the state holds of the tokens at all measured lags together: the sum of the bits where tokens "
+    "were declared independent, a lower bound; else the sum of the bits beyond context, an estimate.",
     "upper bound": "The least of the bounds from above that hold for any probe: the entropy of a token, the budget of "
     "the state at its precision, the genie bound, the exact posterior.",
     "width": "The upper bound less the bits: what no probe here could decide.",
@@ -49,6 +54,8 @@ COLUMN_TERMS = {
     "probe": "probe",
     "value_bits": "bits",
     "beyond_context_bits": "beyond context",
+    "context_bits": "context",
+    "context_model": "context model",
     "ceiling_bits": "ceiling",
     "upper_bits": "upper bound",
     "width_bits": "width",

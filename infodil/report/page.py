@@ -261,9 +261,8 @@ def _data(report: Mapping[str, Any], saved: Mapping[str, Any] | None, difference
 
 def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The summary as columns and rows of cells."""
-    columns = [
-        name for name in SUMMARY_CELLS if name != "budget" or any(row["budget_bits"] is not None for row in summary)
-    ]
+    optional = {name: any(row.get(f"{name}_bits") is not None for row in summary) for name in ("whole_past", "budget")}
+    columns = [name for name in SUMMARY_CELLS if optional.get(name, True)]
     longest = dict(sorted((row["site"], row["lag"]) for row in rows))  # the last of a site is its longest lag
     cells = [(row["site"], summary_cells(dict(row), longest.get(row["site"], 0))) for row in summary]
     return {

@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RecoverabilityReport", "load_report", "COLUMNS", "SUMMARY_COLUMNS"]
 
+ENDS = ("", "_low", "_high")
+"""What the columns of a value and its interval have before their unit."""
+
 REPORT_FORMAT = "infodil.recoverability"
 """What the file of a saved report names itself."""
 
 COLUMNS = (
     "site kind_of_site lag probe value_bits low_bits high_bits kind top1 top5 "
     "ceiling_bits ceiling_low_bits ceiling_high_bits "
-    "beyond_context_bits beyond_context_low_bits beyond_context_high_bits usable_bits "
+    "beyond_context_bits beyond_context_low_bits beyond_context_high_bits context_bits context_model usable_bits "
     "upper_bits upper_low_bits upper_high_bits upper_by upper_assumes width_bits "
     "genie_bits genie_low_bits genie_high_bits "
     "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
@@ -44,9 +47,10 @@ SUMMARY_COLUMNS = (
     "share_of_ceiling share_low share_high "
     "half_life_tokens half_life_low_tokens half_life_high_tokens "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "
+    "whole_past_bits whole_past_low_bits whole_past_high_bits whole_past_kind whole_past_samples "
     "budget_bits budget_low_bits budget_high_bits"
 ).split()
-"""Columns of the summary; its sums run over the measured lags and are not a joint quantity."""
+"""Columns of the summary; its sums run over the measured lags and are not a joint quantity, the whole past is one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,6 +195,36 @@ class RecoverabilityReport:
             kind=row["kind"] or "lower bound",
             samples=row["samples"] or 0,
             method=row["probe"],
+            warnings=self.warnings,
+        )
+
+    def total(self, site: str) -> Estimate:
+        """The bits that the state at a site holds of the tokens at all measured lags together.
+
+        A certified lower bound where the tokens were declared independent, by the chain rule; else an estimate, the sum
+        of the bits beyond the better context model.
+
+        Args:
+            site: One of `report.sites`.
+
+        Returns:
+            The bits with the interval of the sum, and the side on which they lie.
+
+        Raises:
+            UserError: Where the site was not measured, or the report was saved by a version without these figures.
+        """
+        check_one_of("site", site, self.sites)
+        row = next(row for row in self.summary if row["site"] == site)
+        if row["whole_past_kind"] is None:
+            raise UserError("`report` was saved by a version that did not measure the whole past: measure again.")
+        bits = [math.nan if row[f"whole_past{end}_bits"] is None else row[f"whole_past{end}_bits"] for end in ENDS]
+        certified = row["whole_past_kind"] == "lower bound"
+        return Estimate(
+            *bits,
+            confidence=self.config.get("confidence", 0.95),
+            kind=row["whole_past_kind"],
+            samples=row["whole_past_samples"],
+            method="sum over independent tokens" if certified else "sum of bits beyond context",
             warnings=self.warnings,
         )
 

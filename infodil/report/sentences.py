@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from infodil.report.cells import interval
 from infodil.report.names import printable
 
 __all__ = [
@@ -40,10 +41,12 @@ def report_sentences(report: Mapping[str, Any]) -> list[str]:
     rows = report["rows"]
     return [
         *meaning_sentences(report["config"]),
+        *whole_past_sentences(report["summary"]),
         *sketch_sentences(report["model"]),
         *upper_sentences(rows, bool(report["corpus"].get("independent"))),
         *control_sentences(report),
         *context_sentences(rows),
+        *context_model_sentences(rows),
         *kind_sentences(report.get("kind_rows") or ()),
     ]
 
@@ -70,6 +73,39 @@ def sketch_sentences(model: Mapping[str, Any]) -> list[str]:
         f"sketch of {size:,} was read (seed {seed}): it may lose bits and adds none, and precision and upper bounds "
         "are those of the sketch."
         for (dim, size, seed), named in sites.items()
+    ]
+
+
+def whole_past_sentences(summary: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the site that holds most of all lags together holds of them, and on which side of the truth that is."""
+    measured = [row for row in summary if row.get("whole_past_bits") is not None]
+    if not measured:
+        return []
+    most = max(measured, key=lambda row: row["whole_past_bits"])
+    ends = interval([most["whole_past_low_bits"], most["whole_past_high_bits"]], 2)
+    bits = f"{most['whole_past_bits']:.2f} bits {ends}"
+    if most["whole_past_kind"] == "lower bound":
+        said = f"at least {bits}, for the tokens were declared independent and what is held of each adds up"
+    else:
+        said = f"about {bits}, an estimate: the sum of the bits beyond context, in which guesswork that the context "
+        said += "model missed counts as memory"
+    return [f"The whole past: of the tokens at all measured lags together {printable(most['site'])} holds {said}."]
+
+
+def context_model_sentences(rows: Sequence[dict]) -> list[str]:
+    """How much less is beyond a second context model than beyond the n-gram; nothing where there is one model only."""
+    both = [row for row in rows if row["chosen"] and row.get("beyond_ngram_context_bits") is not None]
+    if not both:
+        return []
+    sums: dict[str, list[float]] = {}
+    for row in both:
+        total = sums.setdefault(row["site"], [0.0, 0.0])
+        total[0] += row["beyond_ngram_context_bits"]
+        total[1] += row["beyond_context_bits"]
+    site = max(sums, key=lambda name: sums[name][0])
+    return [
+        f"Bits beyond context summed over lags at {printable(site)}: {sums[site][0]:.2f} beyond the n-gram alone, "
+        f"{sums[site][1]:.2f} beyond the better context model of each lag."
     ]
 
 
