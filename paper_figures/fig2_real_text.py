@@ -4,7 +4,7 @@ One panel a model. Lines are lower bounds with their 95% intervals; a bound belo
 few rows to do better than the tokens' frequencies.
 """
 
-from style import BLUE, GREEN, INK, ORANGE, Paper, curve, label_ends, lag_axis, styled, title
+from style import BLUE, GREEN, GREY, INK, ORANGE, Paper, curve, label_ends, lag_axis, styled, title
 
 PANELS = {
     "stories260k": ("transformer, 260K parameters, stories", {
@@ -29,12 +29,15 @@ def draw():
         ax.axhline(ceiling, color=INK, linewidth=0.7, linestyle=":")
         ax.axhline(0, color=INK, linewidth=0.5)
         lag_axis(ax, rows["lag"])
-        ax.set(xlim=(-0.4, rows["lag"].max() + 0.4), ylim=(min(-0.5, rows["low_bits"].min()), ceiling * 1.12))
+        ax.set(xlim=(-0.4, rows["lag"].max() + 0.4), ylim=(min(-0.6, rows["low_bits"].min()), ceiling * 1.12))
         for (colour, marker), (site, name) in zip(LOOKS, sites.items(), strict=False):
             part = rows[rows["site"] == site].sort_values("lag")
             curve(ax, part["lag"], part, ("value_bits", "low_bits", "high_bits"), color=colour, marker=marker)
             ends[name] = (part["lag"].iloc[-1], part["value_bits"].iloc[-1], colour)
         ax.text(rows["lag"].max(), ceiling, "entropy of a token", fontsize=6, ha="right", va="bottom")
+        if rows["value_bits"].min() < -0.1:
+            note = "below 0: too few rows to do better\nthan the frequencies of tokens"
+            ax.text(rows["lag"].max(), 0.7 * ceiling, note, fontsize=6, color=GREY, ha="right")
         title(ax, letter, words)
         label_ends(ax, ends, 0.1)
     for ax in list(paper.figure.axes)[:2]:

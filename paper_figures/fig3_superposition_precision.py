@@ -28,7 +28,9 @@ def draw():
     ax = paper.figure.subplots()
     chance = 1.0 / np.sum(1.0 / np.arange(1, TYPES + 1))
     ax.axhline(chance, color=GREY, linewidth=0.7, linestyle=":")
-    ax.text(179, chance - 0.015, "always the most frequent type", fontsize=6.5, color=GREY, ha="right", va="top")
+    ax.text(
+        179, 0.015, "dotted, chance: always the most frequent type", fontsize=6.5, color=GREY, ha="right", va="bottom"
+    )
     ax.axhline(0.5, color=LIGHT, linewidth=0.7, zorder=0)
     for precision, (colour, dash, name) in LOOKS.items():
         part = frame[frame["precision"] == precision]

@@ -14,7 +14,7 @@ CHANCE = 1.0
 
 @styled
 def draw():
-    paper = Paper("fig4_superposition_phase", 2.7)
+    paper = Paper("fig4_superposition_phase", 2.95)
     frame = paper.read("superposition_phase")
     measured = frame.pivot_table(index="dim", columns="alpha", values="recovered_lags", aggfunc="mean")
     sensing = frame.pivot_table(index="dim", columns="alpha", values="predicted_by_sensing")
@@ -33,7 +33,8 @@ def draw():
     edges(left, (sensing > 0).to_numpy())
     left.set_xticks(range(len(measured.columns)), [f"{alpha:g}" for alpha in measured.columns])
     left.set_yticks(range(len(measured.index)), measured.index)
-    left.set(xlabel="decay rate alpha", ylabel="dims of the state")
+    note = "decay rate alpha\n(orange: edge of compressed sensing,\nits constant chosen after a first look)"
+    left.set(xlabel=note, ylabel="dims of the state")
     title(left, "a", "lags read; below: predicted")
     x, y = predicted.to_numpy().ravel(), measured.to_numpy().ravel()
     read = y > CHANCE

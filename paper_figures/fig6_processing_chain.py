@@ -33,7 +33,7 @@ def draw():
     labels.append("violated")
     handles += axes[0].plot([], [], "_", color=GREY, ms=7, mew=1.2)
     labels.append("upper bound")
-    paper.figure.legend(handles, labels, loc="outside lower center", ncols=7, columnspacing=1.0, handlelength=1.6)
+    paper.figure.legend(handles, labels, loc="outside upper center", ncols=7, columnspacing=1.0, handlelength=1.6)
     return paper
 
 

@@ -41,7 +41,7 @@ def errors(ax, rows, ceilings):
     ax.set_xticks(range(len(GROUPS)), GROUPS.values(), rotation=35, ha="right", rotation_mode="anchor")
     ax.set(ylabel="share of errors", yscale="log", ylim=(LEAST / 1.3, 1.3))
     ax.legend(
-        loc="lower left", bbox_to_anchor=(-0.05, 1.1), ncols=2, handletextpad=0.4, columnspacing=0.8, handlelength=1
+        loc="lower left", bbox_to_anchor=(-0.05, 1.1), ncols=2, handletextpad=0.7, columnspacing=0.8, handlelength=1
     )
     title(ax, "a", "groups of tokens")
 

@@ -22,7 +22,7 @@ def draw():
     across = range(len(lags))
     ceiling = frame.groupby("lag")["ceiling_bits"]
     ax.fill_between(across, ceiling.min(), ceiling.max(), color=GREY, alpha=0.25, linewidth=0)
-    ax.text(0.1, ceiling.min().iloc[0] - 0.15, "grey: entropy of a token, over seeds", fontsize=7, va="top")
+    ax.text(0.1, ceiling.min().iloc[0] - 0.7, "grey: entropy of a token, over seeds", fontsize=7, va="top")
     ax.set(xlim=(-0.3, len(lags) - 0.7), ylim=(-0.2, ceiling.max().max() + 1))
     ends = {}
     for number, (probe, (colour, marker, name)) in enumerate(LOOKS.items()):
