@@ -53,6 +53,7 @@ STUDIES = (
         ("depth_trained_rates", "depth_trained", "depth_trained_documents", "depth_trained_gradients"),
         data=True,
     ),
+    StudyCommand("estimators_beside_peers", 10, ("estimators_beside_peers",)),
     StudyCommand("benchmarks.plain_loops", 10, ("benchmark_plain_loops",), data=True),
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
     StudyCommand("superposition_length", 15, ("superposition_length",)),

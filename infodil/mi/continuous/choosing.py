@@ -10,9 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from infodil.mi.continuous.density_ratio import (
-    CRITIC_FOLDS,
-    FEWEST_TO_LEARN,
-    MOST_TO_LEARN,
+    RatioOptions,
     ReadApart,
     bound_of,
     copula_terms,
@@ -39,6 +37,7 @@ class ChoiceOptions:
         alike: Least eigenvalue of a correlation matrix below which some columns nearly repeat each other.
         richer: Standard errors by which a richer model must be better to be believed.
         apart: Standard errors by which a closed form may differ from the same model on held-out rows.
+        ratio: Settings of the models that are read on held-out rows.
     """
 
     low_dims: int = 3
@@ -47,6 +46,7 @@ class ChoiceOptions:
     alike: float = 0.1
     richer: float = 2.0
     apart: float = 3.0
+    ratio: RatioOptions = RatioOptions()
 
 
 def choose(
@@ -64,15 +64,19 @@ def choose(
     dims = x.dim + y.dim
     if dims - len(x.atomic) - len(y.atomic) <= options.low_dims:
         return "ksg", neighbours(x, y, clusters, seed, options)
-    if len(x.values) < FEWEST_TO_LEARN:
-        few = f"with fewer than {FEWEST_TO_LEARN} samples only dependence that a correlation shows is seen"
-        return "gaussian-copula", replace(gaussian(x.scores, y.scores, clusters), warnings=(few,))
-    kept = clusters.subsample(MOST_TO_LEARN, seed)
+    if len(x.values) < options.ratio.fewest_to_learn:
+        few = (
+            f"a lower bound: with fewer than {options.ratio.fewest_to_learn} samples only dependence that correlation "
+            "shows is seen"
+        )
+        return "gaussian-copula", replace(gaussian(x.scores, y.scores, clusters), bound=True, warnings=(few,))
+    kept = clusters.subsample(options.ratio.most_to_learn, seed)
     atoms = x.has_atoms or y.has_atoms
     columns = x.columns, y.columns
     if not atoms:
         columns = _whiten_if_better(*columns, kept, clusters.select(kept), seed, options)
-    apart = cross_fit(columns[0][kept], columns[1][kept], clusters.select(kept), seed=seed)
+    given = {"seed": seed, "all_folds": atoms, "options": options.ratio}
+    apart = cross_fit(columns[0][kept], columns[1][kept], clusters.select(kept), **given)
     name, chosen = _judge(apart, *columns, clusters, clusters.select(kept), atoms, options)
     if dims <= options.middle_dims:
         near = neighbours(x, y, clusters, seed, options)
@@ -126,7 +130,7 @@ def _whiten_if_better(
     Ranks undo what was done to a column alone, and lose what small differences of nearly equal columns say.
     """
     white = whiten(x), whiten(y)
-    fold = clusters.folds(CRITIC_FOLDS, seed)
+    fold = clusters.folds(options.ratio.folds, seed)
     fit, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
     plain, whitened = (copula_terms(part[0][kept], part[1][kept], fit, test) for part in ((x, y), white))
     gain = whitened - plain
@@ -142,8 +146,20 @@ def _judge(
     atoms: bool,
     options: ChoiceOptions,
 ) -> tuple[str, RawEstimate]:
-    """A closed form if held-out rows agree with it and no richer model says more, else the learned bound."""
-    error = kept.standard_error
+    r"""A closed form if held-out rows agree with it and no richer model says more, else the learned bound.
+
+    The closed form of normal scores is a lower bound where the columns of one variable have a Gaussian copula among
+    themselves, as a single column always has: then, whatever the other variable is,
+
+    .. math:: I(X; Y) = h(Y) - h(Y \mid X) \ge \tfrac12 \log \frac{\det \Sigma_Y}{\det \Sigma_{Y - AX}},
+
+    for a Gaussian vector has the greatest entropy of its covariance. Else its agreement with the bound that held-out
+    rows give makes it one, up to three standard errors.
+
+    Reference:
+        Cover & Thomas, Elements of Information Theory (2006), theorem 8.6.5.
+    """
+    error = kept.select(apart.rows).standard_error
     better = apart.student - apart.gaussian
     if better.mean() > options.richer * error(better):
         name, terms, closed = "student-copula", apart.student, student_copula(x, y, clusters)
@@ -151,9 +167,11 @@ def _judge(
         scores = normal_scores(x), normal_scores(y)
         name, terms, closed = "gaussian-copula", apart.gaussian, gaussian(*scores, clusters)
     # What estimating the parameters costs on held-out rows is about what it gains on those fitted.
-    cost = 2.0 * information_bias(apart.fit_rows, x.shape[1], y.shape[1])
-    fits = abs(closed.value_nats - terms.mean()) <= options.apart * error(terms) + cost
-    exceeded = apart.learned.mean() - closed.value_nats > options.richer * error(apart.learned - terms)
+    cost = information_bias(apart.fit_rows, x.shape[1], y.shape[1])
+    fits = abs(closed.value_nats - terms.mean()) <= options.apart * error(terms) + 2.0 * cost
+    more = apart.learned - terms
+    exceeded = more.mean() - cost > options.richer * error(more)
     if fits and not exceeded and not atoms:
-        return name, replace(closed, warnings=("dependence that no copula and no network found is not in it",))
+        unseen = "a lower bound: dependence that no copula and no network found is not in it"
+        return name, replace(closed, bound=True, warnings=(unseen,))
     return "learned", bound_of(apart, kept)

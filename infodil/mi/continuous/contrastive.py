@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from infodil.mi.continuous.critics import contrast, train_critic
-from infodil.mi.continuous.density_ratio import CRITIC_FOLDS, MOST_TOGETHER, VALIDATION, held_out_terms
+from infodil.mi.continuous.density_ratio import RatioOptions, held_out_terms
 from infodil.mi.continuous.gaussian import RawEstimate, normal_scores
 from infodil.statistics import Clusters
 
@@ -84,6 +84,7 @@ def contrastive(
     name: str,
     *,
     seed: int = 0,
+    options: RatioOptions = RatioOptions(),
 ) -> RawEstimate:
     """Train a critic on three quarters of the rows by `name`'s objective and read its bound on the others.
 
@@ -91,11 +92,12 @@ def contrastive(
     """
     train_objective, read_objective, bound, failure = CONTRASTIVE[name]
     x, y = normal_scores(x), normal_scores(y)
-    fold = clusters.folds(CRITIC_FOLDS, seed)
+    fold = clusters.folds(options.folds, seed)
     test, train = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
-    back = clusters.select(train).folds(VALIDATION, seed + 1) == 0
-    scores, _ = train_critic(x, y, train[~back], train[back], objective=train_objective, seed=seed)
-    test = test[:MOST_TOGETHER]
+    back = clusters.select(train).folds(options.validation, seed + 1) == 0
+    given = {"objective": train_objective, "seed": seed, "options": options.critic}
+    scores, _ = train_critic(x, y, train[~back], train[back], **given)
+    test = test[: options.together]
     matrix = scores(test)
     value = float(read_objective(torch.from_numpy(matrix).float()))
     terms = held_out_terms(matrix) if name == "infonce" else np.diag(matrix)

@@ -48,8 +48,15 @@ class StudentCopula:
         split, dims = self.dim_x, len(self.scatter)
         precision = np.linalg.inv(self.scatter)
         in_x, in_y = np.linalg.inv(self.scatter[:split, :split]), np.linalg.inv(self.scatter[split:, split:])
-        joint = _form(x, precision[:split, :split])[:, None] + _form(y, precision[split:, split:])
-        joint += 2.0 * (x @ precision[:split, split:]) @ y.T
+        own_x, own_y = _form(x, precision[:split, :split]), _form(y, precision[split:, split:])
+        ratio = (x @ (-2.0 * precision[:split, split:])) @ y.T
+        if math.isinf(self.freedom):  # sums of squares alone: nothing as large as all pairs but the product
+            ratio += (_form(x, in_x) - own_x)[:, None]
+            ratio += _form(y, in_y) - own_y
+            ratio /= 2.0
+            ratio += self._log_det_nats()
+            return ratio
+        joint = own_x[:, None] + own_y - ratio
         apart = _log_kernel(_form(x, in_x), split, self.freedom)[:, None]
         apart = apart + _log_kernel(_form(y, in_y), dims - split, self.freedom)
         constant = self._log_det_nats() - _log_constant(split, self.freedom) - _log_constant(dims - split, self.freedom)
@@ -83,15 +90,16 @@ def fit_student_copula(
     start = np.corrcoef(ndtri(ranks), rowvar=False)
     if freedom is None:
         some = ranks[:: max(1, len(ranks) // SEARCH_ROWS)]
-        search = minimize_scalar(
-            lambda log_freedom: -_log_likelihood(some, math.exp(log_freedom), start),
-            bounds=(math.log(LEAST_FREEDOM), math.log(MOST_FREEDOM)),
-            method="bounded",
-            options={"xatol": 0.04},
-        )
-        freedom = math.exp(search.x)
-        if _log_likelihood(some, math.inf, start) >= -search.fun:
-            freedom = math.inf
+        freedom = math.inf
+        # The likelihood has one peak in one over the degrees of freedom: whether that is at zero shows beside it.
+        if _log_likelihood(some, MOST_FREEDOM / 2.0, start) > _log_likelihood(some, math.inf, start):
+            search = minimize_scalar(
+                lambda log_freedom: -_log_likelihood(some, math.exp(log_freedom), start),
+                bounds=(math.log(LEAST_FREEDOM), math.log(MOST_FREEDOM)),
+                method="bounded",
+                options={"xatol": 0.04},
+            )
+            freedom = math.exp(search.x)
     return StudentCopula(freedom, _scatter(quantiles(ranks, freedom), freedom, start), x.shape[1])
 
 
