@@ -71,6 +71,7 @@ class Stage:
             for seed in self.seeds
             for size in self.sizes
             for family in self.families
+            if family in rates
             for budget in self.budgets
         ]
 
@@ -78,7 +79,8 @@ class Stage:
 MAIN = ("ema_tokens", "ema_stream", "rotary", "attention")
 ALL = tuple(FAMILIES)
 STAGES = (
-    Stage("small", "which family leads at 1 to 20 tokens a parameter", ALL, ("0.1m",), (1, 5, 20)),
+    Stage("small", "whether traces or attention lead at 1 to 20 tokens a parameter", MAIN, ("0.1m",), (1, 5, 20)),
+    Stage("families", "how far gates come", ALL, ("0.1m",), (1, 5, 20)),
     Stage("seeds", "whether the order survives other seeds", MAIN, ("0.1m",), (1, 5, 20), (1, 2)),
     Stage("smaller", "the slope in parameters", MAIN, ("0.05m",), (1, 5, 20)),
     Stage("twice", "whether the order survives twice the parameters", MAIN, ("0.2m",), (1, 5, 20)),
@@ -90,7 +92,7 @@ STAGES = (
     Stage("context", "whether a longer context widens the gap", MAIN, ("0.2m", "0.4m"), (5, 20), (0,), 256, 512),
     Stage("larger", "the exponent of parameters", MAIN[:3], ("0.8m", "1.6m"), (1, 5, 20)),
 )
-"""In order of priority. Rates come before all of them."""
+"""In order of priority."""
 
 
 def rate_at(rate, size):
@@ -98,9 +100,9 @@ def rate_at(rate, size):
     return rate * SIZES[RATE_SIZE][1] / SIZES[size][1]
 
 
-def rate_cells():
+def rate_cells(families=ALL):
     """One run of each family at each rate."""
-    return [Cell(family, RATE_SIZE, RATE_BUDGET, RATE_SEED, rate) for family in FAMILIES for rate in RATES]
+    return [Cell(family, RATE_SIZE, RATE_BUDGET, RATE_SEED, rate) for family in families for rate in RATES]
 
 
 def best_rates(rows):
@@ -117,10 +119,10 @@ def best_rates(rows):
 
 
 def planned(rates, stages=STAGES):
-    """Every cell in order of priority, each once."""
-    cells = rate_cells()
-    if len(rates) == len(FAMILIES):
-        cells += [cell for stage in stages for cell in stage.cells(rates)]
+    """Every cell in order of priority, each once; a family whose rate is not known yet has the cells that tell it."""
+    cells = []
+    for stage in stages:
+        cells += [*rate_cells(stage.families), *stage.cells(rates)]
     return list(dict.fromkeys(cells))
 
 
@@ -192,6 +194,7 @@ def committed(study, config, inputs):
 
 
 ORIGIN = ("commit", "dirty", "engine", "versions", "device", "threads", "date")
+TRIAL = (Stage("trial", "nothing", MAIN[:1], ("0.05m",), (1, 2)),)
 SMOKE = Config(token_share=0.001, batch_size=2, checkpoint_every=2, opening=40, novel_opening=40, documents=3)
 
 
@@ -206,7 +209,7 @@ def main(arguments=None):
     config = SMOKE if options.smoke else Config()
     deadline = time.monotonic() + 60 * options.minutes
     inputs = {} if options.data is None else files_in(options.data, *FILES.values())
-    stages = STAGES[:1] if options.smoke else STAGES
+    stages = TRIAL if options.smoke else STAGES
     with Study(lm_cells.__file__, options, rooms=ROOMS) as study:
         results = Results(study, config, inputs, options.data, lambda: time.monotonic() > deadline)
         try:
@@ -221,8 +224,8 @@ def main(arguments=None):
 
 def print_plan():
     """Each stage, what it decides, and its cost."""
-    hours = {"rates": sum(cell.tokens * SIZES[cell.size][0] for cell in rate_cells()) / SPEED / 3600}
-    print(f"rates: {hours['rates']:.2f} core-hours, the peak rate of each family")
+    hours = sum(cell.tokens * SIZES[cell.size][0] for cell in rate_cells()) / SPEED / 3600
+    print(f"rates: {hours:.2f} core-hours, the peak rate of each family")
     for stage in STAGES:
         cells = stage.cells(dict.fromkeys(FAMILIES, RATES[0]))
         longest = {cell.run: max(one.tokens for one in cells if one.run == cell.run) for cell in cells}
