@@ -39,6 +39,7 @@ PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "ceilings", "p
 STUDIES = (
     StudyCommand("benchmarks.import_time", 1, ("benchmark_import_time",)),
     StudyCommand("benchmarks.ema_scan", 3, ("benchmark_ema_scan",)),
+    StudyCommand("benchmarks.recurrent_overhead", 4, ("benchmark_recurrent_overhead",)),
     StudyCommand("depth_survival", 2, ("depth_survival",), data=True),
     StudyCommand("demo_states", 4, ("demo_states",)),
     StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),

@@ -110,6 +110,17 @@ def test_a_window_slides_by_one_token(name):
     assert window[:, 0, :, -1].abs().sum() > 0 and not window[:, 0, :, :-1].any()
 
 
+@pytest.mark.parametrize("name", ["Mamba2", "Zamba", "Qwen3Next", "KimiLinear", "MiniMax"])
+@torch.no_grad()
+def test_heads_laid_side_by_side_are_the_whole_state(name):
+    encoder = load_encoder(tiny_model(name), sites=["layer.*.recurrent", "layer.*.recurrent.head.*"])
+    states = encoder.encode(some_tokens())
+    whole = next(site for site in states if site.endswith(".recurrent"))
+    heads = [state for site, state in states.items() if site.startswith(f"{whole}.head.")]
+    assert len(heads) > 1 and torch.equal(torch.cat(heads, 2), states[whole])
+    assert {encoder.kind_of_site(site) for site in states} == {"recurrent"}
+
+
 @torch.no_grad()
 def test_parts_and_heads_are_cut_from_the_whole_state():
     encoder = load_encoder(tiny_model("xLSTM"), sites=["layer.1.recurrent", "layer.1.recurrent.*", "layer.1.*.head.*"])

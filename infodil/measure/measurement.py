@@ -31,6 +31,7 @@ from infodil.measure.intervals import estimate
 from infodil.measure.kind_rows import make_kind_rows
 from infodil.measure.provenance import provenance, warn, warn_of_memory, warn_of_parts
 from infodil.measure.report_rows import make_rows, summarise_sites
+from infodil.measure.size import site_sizes, size_columns
 from infodil.measure.test_pass import read_test_split
 from infodil.measure.text_view import make_text_view
 from infodil.measure.token_kinds import make_kinds
@@ -86,15 +87,25 @@ def measure(
     kind_of = {site: sites.encoder.kind_of_site(site) for site in sites.dims}
     summary = summarise_sites(estimates, ladder, config.lags)
     past = whole_past(sums.deep, estimates, ladder, tokens.independent)
+    sizes = site_sizes(sites, data)
     curves = learning_curves(ladder, config.lags)
     return RecoverabilityReport(
-        rows=tuple({**row, "kind_of_site": kind_of[row["site"]], **sketch_columns(sites, row["site"])} for row in rows),
+        rows=tuple(
+            {
+                **row,
+                "kind_of_site": kind_of[row["site"]],
+                **sketch_columns(sites, row["site"]),
+                **size_columns(sizes[row["site"]], row["value_bits"]),
+            }
+            for row in rows
+        ),
         summary=tuple(
             {
                 **row,
                 **past[row["site"]],
                 "kind_of_site": kind_of[row["site"]],
                 **sketch_columns(sites, row["site"]),
+                **size_columns(sizes[row["site"]], past[row["site"]]["whole_past_bits"]),
                 **whole_state(bounds[row["site"]]),
             }
             for row in summary

@@ -70,6 +70,9 @@ SUMMARY_CELLS = {
     "half_life": "half-life\ntokens",
     "beyond_context": "beyond context\nbits",
     "whole_past": "whole past\nbits",
+    "rank": "effective\nrank",
+    "per_number": "bits per\nnumber",
+    "per_bit": "bits per\nstored bit",
     "budget": "budget\nbits",
 }
 """Columns of the summary under their headings; a terminal shows a heading in two lines."""
@@ -91,6 +94,7 @@ def summary_cells(row: dict[str, Any], longest: int, digits: int = 2) -> dict[st
         value, *ends = (row.get(name) for name in (f"{stem}{unit}", f"{stem}_low{unit}", f"{stem}_high{unit}"))
         return Cell(missing if value is None else number(value, digits), interval(ends, digits, missing))
 
+    of_sketch = " of the sketch" * (row.get("effective_rank_of") == "sketch")
     share = row.get("share_of_ceiling")
     ends = [None if row.get(name) is None else 100 * row[name] for name in ("share_low", "share_high")]
     life = [row.get(f"half_life{end}_tokens") for end in ("", "_low", "_high")]
@@ -104,5 +108,8 @@ def summary_cells(row: dict[str, Any], longest: int, digits: int = 2) -> dict[st
         "half_life": quantity("half_life", life_digits, "_tokens", missing=f">{longest}"),
         "beyond_context": quantity("beyond_context", digits, "_bits"),
         "whole_past": quantity("whole_past", digits, "_bits"),
+        "rank": Cell(f"{number(row.get('effective_rank'), 1)}{of_sketch}"),
+        "per_number": Cell(number(row.get("bits_per_number"), 4)),
+        "per_bit": Cell(number(row.get("bits_per_stored_bit"), 5)),
         "budget": quantity("budget", 0, "_bits"),
     }

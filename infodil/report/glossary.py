@@ -42,6 +42,11 @@ GLOSSARY = {
     "test positions": "The number of positions of the test documents that the value is a mean of.",
     "train positions": "The number of positions of the training documents that the probe learned from.",
     "dim": "The number of numbers that a site has at each position, and before it of the sketch that was read of them.",
+    "effective rank": "The exponential of the entropy of the normalised singular values of the states (Roy and "
+    "Vetterli 2007): in how many directions they vary alike.",
+    "bits per number": "The whole past, or in a row the bits, over the numbers of the state.",
+    "bits per stored bit": "The same over the bits that the model stores the state in: numbers times the size of their "
+    "type.",
     "lags": "The number of lags that were measured.",
     "difference": "The bits in one report less those in the first, with an interval that treats both as independent.",
 }

@@ -261,8 +261,11 @@ def _data(report: Mapping[str, Any], saved: Mapping[str, Any] | None, difference
 
 def _summary(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The summary as columns and rows of cells."""
-    optional = {name: any(row.get(f"{name}_bits") is not None for row in summary) for name in ("whole_past", "budget")}
-    columns = [name for name in SUMMARY_CELLS if optional.get(name, True)]
+    # Reports of older versions lack some of them.
+    optional = {"whole_past": "whole_past_bits", "budget": "budget_bits", "rank": "effective_rank"}
+    optional |= {"per_number": "bits_per_number", "per_bit": "bits_per_stored_bit"}
+    shown = {name: any(row.get(column) is not None for row in summary) for name, column in optional.items()}
+    columns = [name for name in SUMMARY_CELLS if shown.get(name, True)]
     longest = dict(sorted((row["site"], row["lag"]) for row in rows))  # the last of a site is its longest lag
     cells = [(row["site"], summary_cells(dict(row), longest.get(row["site"], 0))) for row in summary]
     return {

@@ -38,7 +38,8 @@ COLUMNS = (
     "genie_bits genie_low_bits genie_high_bits "
     "shuffled_bits shuffled_low_bits shuffled_high_bits selectivity_bits "
     "random_weights_bits random_weights_low_bits random_weights_high_bits "
-    "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen dim sketch_dims"
+    "extrapolated_bits online_code_bits compression_bits selected_probe samples train_samples chosen dim sketch_dims "
+    "stored_bits effective_rank effective_rank_of bits_per_number bits_per_stored_bit"
 ).split()
 """Columns of a row, in order; further columns come after these."""
 
@@ -47,6 +48,7 @@ SUMMARY_COLUMNS = (
     "share_of_ceiling share_low share_high "
     "half_life_tokens half_life_low_tokens half_life_high_tokens "
     "beyond_context_bits beyond_context_low_bits beyond_context_high_bits "
+    "stored_bits effective_rank effective_rank_of bits_per_number bits_per_stored_bit "
     "whole_past_bits whole_past_low_bits whole_past_high_bits whole_past_kind whole_past_samples "
     "budget_bits budget_low_bits budget_high_bits"
 ).split()

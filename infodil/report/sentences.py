@@ -42,6 +42,7 @@ def report_sentences(report: Mapping[str, Any]) -> list[str]:
     return [
         *meaning_sentences(report["config"]),
         *whole_past_sentences(report["summary"]),
+        *size_sentences(report["summary"]),
         *sketch_sentences(report["model"]),
         *upper_sentences(rows, bool(report["corpus"].get("independent"))),
         *control_sentences(report),
@@ -90,6 +91,20 @@ def whole_past_sentences(summary: Sequence[Mapping[str, Any]]) -> list[str]:
         said = f"about {bits}, an estimate: the sum of the bits beyond context, in which guesswork that the context "
         said += "model missed counts as memory"
     return [f"The whole past: of the tokens at all measured lags together {printable(most['site'])} holds {said}."]
+
+
+def size_sentences(summary: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The size of the site that holds most for its size, and what it holds of the whole past for each number."""
+    measured = [row for row in summary if row.get("bits_per_number") is not None]
+    if not measured:
+        return []
+    most = max(measured, key=lambda row: row["bits_per_number"])
+    of = " of its sketch" * (most["effective_rank_of"] == "sketch")
+    return [
+        f"Most for its size: {printable(most['site'])} holds {most['bits_per_number']:.3g} bits of the whole past a "
+        f"number, {most['bits_per_stored_bit']:.2g} a stored bit ({most['dim']:,} numbers in {most['stored_bits']:,} "
+        f"bits, effective rank{of} {most['effective_rank']:.1f})."
+    ]
 
 
 def context_model_sentences(rows: Sequence[dict]) -> list[str]:

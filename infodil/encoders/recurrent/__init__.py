@@ -4,12 +4,13 @@ __all__ = ["RecurrentStates", "find_recurrent_states"]
 
 from torch import nn
 
-from infodil.encoders.recurrent.cached import CachedStates, MiniMaxStates, XLSTMStates
+from infodil.encoders.recurrent.cached import CachedStates, FlashStates, MiniMaxStates, XLSTMStates
 from infodil.encoders.recurrent.contract import RecurrentStates
 from infodil.encoders.recurrent.linear_recurrence import RecurrentGemmaStates, RWKVStates
 from infodil.encoders.recurrent.state_space import MambaStates
 
 RECURRENT_FAMILIES: tuple[type[RecurrentStates], ...] = (
+    FlashStates,
     MambaStates,
     RWKVStates,
     RecurrentGemmaStates,

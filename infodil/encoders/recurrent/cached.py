@@ -1,6 +1,6 @@
 """Families whose states are read from the model's own cache, one token at a time."""
 
-__all__ = ["CachedStates", "MiniMaxStates", "SteppedStates", "XLSTMStates"]
+__all__ = ["CachedStates", "FlashStates", "MiniMaxStates", "SteppedStates", "XLSTMStates"]
 
 import inspect
 from abc import abstractmethod
@@ -86,6 +86,37 @@ class CachedStates(SteppedStates):
         for block, layer in enumerate(cache.layers):
             parts = named("recurrent", getattr(layer, "recurrent_states", {}))
             parts |= named("conv", getattr(layer, "conv_states", {}))
+            if parts:
+                states[block] = parts
+        return states
+
+
+class FlashStates(SteppedStates):
+    """Models of flash-linear-attention, whose cache has a dictionary a layer; what its attention keeps is left out.
+
+    RetNet, GLA, HGRN2, RWKV-6 and 7, DeltaNet, Gated DeltaNet, KDA and others. A matrix of a head has keys or values
+    first, as the layer keeps it.
+
+    Reference:
+        Yang and Zhang (2024), FLA: a Triton-based library for hardware-efficient implementations of linear attention.
+    """
+
+    family = "flash linear attention"
+
+    @classmethod
+    def applies(cls, module: nn.Module, blocks: nn.ModuleList) -> bool:
+        """Whether the model's code is that package's."""
+        return type(module).__module__.partition(".")[0] == "fla"
+
+    def kept(self, cache: Any) -> dict[int, BlockStates]:
+        """The recurrent and convolutional tensors of each layer of the cache."""
+        states = {}
+        for block, layer in enumerate(cache):
+            parts: BlockStates = {}
+            for kind in ("recurrent", "conv"):
+                state = (layer or {}).get(f"{kind}_state")
+                tensors = [state] if isinstance(state, Tensor) else list(state or ())
+                parts |= named(kind, dict(enumerate(tensors)))
             if parts:
                 states[block] = parts
         return states
