@@ -69,6 +69,9 @@ def copied_rows(labels: Int[ndarray, "rows"], states: Float[ndarray, "rows numbe
         labels: Label of each row, from 0.
         states: State of each row.
 
+    Returns:
+        One number a row, from 0, or None.
+
     Example:
         >>> noise = np.random.default_rng(0).standard_normal((100, 2))
         >>> labels = np.arange(100) % 3
