@@ -7,9 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infodil.checks import UserError
-from infodil.ladder import hold_out
+from infodil.ladder import cross_fit, hold_out
 from infodil.ladder.calibration import CALIBRATION_ROWS
+from infodil.ladder.fit import fit_probe
 from infodil.mi import lower_bound
+from infodil.probes import PROBES, ProbeChoice
+from infodil.probes.neighbours.components import ComponentOptions
+from infodil.probes.neighbours.probe import Neighbours
 from infodil.sources import (
     ema_channel,
     gaussian_codebook,
@@ -198,6 +202,42 @@ def test_what_is_trained_on_chosen_on_and_tested_is_disjoint(kind):
             assert np.abs(train[:, None] - test).min() > held.gap > 0
             assert np.abs(train[:, None] - calibration).min() > held.gap
     assert sorted(np.concatenate(tested)) == list(range(rows))
+    # What a pilot chooses for a fold, it chooses on no row of that fold, nor near it.
+    first, second = (np.concatenate(pilot) for pilot in held.pilots())
+    for chosen_on, judged in ((second, tested[:1]), (first, tested[1:])):
+        for test in judged:
+            assert np.abs(chosen_on[:, None] - test).min() > held.gap
+            assert not set(held.cluster[chosen_on]) & set(held.cluster[test])
+    for train, calibration in held.pilots():
+        assert not set(held.cluster[train]) & set(held.cluster[calibration])
+        assert np.abs(train[:, None] - calibration).min() > held.gap
+
+
+@pytest.mark.parametrize(("code", "fits"), [("affine", 2), ("folded", 7)])
+def test_costly_probes_are_fitted_where_a_pilot_shows_that_they_add_something(code, fits, monkeypatch):
+    fitted = []
+    monkeypatch.setattr(
+        "infodil.ladder.ladder.fit_probe",
+        lambda data, probe, *rest: fitted.append(probe.name) or fit_probe(data, probe, *rest),
+    )
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 4, 2100)
+    states = {  # the Gaussian probe reads all of the one, and nothing of the other, of many pieces
+        "affine": 2.0 * np.eye(4)[tokens][:, :1] + rng.standard_normal((2100, 1)),
+        "folded": (tokens + 4.0 * rng.integers(0, 6, 2100) + 0.1 * rng.standard_normal(2100))[:, None],
+    }[code]
+    quick = Neighbours(components=ComponentOptions(rounds=1, steps=1))
+    choice = ProbeChoice({"prior": PROBES["prior"], "gaussian": PROBES["gaussian"], "neighbours": quick}, None)
+    states = torch.from_numpy(states)
+    held = hold_out(tokens, states, None, 0)
+    with torch.no_grad():
+        found = cross_fit(tokens, states, held.folds(), choice, 0, held.pilots())
+        assert fitted.count("gaussian") == 7 and fitted.count("neighbours") == fits
+        prior = ProbeChoice({"prior": PROBES["prior"], "neighbours": quick}, None)
+        alone = cross_fit(tokens, states, held.folds(), prior, 0, held.pilots()[:1])
+    assert (found.gain.mean() > 0.1) and ("neighbours" in found.probes) == (code == "folded")
+    # A pilot that stands alone is not tested.
+    assert len(alone.rows) == len(tokens) - len(np.concatenate(held.pilots()[0]))
 
 
 def test_rows_are_one_series_where_neighbours_are_alike():
@@ -268,13 +308,12 @@ def copied(rng, originals, copies, dims, kind):
     return [np.repeat(part, copies, axis=0)[order] for part in (tokens, states, np.arange(originals))]
 
 
-@pytest.mark.parametrize("dims", [2, 9])
-@pytest.mark.parametrize("kind", ["independent", "coupled"])
+@pytest.mark.parametrize(("dims", "kind"), [(2, "independent"), (9, "coupled")])
 def test_rows_that_are_copies_of_rows_trained_on_are_counted_and_named(dims, kind):
-    tokens, states, original = copied(np.random.default_rng(0), 300, 10, dims, kind)
+    tokens, states, original = copied(np.random.default_rng(0), 100, 5, dims, kind)
     states += 1e-9 * original[:, None]  # digits of full precision, the same for copies
     bits = lower_bound(tokens, states, probe="gaussian")
-    assert bits.warnings[0].startswith("3000 of 3000 tested rows have an exact copy, token and state, among the rows")
+    assert bits.warnings[0].startswith("500 of 500 tested rows have an exact copy, token and state, among the rows")
     assert not any("copy" in text for text in lower_bound(tokens, states, probe="gaussian", groups=original).warnings)
 
 

@@ -30,7 +30,7 @@ def certify(predicted: CrossFit, held: HeldOut, confidence: float, warnings: tup
         A lower bound in bits.
     """
     certified, gain = predicted.certified_nats, predicted.gain
-    clusters = held.clusters(gain, predicted.log_share)
+    clusters = held.select(predicted.rows).clusters(gain, predicted.log_share)
     warnings += (HELD_OUT_AS[held.kind],) if held.kind in HELD_OUT_AS else ()
     warnings += clusters.warnings
     if clusters.number < FEWEST_BLOCKS and not clusters.warnings:

@@ -2,7 +2,7 @@
 
 __all__ = ["CrossFit", "cross_fit", "fit_rows", "selected_probe"]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from infodil.checks import UserError
 from infodil.ladder.data import STATES, LadderData, memory_data
 from infodil.ladder.fit import FittedProbe
 from infodil.ladder.ladder import EXHAUSTIVE, FittedLadder, fit_ladder
+from infodil.ladder.pilot import Pilot, costly_apply, run_pilot
 from infodil.ladder.scoring import log_probs
 from infodil.probes import ClassMap, ProbeChoice, fit_class_map, most_classes
 
@@ -53,8 +54,13 @@ def cross_fit(
     folds: Iterable[tuple[Int[ndarray, "train"], Int[ndarray, "calibration"], Int[ndarray, "test"]]],
     choice: ProbeChoice,
     seed: int,
+    pilots: Sequence[tuple[Int[ndarray, "train"], Int[ndarray, "calibration"]]] = (),
 ) -> CrossFit:
     """Fit a ladder in each fold, and predict the rows that it holds out.
+
+    Costly probes are tried on a pilot, and fitted in a fold where they add something there. The first fold is predicted
+    by what the last pilot chose, the others by what the first one did: no row has a say in what predicts it. Rows of a
+    pilot that stands alone are not tested.
 
     Args:
         tokens: Type ids from zero on.
@@ -62,6 +68,8 @@ def cross_fit(
         folds: Rows to train on, to choose on (those that depend on each other side by side) and to test.
         choice: The strongest probe, or `auto` for all that apply and do not take long.
         seed: Seed of everything random.
+        pilots: Rows of each pilot to train on and to choose on, the first ones within the first fold; none to fit
+            every probe in every fold.
 
     Returns:
         Terms of every row that some fold tests.
@@ -72,11 +80,24 @@ def cross_fit(
     gain, log_prior = np.full(len(tokens), np.nan), np.full(len(tokens), np.nan)
     names: dict[str, None] = {}
     left_out: dict[str, None] = {}
-    for train, calibration, test in folds:
-        data, ladder = fit_rows(tokens, states, train, calibration, choice, seed)
-        fitted = selected_probe(ladder)
+    run: dict[int, Pilot] = {}
+    if pilots and not costly_apply(choice, states.shape[1], classes_of(tokens, *pilots[0], states.shape[1])):
+        pilots = ()
+    for number, (train, calibration, test) in enumerate(folds):
+        place = 0 if number else len(pilots) - 1
+        if pilots and place not in run:
+            rows = pilots[place]
+            run[place] = run_pilot(*fit_rows(tokens, states, *rows, choice, seed), choice, len(rows[0]))
+        pilot = run.get(place, Pilot(choice, None))
+        if len(pilots) == 1:
+            test = np.setdiff1d(test, np.concatenate(pilots[0]))
+        if pilot.fitted is None:
+            data, ladder = fit_rows(tokens, states, train, calibration, pilot.choice, seed)
+            fitted = selected_probe(ladder)
+            left_out |= dict.fromkeys(ladder.left_out)
+        else:
+            data, fitted = pilot.fitted
         names[fitted.probe.name if fitted.fit.temperatures[0] else choice.weakest] = None
-        left_out |= dict.fromkeys(ladder.left_out)
         gain[test] = gains(data, fitted, states[torch.from_numpy(test)], torch.from_numpy(tokens[test]))
         log_prior[test] = data.classes.log_prior[torch.from_numpy(tokens[test])].double().numpy()
     rows = np.flatnonzero(~np.isnan(log_prior))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -17,6 +17,16 @@ FOLDS = 5
 CALIBRATION_CLUSTERS = 16
 CALIBRATION_SHARE = 0.2
 """Share of the rows not tested that is kept from training, at most."""
+
+PILOT_ROWS = 2**14
+"""Rows of a pilot, at most: costly probes fit a sample of about so many."""
+
+FEWEST_PILOT_ROWS = 320
+"""Training rows of a pilot without which it could not tell which probes add something."""
+
+SMALL_PART = 0.1
+"""Share of the rows below which those of a pilot are not tested: a second pilot for them would cost more than they
+tell."""
 
 STRETCHES = 160
 """A series is cut into so many stretches; a fold tests neighbouring ones."""
@@ -60,12 +70,51 @@ class HeldOut:
             role[tested], role[following[:number]] = 2, 1
             role = role[self.cluster]
             for held in (1, 2) if self.gap else ():
-                near = np.convolve(role == held, np.ones(2 * self.gap + 1), mode="same") > 0.5
-                role[near & (role < held)] = -1
+                role[self.near(role == held) & (role < held)] = -1
             train, calibration, test = (np.flatnonzero(role == each) for each in (0, 1, 2))
-            calibration = calibration[np.argsort(self.cluster[calibration], kind="stable")]
-            few = np.linspace(0, len(calibration) - 1, min(len(calibration), CALIBRATION_ROWS)).round().astype(int)
-            yield train, calibration[few], test
+            yield train, self.chosen_on(calibration), test
+
+    def near(self, rows: Bool[ndarray, "rows"]) -> Bool[ndarray, "rows"]:
+        """Rows no further than the gap from some rows, these included.
+
+        Args:
+            rows: Mask of the rows.
+        """
+        before = np.cumsum(np.pad(rows, (self.gap + 1, self.gap)))
+        return before[2 * self.gap + 1 :] > before[: len(rows)]
+
+    def pilots(self) -> list[tuple[Int[ndarray, "train"], Int[ndarray, "calibration"]]]:
+        """Rows to train on and to choose on, of the first fold and of the second, for trying costly probes.
+
+        Of very many rows there is one pilot, and its rows need not be tested; of few there is none.
+        """
+        found = []
+        for fold in np.unique(self.fold)[:2]:
+            inside = self.fold[self.cluster] == fold
+            inside &= ~self.near(~inside)
+            own = np.flatnonzero(self.fold == fold)
+            seen = np.cumsum(np.bincount(self.cluster[inside], minlength=len(self.fold))[own])
+            number = min(len(own), max(CALIBRATION_CLUSTERS, int(np.searchsorted(seen, PILOT_ROWS, side="right"))))
+            kept = seen[:number] <= (1.0 - CALIBRATION_SHARE) * seen[number - 1]
+            calibration = inside & np.isin(self.cluster, own[:number][~kept])
+            train = inside & np.isin(self.cluster, own[:number][kept]) & ~self.near(calibration)
+            if train.sum() < FEWEST_PILOT_ROWS:
+                return []
+            found.append((thin(np.flatnonzero(train), PILOT_ROWS), self.chosen_on(np.flatnonzero(calibration))))
+        return found[:1] if PILOT_ROWS < SMALL_PART * len(self.cluster) else found
+
+    def chosen_on(self, rows: Int[ndarray, "rows"]) -> Int[ndarray, "calibration"]:
+        """At most 4,096 of some rows, cluster by cluster."""
+        return thin(rows[np.argsort(self.cluster[rows], kind="stable")], CALIBRATION_ROWS)
+
+    def select(self, rows: Int[ndarray, "kept"]) -> "HeldOut":
+        """Some of the rows, in the same clusters and folds.
+
+        Args:
+            rows: Numbers of the rows, ascending.
+        """
+        kept, cluster = np.unique(self.cluster[rows], return_inverse=True)
+        return HeldOut(cluster, self.fold[kept], self.gap, self.kind)
 
     def across(self, copies: Int[ndarray, "rows"]) -> int:
         """Number of tested rows that have a copy among the rows that they are predicted from.
@@ -93,6 +142,11 @@ class HeldOut:
         cell = np.searchsorted(first, np.arange(len(self.cluster)), side="right") - 1
         columns = np.stack([np.bincount(cell, each) / np.bincount(cell) for each in terms], 1)
         return Clusters(merge_cells(len(first), correlation_length(columns))[cell], dependent=True)
+
+
+def thin(rows: Int[ndarray, "rows"], most: int) -> Int[ndarray, "some"]:
+    """At most so many of some rows, evenly spaced."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)]
 
 
 def hold_out(

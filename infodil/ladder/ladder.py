@@ -176,7 +176,7 @@ def improves(data: LadderData, weaker: Mapping[str, FittedProbe], fitted: Fitted
 
 
 def nothing_open(data: LadderData, fitted: Mapping[str, Mapping[str, FittedProbe]], least_nats: float) -> bool:
-    """Whether the selected probes leave no more cross-entropy than this, at every site and target."""
+    """Whether the selected probes leave no more cross-entropy than this beside smoothing, at every site and target."""
     if least_nats <= 0.0 or not all(fitted.values()):
         return False
     labels, prior = data.calibration.labels, data.classes.class_log_prior
@@ -186,5 +186,6 @@ def nothing_open(data: LadderData, fitted: Mapping[str, Mapping[str, FittedProbe
         for target, name in enumerate(best):
             label = labels[target][labels[target] >= 0]
             surprise = -float(prior[label].double().sum())
-            losses.append((surprise - float(probes[name].gain[target].sum())) / len(label))
+            left = (surprise - float(probes[name].gain[target].sum())) / len(label)
+            losses.append(left - probes[name].smoothing_nats(target))
     return max(losses) < least_nats

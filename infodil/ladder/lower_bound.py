@@ -41,7 +41,8 @@ def lower_bound(
     .. math:: I(X; H) \ge I(c(X); H) \ge H(c(X)) + E \log_2 q(c(X) \mid H)
 
     for any function c of the token and any probe q (Barber and Agakov 2003). Each of five folds is predicted by probes
-    that were trained on most of the others and selected on the rest, so that every row is tested once. H is the plug-in
+    that were trained on most of the others and selected on the rest, so that every row is tested once. Whether a costly
+    probe is fitted in a fold was tried on a part of another fold. H is the plug-in
     entropy of the tested tokens, whose bias is downward. The interval rests on groups, or blocks of one series, of any
     sizes; it reaches from the low end of this bound to the high end of the one with the cross-entropy of the trained
     prior in place of the plug-in entropy, which is no smaller than the entropy.
@@ -89,7 +90,8 @@ def lower_bound(
     warnings = warn_of_copies(tokens, states, held)
     tokens = pool_rare(tokens, held)
     with torch.no_grad():
-        predicted = cross_fit(tokens, states, held.folds(), choice, seed)
+        pilots = held.pilots() if choice.requested is None else []
+        predicted = cross_fit(tokens, states, held.folds(), choice, seed, pilots)
     return certify(predicted, held, confidence, warnings)
 
 

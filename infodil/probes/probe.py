@@ -105,6 +105,8 @@ class Probe(ABC):
     """Whether the fit is one pass and one solution, cheap enough to be repeated for controls and learning curves."""
     slow: ClassVar[bool] = False
     """Whether the probe is fitted after all others, and only where they leave something to be read."""
+    costly: ClassVar[bool] = False
+    """Whether cross-fitting fits it only where a pilot shows that it adds something."""
     names_types: ClassVar[bool] = False
     """Whether its answer is about types themselves, not classes of types (`ProbeFit.answer`)."""
     max_rows: ClassVar[int | None] = None
@@ -126,6 +128,11 @@ class Probe(ABC):
         """Whether the probe can be fitted to such states."""
         del spec
         return True
+
+    @property
+    def enough_rows(self) -> int | None:
+        """Training rows from which on more of them do not change the fit; None where every row counts."""
+        return None
 
     @property
     def requirement(self) -> str:

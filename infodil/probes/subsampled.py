@@ -19,6 +19,8 @@ from infodil.probes.reservoir import Reservoir
 class LocalProbe(Probe):
     """A probe for states of few dims and tokens of few classes, fitted to a sample of the training rows."""
 
+    costly = True
+
     max_dims: int = 16
     """Numbers in a state, at most."""
     max_classes: int = 32

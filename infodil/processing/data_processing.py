@@ -215,7 +215,8 @@ def check_chain(
     held = hold_out(tokens, first_numbers(states), group, seed)
     labels = pool_rare(tokens, held)
     with torch.no_grad():
-        predicted = [cross_fit(labels, each, held.folds(), choice, seed) for each in states]
+        pilots = held.pilots() if choice.requested is None else []
+        predicted = [cross_fit(labels, each, held.folds(), choice, seed, pilots) for each in states]
     certified = [certify(each, held, level) for each in predicted]
     known = [known_upper(tokens, each, held, seed, level) for each in states]
     uppers = [
@@ -241,7 +242,7 @@ def check_chain(
             floor_of(estimates[down], certified[down]), min(uppers[down].high_bits, ceiling_of(estimates[down])),
             change,
         )  # fmt: skip
-        usable = usable_change(predicted[up].gain, predicted[down].gain, held, level)
+        usable = usable_change(predicted[up].gain, predicted[down].gain, held.select(predicted[down].rows), level)
         links.append(Link(names[up], names[down], verdict, usable, change))
     return ChainCheck(names, tuple(estimates), tuple(uppers), tuple(links))
 

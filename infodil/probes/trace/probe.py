@@ -46,6 +46,11 @@ class Trace(LocalProbe):
     dropped: float = 1e-3
     """Probability that the true sequence left the beam: this share of every posterior is the prior."""
 
+    @property
+    def enough_rows(self) -> int:
+        """Rows that the last stage of the fit reads."""
+        return self.estimation.max_rows
+
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "FittedTrace":
         """A fit that has seen no rows; it uses nothing of the weaker probe."""
         del base
