@@ -213,6 +213,7 @@ def test_what_is_trained_on_chosen_on_and_tested_is_disjoint(kind):
         assert np.abs(train[:, None] - calibration).min() > held.gap
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("code", "fits"), [("affine", 2), ("folded", 7)])
 def test_costly_probes_are_fitted_where_a_pilot_shows_that_they_add_something(code, fits, monkeypatch):
     fitted = []
