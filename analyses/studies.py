@@ -38,11 +38,13 @@ class StudyCommand:
 PARTS = ("headline", "sizes", "transfer", "verb-final", "rivals", "ceilings", "picture")
 STUDIES = (
     StudyCommand("benchmarks.import_time", 1, ("benchmark_import_time",)),
+    StudyCommand("benchmarks.small_estimates", 1, ("benchmark_small_estimates",)),
     StudyCommand("benchmarks.ema_scan", 3, ("benchmark_ema_scan",)),
     StudyCommand("benchmarks.recurrent_overhead", 4, ("benchmark_recurrent_overhead",)),
     StudyCommand("depth_survival", 2, ("depth_survival",), data=True),
     StudyCommand("demo_states", 4, ("demo_states",)),
     StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),
+    StudyCommand("calibration_columns", 4, ("calibration_columns",)),
     StudyCommand("benchmarks.gaussian_probe", 5, ("benchmark_gaussian_probe",)),
     StudyCommand("processing_chain", 5, ("processing_chain",), data=True),
     StudyCommand("benchmarks.peak_memory", 6, ("benchmark_peak_memory",)),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
+from analyses.columns import COLUMNS
 from infodil.mi import estimate
 from infodil.mi.continuous.ties import dither_columns
 from infodil.mi.continuous.variables import read_pair
@@ -221,6 +222,14 @@ def test_ties_by_a_method_of_name_are_broken_or_said():
     assert "too high" in estimate(x, y, "mixed-ksg").warnings[-1]
     for method in ("gaussian", "gaussian-copula", "student-copula"):
         assert abs(estimate(x, y, method).value_bits) < 0.01
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if "label" in name or "one-hot" in name])
+def test_labels_and_what_was_made_of_them(name):
+    columns = COLUMNS[name]
+    bits = estimate(*columns.draw(4000, rng(6)), confidence=SURE)
+    assert bits.value_bits == pytest.approx(columns.truth_bits, abs=TOLERANCE_BITS)
+    assert bits.samples == 4000  # rows that share an atom are no copies
 
 
 @pytest.mark.parametrize("kind", ["vectors", "labels"])

@@ -26,7 +26,7 @@ WIDTH = 0.5
 """Width of the dither, in gaps between a value and its nearest neighbour."""
 
 COPIED = 0.1
-"""Share of rows that may agree with another row before rows are said to be copies."""
+"""Share of rows that may agree with another row, and of values that may repeat, before rows are said to be copies."""
 
 ROWS_OF_A_PAIR = 50
 """Rows on average of a pair of values of two columns that take few values each."""
@@ -112,8 +112,9 @@ def few_valued(values: Float[ndarray, "rows dim"]) -> tuple[int, ...]:
 def find_copies(x: ndarray, y: ndarray) -> Int[ndarray, "rows"] | None:
     """Number of the row that each row of both variables is an exact copy of; None where rows are no copies.
 
-    Values of full precision do not repeat by chance: where they do, and rows that agree in one variable agree in the
-    other, rows were copied. Values that repeat because they are few, rounded or of half precision are no copies.
+    Values of full precision do not repeat by chance: where many do, and rows that agree in one variable agree in the
+    other, rows were copied. Values that repeat because they are few, rounded or of half precision are no copies; nor
+    are those of an atom, as rectified and clipped numbers have: however many rows share it, it is one value.
 
     Args:
         x: Labels or columns.
@@ -126,12 +127,17 @@ def find_copies(x: ndarray, y: ndarray) -> Int[ndarray, "rows"] | None:
         (np.int64(100), None)
     """
     vectors = [part for part in (x, y) if part.ndim == 2]
-    if not any(tied_share(column) > COPIED and full_precision(column) for part in vectors for column in part.T):
+    if not any(_repeated_share(column) > COPIED and full_precision(column) for part in vectors for column in part.T):
         return None
     codes = [_number_rows(part) for part in (x, y)]
     joint = np.unique(codes[0] * (int(codes[1].max()) + 1) + codes[1], return_inverse=True)[1].reshape(-1)
     different = max(int(code.max()) + 1 for code in codes)
     return joint if joint.max() + 1 <= 1.01 * different < (1.0 - COPIED) * len(joint) else None
+
+
+def _repeated_share(column: Float[ndarray, "rows"]) -> float:
+    """Share of the different values that more than one row has."""
+    return float((np.unique(column, return_counts=True)[1] > 1).mean())
 
 
 def _number_rows(values: ndarray) -> Int[ndarray, "rows"]:
