@@ -42,6 +42,7 @@ STUDIES = (
     StudyCommand("benchmarks.ema_scan", 3, ("benchmark_ema_scan",)),
     StudyCommand("benchmarks.recurrent_overhead", 4, ("benchmark_recurrent_overhead",)),
     StudyCommand("depth_survival", 2, ("depth_survival",), data=True),
+    StudyCommand("whole_past", 8, ("whole_past",), data=True),
     StudyCommand("demo_states", 4, ("demo_states",)),
     StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),
     StudyCommand("calibration_columns", 4, ("calibration_columns",)),

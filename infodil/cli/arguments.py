@@ -44,6 +44,9 @@ PRECISION_NICKNAMES = {
 FLOATING = ("float64", "float32", "float16", "bfloat16")
 """Types of the weights of a model."""
 
+CONTEXT_NAMES = ("ngram", "lm")
+"""Context models that have a name."""
+
 KIND_NAMES = ("frequency", "surface")
 """Kinds of hidden token that have a name."""
 
@@ -211,6 +214,7 @@ def check_measurement(options: argparse.Namespace) -> None:
     check_precision_name(options.precision)
     check_dtype_name(options.dtype)
     check_device_name(options.device)
+    check_one_of("context", options.context, CONTEXT_NAMES)
     check_confidence(options.confidence)
     check_seed(options.seed)
     check_whole("batch_size", options.batch_size, 1, "pass 1 or more")

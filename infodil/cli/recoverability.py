@@ -82,6 +82,11 @@ def add_measurement(command: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="split every row by kind of the hidden token: 'frequency', 'surface', or a JSON file from type to a name",
     )
+    probe.add_argument(
+        "--context",
+        default="ngram",
+        help="what guesses tokens from later ones: 'ngram', or beside it 'lm', trained here (default %(default)s)",
+    )
     probe.add_argument("--no-controls", action="store_true", help="leave out random weights and learning curves")
     probe.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default %(default)s)")
     probe.add_argument("--batch-size", type=int, default=16, help="sequences in a batch (default %(default)s)")
@@ -123,6 +128,7 @@ def run_recoverability(options: argparse.Namespace) -> None:
         cache_dir=options.cache_dir,
         controls=not options.no_controls,
         by=by,
+        context=options.context,
         sketch_dims=sketch_dims,
         **given,
     )
