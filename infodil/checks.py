@@ -4,6 +4,7 @@ import difflib
 import functools
 import math
 import operator
+import tempfile
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -17,9 +18,15 @@ __all__ = [
     "check_one_of",
     "check_seed",
     "check_whole",
+    "check_writable",
+    "is_there",
     "near_matches",
     "write_whole",
 ]
+
+
+SEEDS = 1 << 62
+"""Number of seeds: torch takes 64 bits with a sign, and further seeds are derived from one."""
 
 
 class UserError(ValueError):
@@ -88,7 +95,7 @@ def check_confidence(confidence: float | int) -> None:
 
 
 def check_seed(seed: SupportsIndex) -> int:
-    """A seed as `int`; raise `UserError` unless it is a whole number of at least 0.
+    """A seed as `int`; raise `UserError` unless it is a whole number of at least 0 that torch can take.
 
     Example:
         >>> check_seed(-1)
@@ -97,6 +104,8 @@ def check_seed(seed: SupportsIndex) -> int:
         infodil.checks.UserError: `seed` must be a whole number of at least 0, got -1: pass one such as 0.
     """
     check_whole("seed", seed, 0, "pass one such as 0")
+    if operator.index(seed) >= SEEDS:
+        raise UserError(f"`seed` must be below 2**62, got {seed}: pass one such as 0.")
     return operator.index(seed)
 
 
@@ -111,6 +120,41 @@ def check_not_empty(argument: str, values: Collection, way_out: str) -> None:
     """
     if len(values) == 0:
         raise UserError(f"`{argument}` must not be empty: {way_out}.")
+
+
+def check_writable(argument: str, folder: str | Path) -> None:
+    """Raise `UserError` for a folder that cannot be made or written, by writing into it; what was made is removed."""
+    path = Path(folder).absolute()
+    made: list[Path] = []
+    try:
+        existing = next(part for part in (path, *path.parents) if part.exists() or part.is_symlink())
+        if not existing.is_dir():
+            what = "is" if existing == path else f"lies under {existing.name!r}, which is"
+            kind = "a file" if existing.exists() else "a link to what is not there"
+            raise UserError(f"`{argument}` {str(folder)!r} {what} {kind}: pass a folder.")
+        for part in reversed([part for part in (path, *path.parents) if not part.exists()]):
+            part.mkdir()
+            made.insert(0, part)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"infodil")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"`{argument}` {str(folder)!r} cannot be written ({why}): pass a folder of your own.") from None
+    finally:
+        for part in made:
+            part.rmdir()
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a path leads somewhere: False for a name that no file can have, True for a place that may not be seen."""
+    try:
+        return Path(path).exists()
+    except PermissionError:
+        return True
+    except OSError:  # too long
+        return False
 
 
 def near_matches(value: object, options: Iterable[str]) -> str:

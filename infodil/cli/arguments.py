@@ -15,7 +15,6 @@ __all__ = [
 import argparse
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from infodil.checks import (
     check_one_of,
     check_seed,
     check_whole,
+    check_writable,
+    is_there,
     near_matches,
 )
 from infodil.cli.names import encoder_names, encoder_options, precision_names, probe_summaries
@@ -68,27 +69,7 @@ def check_folder(folder: str, needed: bool = False) -> None:
         return
     if folder == NO_FILES:
         raise UserError(f"`--out` {folder!r} keeps no files, and this command needs them: pass a folder.")
-    path = Path(folder).absolute()
-    made: list[Path] = []
-    try:
-        existing = next(part for part in (path, *path.parents) if part.exists())
-        if not existing.is_dir():
-            what = "is a file" if existing == path else f"lies under {existing.name!r}, which is a file"
-            raise UserError(f"`--out` {folder!r} {what}: pass a folder.")
-        missing = [part for part in (path, *path.parents) if not part.exists()]
-        for part in reversed(missing):
-            part.mkdir()
-            made.insert(0, part)
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(b"infodil")
-    except (OSError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"`--out` {folder!r} cannot be written ({why}): pass a folder of your own.") from None
-    finally:
-        for part in made:
-            part.rmdir()
+    check_writable("--out", folder)
 
 
 def read_lags(text: str) -> list[int]:
@@ -206,6 +187,8 @@ def check_measurement(options: argparse.Namespace) -> None:
         UserError: For the first option that is wrong.
     """
     check_folder(options.out)
+    if options.cache_dir is not None:
+        check_writable("cache_dir", options.cache_dir)
     if options.states is None:
         check_model(options.model)
         check_options(options.model, read_options(options.set))
@@ -227,7 +210,7 @@ def check_measurement(options: argparse.Namespace) -> None:
 def check_model(model: str) -> None:
     """Refuse a name that is nearly that of a built-in encoder."""
     names = encoder_names()
-    if model not in names and "/" not in model and not Path(model).exists():
+    if model not in names and "/" not in model and not is_there(model):
         advice = near_matches(model, names)
         if advice != ".":
             raise UserError(f"`model` {model!r} is no built-in name{advice}")
@@ -245,9 +228,9 @@ def check_options(model: str, given: Mapping[str, Any]) -> None:
 
 def check_corpus(corpus: str) -> None:
     """Refuse a text that is nearly the name of the built-in one or of a file, without asking a hub for it."""
-    if corpus == "sample" or Path(corpus).exists() or "/" in corpus:
+    if corpus == "sample" or is_there(corpus) or "/" in corpus:
         return
-    advice = near_matches(corpus, ["sample", *(path.name for path in Path().iterdir())])
+    advice = near_matches(corpus, ["sample", *(path.name for path in Path().iterdir() if path.name != corpus)])
     if advice != ".":
         raise UserError(f"`corpus` {corpus!r} is not there{advice}")
 

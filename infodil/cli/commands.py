@@ -98,7 +98,7 @@ def flags_of(command: argparse.ArgumentParser, message: str) -> str:
         name, value = match[1], match[2]
         if name not in flags:
             return match[0]
-        return flags[name] if value == "True" else f"{flags[name]} {value}"
+        return flags[name] + value[4:] if value in ("True", "True.") else f"{flags[name]} {value}"
 
     message = re.sub(r"`(\w+)`", flag, message)
     message = re.sub(r"load_corpus\(\.\.\., (.*?)\)", r"\1", message)

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from infodil.checks import UserError
+from infodil.checks import UserError, is_there
 from infodil.cli.arguments import check_measurement, read_kinds, read_lags, read_options, read_sketch_dims
 from infodil.cli.commands import add_command, add_output, add_seed, add_settings, shows_progress
 from infodil.cli.names import encoder_names, precision_names, probe_summaries
@@ -174,7 +174,7 @@ def trained_model(model: str, device: str | None) -> Any:
     """The language model in a folder of `infodil lm train`; any other name as it is."""
     from pathlib import Path
 
-    if not (Path(model) / "checkpoint.safetensors").is_file():
+    if not is_there(Path(model) / "checkpoint.safetensors"):
         return model
     from infodil.lm import load_language_model
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from infodil.checks import UserError, check_one_of, check_seed, check_whole
+from infodil.checks import UserError, check_one_of, check_seed, check_whole, is_there
 from infodil.corpus import files, hub, rows, sample, stream
 from infodil.corpus.adapters import Tokenizer
 from infodil.corpus.pieces import cut_texts, read_pieces
@@ -263,7 +263,7 @@ def _from_name(
 ) -> Corpus:
     text = str(source)
     path = _expanded(text)
-    there = files.is_there(path)
+    there = is_there(path)
     if isinstance(source, str) and not there and (not text.strip() or "\n" in text or len(text) > 255):
         raise UserError("`source` is a text, not the name of one: pass a list of texts, such as [text].")
     if isinstance(source, Path) or there or files.looks_like_a_path(text):

@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infodil.checks import UserError, near_matches, spell
+from infodil.checks import UserError, is_there, near_matches, spell
 from infodil.corpus.pieces import LongDocuments, read_pieces
 from infodil.corpus.rows import Reading
 from infodil.corpus.tables import LINES, TEXT_TABLES, read_text_table
 from infodil.corpus.text_files import check_file, check_regular, text_pieces
 from infodil.corpus.token_files import TOKEN_FILES, read_token_file
 
-__all__ = ["TABLES", "files_in", "is_there", "looks_like_a_path", "read_path", "suffix_of", "takes_separator"]
+__all__ = ["TABLES", "files_in", "looks_like_a_path", "read_path", "suffix_of", "takes_separator"]
 
 TEXT_SUFFIXES = {".txt", ".text", ".md", ".rst", ".tokens", ".raw"}
 TABLES = {".parquet": "parquet", ".arrow": "arrow"}
@@ -43,16 +43,6 @@ REFUSED = {
 IN_FOLDERS = (TEXT_SUFFIXES | set(LINES), {".csv", ".tsv", ".tab"}, {".npy"}, {".bin"})
 """What a folder is searched for: the first of these kinds that it holds is read."""
 KNOWN_SUFFIXES = TEXT_SUFFIXES | set(TEXT_TABLES) | set(TABLES) | TOKEN_FILES | set(REFUSED) | {".gz", ".html", ".xml"}
-
-
-def is_there(path: Path) -> bool:
-    """Whether a path leads somewhere; False for a name that no file can have, True for a place that may not be seen."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return True
-    except OSError:  # too long
-        return False
 
 
 def _is_link(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from infodil.checks import UserError, check_whole
+from infodil.checks import UserError, check_whole, is_there
 from infodil.corpus.adapters import (
     ByteTokenizer,
     CharacterTokenizer,
@@ -58,7 +58,7 @@ def as_tokenizer(
     if hasattr(source, "convert_ids_to_tokens") and hasattr(source, "get_vocab"):
         name = str(getattr(source, "name_or_path", "") or type(source).__name__)
         # A local folder says where it is on this machine, which no record should.
-        name = Path(name).name if Path(name).exists() else name
+        name = Path(name).name if is_there(name) else name
         return HuggingFaceTokenizer(source, name, _size(source.get_vocab()))
     if isinstance(source, Tokenizer):
         return source
@@ -174,8 +174,8 @@ def _named(name: str, vocabulary: int | None, texts: Callable[[], Iterable[str]]
 def _from_file(path: Path) -> FastTokenizer:
     import tokenizers
 
-    path = path / "tokenizer.json" if path.is_dir() else path
-    if not path.is_file():
+    path = path / "tokenizer.json" if is_there(path) and path.is_dir() else path
+    if not is_there(path) or not path.is_file():
         raise UserError(
             f"`tokenizer` {str(path)!r} is not a file: pass the path of a tokenizer.json or a folder with one."
         )

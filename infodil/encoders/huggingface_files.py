@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from infodil.checks import UserError
+from infodil.checks import UserError, is_there
 from infodil.encoders.huggingface import HuggingFaceEncoder
 
 
@@ -41,7 +41,7 @@ def load_huggingface(
         raise UserError(
             f"`model` is {str(model)!r}, which needs transformers: install infodil[hf], or pass a built-in name."
         ) from None
-    place, gguf = locate(Path(model)) if Path(model).exists() else (str(model), None)
+    place, gguf = locate(Path(model)) if is_there(model) else (str(model), None)
     if gguf is not None:
         options["gguf_file"] = gguf
     try:

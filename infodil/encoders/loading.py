@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from infodil.checks import UserError, near_matches
+from infodil.checks import UserError, is_there, near_matches
 from infodil.encoder import Encoder, EncodesTokens
 from infodil.encoders.custom import as_encoder
 from infodil.encoders.huggingface import HuggingFaceEncoder
@@ -96,7 +96,7 @@ def load_encoder(
             raise UserError(f"`model` {model!r} does not take these options: {words}.") from None
         return encoder if sites is None else ChosenSites(encoder, sites)
     if isinstance(model, str | Path):
-        if "/" not in str(model) and not Path(model).exists() and "did you" in near_matches(model, ENCODERS):
+        if "/" not in str(model) and not is_there(model) and "did you" in near_matches(model, ENCODERS):
             raise UserError(f"`model` {model!r} is no built-in name{near_matches(model, ENCODERS)}")
         if is_rwkv5(Path(model)):
             check_options(model, options, ())

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from infodil.checks import UserError, check_confidence, check_not_empty, check_seed, check_whole
+from infodil.checks import UserError, check_confidence, check_not_empty, check_seed, check_whole, check_writable
 from infodil.corpus import Corpus, Tokens, load_corpus
 from infodil.encoders import Encoder
 from infodil.precision import check_precision
@@ -45,13 +45,13 @@ def check_sites(sites: str | int | Iterable[str | int] | None) -> tuple[str | in
     """The sites as a tuple; None for all."""
     if sites is None:
         return None
-    return (sites,) if isinstance(sites, str | int) else tuple(sites)
+    return tuple(sites) if isinstance(sites, Iterable) and not isinstance(sites, str) else (sites,)
 
 
 def check_cache(cache_dir: str | Path | None) -> None:
-    """Refuse a file where a folder is needed, before anything is read."""
-    if cache_dir is not None and Path(cache_dir).exists() and not Path(cache_dir).is_dir():
-        raise UserError(f"`cache_dir` {Path(cache_dir).name!r} is a file: pass a folder.")
+    """Refuse a folder that cannot be written, before anything is read."""
+    if cache_dir is not None:
+        check_writable("cache_dir", cache_dir)
 
 
 def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
