@@ -25,7 +25,8 @@ from infodil.probes import (
     log_predictive,
     prior_smoothing,
 )
-from infodil.probes.gaussian.probe import ClassSums, Discriminant
+from infodil.probes.gaussian.class_sums import ClassSums
+from infodil.probes.gaussian.discriminant import Discriminant
 
 CPU = torch.device("cpu")
 
@@ -122,10 +123,11 @@ def test_the_smoothing_is_the_best_of_its_grid_on_the_calibration_split():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.integers(1, 3))
-def test_class_sums_equal_a_loop_and_merge_to_the_whole(seed, lags):
+@given(st.integers(0, 1000), st.integers(1, 3), st.sampled_from([3, 30, 59, 90]), st.sampled_from([2, 4, 40]))
+def test_class_sums_equal_a_loop_and_merge_to_the_whole(seed, lags, dim, classes):
+    """Whether rows are kept, or turned into sums and matrices, as few and many classes and dims make them."""
     generator = torch.Generator().manual_seed(seed)
-    rows, dim, classes = 60, 3, 4
+    rows = 60
     states = torch.randn(rows, dim, generator=generator)
     labels = torch.randint(classes, (lags + 1, rows), generator=generator)
     for target in range(1, lags + 1):
@@ -138,7 +140,7 @@ def test_class_sums_equal_a_loop_and_merge_to_the_whole(seed, lags):
     for sums in (whole, first):
         for target in range(lags + 1):
             there = labels[target] >= 0
-            counts, centre, means, total = sums.compute(target)
+            counts, centre, means, total, _ = sums.compute(target)
             x, y = states[there].double(), labels[target][there]
             torch.testing.assert_close(centre, x.mean(0), rtol=1e-5, atol=1e-6)
             torch.testing.assert_close(total, x.T.cov(correction=0), rtol=1e-4, atol=1e-5)
@@ -153,7 +155,7 @@ def test_without_shrinkage_it_is_fishers_discriminant():
     states, tokens, _ = codebook(20_000, types=5, dim=4)
     sums = ClassSums(4, 1, 5)
     sums.update(states, tokens[None])
-    direction, offset = Discriminant(*sums.compute(0)).shrunk(1e-6)
+    direction, offset = Discriminant(sums.compute(0)).shrunk(1e-6)
     ours = torch.log_softmax(states[:100] @ direction + offset, 1)
     twin = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(5, 0.2)).fit(states.numpy(), tokens.numpy())
     # The shrunk means differ by a share of about 1 / (rows in a class x signal) = 1 / 4000.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
 from infodil.probes import cross_entropy_nats, fit_class_map, fit_temperature
+from infodil.probes.gaussian.class_sums import ClassSums, Moments
 from infodil.probes.gaussian.covariance_contrasts import ContrastSearch
-from infodil.probes.gaussian.probe import ClassSums
 from infodil.probes.gaussian.quadratic_discriminant import (
     QuadraticOptions,
     coefficients,
@@ -135,7 +135,8 @@ def test_a_direction_that_stands_still_adds_no_evidence(rounded):
     labels = torch.arange(600) % 2
     states = torch.stack([2.0 * labels - 1.0, torch.zeros(600)], 1)
     counts, means = torch.tensor([300.0, 300.0]).double(), torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).double()
-    moments = counts, torch.zeros(2).double(), means, torch.diag(torch.tensor([1.0, rounded]).double())
+    total = torch.diag(torch.tensor([1.0, rounded]).double())
+    moments = Moments(counts, torch.zeros(2).double(), means, total, total.diagonal().mean())
     weight = torch.tensor([[-50.0, 50.0], [0.0, 0.0]])  # leaves nothing to be gained
     held_out = states, labels, states @ weight
     still = torch.tensor([[0.0], [1.0]])
@@ -185,12 +186,13 @@ def test_a_state_that_tells_every_class_exactly_leaves_nothing_within():
     states = codes[labels]
     sums = ClassSums(6, 1, 8)
     sums.update(states, labels[None])
-    counts, centre, means, total = sums.compute(0)
-    total = total - 0.2 * torch.outer(means[0], means[0]) / means[0].square().sum()  # as sums of 200,000 rows round
+    moments = sums.compute(0)
+    first = moments.means[0]
+    total = moments.total - 0.2 * torch.outer(first, first) / first.square().sum()  # as sums of 200,000 rows round
     weight = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
     held_out = (states, labels, states @ weight)
     options = (ContrastSearch(), QuadraticOptions())
-    moments = (counts, centre, means, total)
+    moments = moments._replace(total=total)
     found = fit_quadratic(
         torch.eye(6)[:, :2], moments, (states, labels), (weight, 1e-6, 1.0), torch.zeros(8), held_out, *options
     )

@@ -168,8 +168,10 @@ class ProbeFit(ABC):
     """Evidence that is affine in the state, where a stronger probe can start from it."""
     quadratic: Sequence[Any] | None = None
     """For each target, evidence beyond the affine part; None for a target without any."""
-    total: Float[Tensor, "dim dim"] | None = None
-    """Covariance of the training states, where it is known."""
+    total: Float[Tensor, "inputs inputs"] | None = None
+    """Covariance of the training states, where it is known, in coordinates of `span` where there is one."""
+    span: Float[Tensor, "dim inputs"] | None = None
+    """Orthonormal basis of the training states, where these are fewer than their numbers; None for all of the space."""
     learning: Sequence[Learning] | None = None
     """The learning of each target, where it was asked for and can be told."""
 

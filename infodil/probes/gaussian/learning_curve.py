@@ -61,10 +61,6 @@ class Sums(Protocol):
         """The sums so far, which later rows do not change."""
         ...
 
-    def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Class counts, centre, class means less the centre and total covariance of one target."""
-        ...
-
 
 class LearningCurve:
     r"""The sums at doubling numbers of rows and some rows of each block between them, kept in the one pass.
@@ -72,7 +68,7 @@ class LearningCurve:
     The code of Voita and Titov (2020): the first block, a sixteenth of the rows, is coded by the unigram prior (they
     use a uniform code), every later one, as long as all rows before it, by the discriminant fitted on those rows:
     :math:`\sum_b n_b \, \overline{-\log_2 q_{<b}}`. Prior, shrinkage and temperature are choices of the fit and
-    not part of the code. Takes four times the memory of the sums.
+    not part of the code. Takes four times the memory of the sums where these are no longer the rows themselves.
 
     Reference:
         Voita and Titov (2020), Information-theoretic probing with minimum description length. Cortes et al. (1993),
@@ -110,7 +106,7 @@ class LearningCurve:
         self,
         collected: Sums,
         whole: Sequence[Solution],
-        solve: Callable[[tuple[Tensor, ...], Solution, Tensor, Tensor], Solution],
+        solve: Callable[[Sums, int, Solution, Tensor, Tensor], Solution],
         calibration: Calibration,
     ) -> list[Learning]:
         """One curve for each target.
@@ -118,7 +114,7 @@ class LearningCurve:
         Args:
             collected: The sums of all rows.
             whole: The solution of all rows, for each target.
-            solve: A function of the moments of a prefix (`compute`), the solution for about twice as many rows, and
+            solve: A function of the sums of a prefix, the target, the solution for about twice as many rows, and
                 calibration states with their labels; it gives a solution whose choices are made on those rows.
             calibration: The rows on which the fit made its choices.
         """
@@ -143,7 +139,7 @@ class LearningCurve:
         for prefix, block in zip(reversed(self.prefixes), reversed(self.blocks), strict=True):
             gain, seen = 0.0, prefix.counts[target].sum()
             if solution.temperature:  # where all rows teach nothing, fewer teach nothing
-                solution = solve(prefix.compute(target), solution, states, labels)
+                solution = solve(prefix, target, solution, states, labels)
                 gain = float(-base[labels].mean()) - solution.nats
                 if not gain * len(labels) > LEAST_GAIN_NATS:
                     gain, solution = 0.0, solution._replace(temperature=0.0)
@@ -190,7 +186,7 @@ def extrapolate(
     """
     size, value = np.asarray(train_rows, dtype=float), np.asarray(bits, dtype=float)
     points = len(value)
-    if points < options.min_points or len(set(train_rows)) < points or not value[-1] > value[0]:
+    if points < options.min_points or len(set(train_rows)) < points or size[0] == 0 or not value[-1] > value[0]:
         return None
     size = size / size[-1]
     constant = float(np.square(size * (value - np.average(value, weights=size**2))).sum())

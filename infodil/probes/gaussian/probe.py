@@ -1,87 +1,21 @@
 """The closed-form Gaussian probe: class means and a shared covariance, from sums and a few rows of one pass."""
 
-__all__ = ["ClassSums", "Gaussian", "GaussianFit"]
+__all__ = ["Gaussian", "GaussianFit"]
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.calibration import cross_entropy_nats, fit_temperature
+from infodil.probes.gaussian.class_sums import ClassSums, Moments
 from infodil.probes.gaussian.covariance_contrasts import ContrastSearch, find_contrasts, reproduced, root_of, unbiased
+from infodil.probes.gaussian.discriminant import Discriminant
 from infodil.probes.gaussian.learning_curve import CurveOptions, LearningCurve, Solution
 from infodil.probes.gaussian.quadratic_discriminant import Quadratic, QuadraticOptions, fit_quadratic
 from infodil.probes.probe import Calibration, LinearScores, Probe, ProbeFit, ProbeSpec
 from infodil.probes.reservoir import Reservoir
-
-with warnings.catch_warnings():
-    # torch says once in a process that sparse tensors are young; said here, it reaches no user.
-    warnings.simplefilter("ignore")
-    torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=False)
-
-
-class ClassSums:
-    """Additive sums over rows: class counts and means for each target, and second moments shared by all of them.
-
-    A target at lag k leaves out the rows with fewer than k predecessors. Rows are therefore put into buckets by how
-    many targets have a label for them, each row's outer product is added once, to its bucket, and the second moment
-    of a target is a sum of buckets: exact for every lag at the price of one.
-
-    Labels must be nested (a row with a label for one target has one for every earlier target), as lags in
-    ascending order are.
-    """
-
-    def __init__(self, dim: int, targets: int, classes: int, device: torch.device | str = "cpu") -> None:
-        self.counts = torch.zeros(targets, classes, dtype=torch.float64, device=device)
-        self.sums = torch.zeros(targets, classes, dim, device=device)
-        self.moments = torch.zeros(targets + 1, dim, dim, dtype=torch.float64, device=device)
-
-    def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
-        """Add rows; a label of -1 is no label."""
-        buckets = (labels >= 0).sum(0)
-        for bucket, size in enumerate(torch.bincount(buckets, minlength=len(labels) + 1).tolist()):
-            if size:
-                rows = states if size == len(states) else states[buckets == bucket]
-                self.moments[bucket] += rows.T @ rows
-        for target, label in enumerate(labels):
-            order = torch.argsort(label, stable=True)
-            edges = torch.searchsorted(label[order], torch.arange(self.counts.shape[1] + 1, device=label.device))
-            self.counts[target] += edges.diff().double()
-            # A sparse product adds the rows of each class several times faster than index_add_, in a fixed order.
-            chosen = order[edges[0] :]
-            member = torch.sparse_csr_tensor(
-                edges - edges[0],
-                chosen,
-                torch.ones(len(chosen), dtype=states.dtype, device=states.device),
-                size=(len(edges) - 1, len(label)),
-                check_invariants=False,
-            )
-            self.sums[target] += member @ states
-
-    def merge(self, other: "ClassSums") -> None:
-        """Add the sums of rows seen elsewhere."""
-        self.counts += other.counts
-        self.sums += other.sums
-        self.moments += other.moments
-
-    def copy(self) -> "ClassSums":
-        """The sums as they are now; second moments in float32, which is enough for what is not added to any more."""
-        now = ClassSums.__new__(ClassSums)
-        now.counts, now.sums, now.moments = self.counts.clone(), self.sums.clone(), self.moments.float()
-        return now
-
-    def compute(self, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Class counts, centre, class means less the centre, and total covariance of one target, float64."""
-        counts = self.counts[target]
-        rows = counts.sum().clamp(min=1.0)
-        sums = self.sums[target].double()
-        centre = sums.sum(0) / rows
-        means = sums / counts.clamp(min=1.0)[:, None] - centre
-        means[counts == 0] = 0.0
-        total = self.moments[target + 1 :].sum(0).double() / rows - torch.outer(centre, centre)
-        return counts, centre, means, total
 
 
 @dataclass(frozen=True)
@@ -150,26 +84,32 @@ class GaussianFit(ProbeFit):
                 self.curve.update(*piece, self.collected)
 
     def end_pass(self, calibration: Calibration) -> None:
-        """Solve every target in closed form; shrinkage and temperature by calibration cross-entropy."""
+        """Solve every target in closed form; shrinkage and temperature by calibration cross-entropy.
+
+        Where rows are fewer than dims all is done in coordinates of their span.
+        """
         spec, base = self.spec, self.spec.classes.class_log_prior
         weight = torch.zeros(spec.targets, spec.dim, spec.classes.number, device=spec.device)
         bias = torch.zeros(spec.targets, spec.classes.number, device=spec.device)
         self.linear = LinearScores(weight, bias)
-        whole, searched = [], min(self.probe.search_rows, len(self.sample.states) // 2)
+        collected, self.span = self.collected.reduced
+        self.kept = self.inside(self.sample.states), self.sample.labels
+        held_out, whole = self.inside(calibration.states), []
         for target in range(spec.targets):
             labels = calibration.labels[target]
             rows = torch.nonzero(labels >= 0).squeeze(1)
-            states, labels = calibration.states[rows], labels[rows]
-            moments = self.collected.compute(target)
+            states, labels = held_out[rows], labels[rows]
+            moments = collected.compute(target)
             if target == 0:
                 # The covariance of all rows is kept for probes that start here, too.
-                self.total = moments[3]
+                self.total = moments.total
                 root = root_of(self.total, self.probe.contrasts.ridge_share)
-                shifted = self.sample.states[:searched] - moments[1].float()
+                searched = min(self.probe.search_rows, len(self.kept[0]) // 2)
+                shifted = self.kept[0][:searched] - moments.centre.float()
                 white = torch.linalg.solve_triangular(root.T, shifted, upper=True, left=False)
-            solution = self.choose(Discriminant(*moments), states, labels)
-            weight[target], bias[target] = solution.direction, solution.offset
-            evidence = torch.addmm(bias[target], states, weight[target])
+            solution = self.choose(Discriminant(moments), states, labels)
+            weight[target], bias[target] = self.outside(solution.direction), solution.offset
+            evidence = torch.addmm(solution.offset, states, solution.direction)
             temperature, nats = fit_temperature(base, evidence, labels)
             whole.append(Solution(nats, temperature, solution.shrinkage, weight[target], bias[target]))
             directions = self.contrasting(target, moments, white, root)
@@ -177,18 +117,27 @@ class GaussianFit(ProbeFit):
             if directions is not None:
                 # Affine evidence of temperature zero is left out: its noise must not enter the quadratic evidence.
                 used = float(temperature > 0.0)
-                affine = (used * weight[target], solution.shrinkage, temperature)
-                held_out = (states, labels, used * evidence)
+                affine = (used * solution.direction, solution.shrinkage, temperature)
+                known = (states, labels, used * evidence)
                 options = (self.probe.contrasts, self.probe.quadratic)
-                fitted = fit_quadratic(directions, moments, self.sampled(target), affine, base, held_out, *options)
-            self.quadratic.append(fitted[0] if fitted else None)
+                fitted = fit_quadratic(directions, moments, self.sampled(target), affine, base, known, *options)
+            quadratic = replace(fitted[0], directions=self.outside(fitted[0].directions)) if fitted else None
+            self.quadratic.append(quadratic)
             self.temperatures.append(fitted[1] if fitted else temperature)
         if self.curve:
             self.learning = self.curve.finish(self.collected, whole, self.solve_prefix, calibration)
         for target, solution in enumerate(whole):
             if self.quadratic[target] and solution.temperature == 0.0:
                 weight[target], bias[target] = 0.0, 0.0
-        self.collected = self.sample = self.curve = None
+        self.collected = self.sample = self.kept = self.curve = None
+
+    def inside(self, states: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows inputs"]:
+        """States in the coordinates that are solved in."""
+        return states if self.span is None else states @ self.span
+
+    def outside(self, directions: Float[Tensor, "inputs some"]) -> Float[Tensor, "dim some"]:
+        """Directions of those coordinates, as directions of states."""
+        return directions if self.span is None else self.span @ directions
 
     def choose(
         self,
@@ -205,17 +154,18 @@ class GaussianFit(ProbeFit):
             trials.append(Solution(nats, temperature, shrinkage, direction, offset))
         return min(trials, key=lambda trial: trial.nats)
 
-    def solve_prefix(self, moments: tuple[Tensor, ...], longer: Solution, states: Tensor, labels: Tensor) -> Solution:
+    def solve_prefix(self, sums: ClassSums, target: int, longer: Solution, states: Tensor, labels: Tensor) -> Solution:
         """The solution for a prefix of the rows: the shrinkage of the next longer prefix, or the next larger one.
 
         Both are compared at the temperature of the longer prefix, and only the better one is calibrated, so that four
         prefixes cost less than the whole.
         """
         base, trials = self.spec.classes.class_log_prior, []
-        shrinkages = self.probe.shrinkages
-        discriminant, first = Discriminant(*moments, torch.float32), shrinkages.index(longer.shrinkage)
+        shrinkages, (sums, span) = self.probe.shrinkages, sums.reduced
+        discriminant, first = Discriminant(sums.compute(target), torch.float32), shrinkages.index(longer.shrinkage)
         for shrinkage in shrinkages[first : first + 2]:
             direction, offset = discriminant.shrunk(shrinkage)
+            direction = direction if span is None else span @ direction
             evidence = torch.addmm(offset, states, direction)
             nats = cross_entropy_nats(base + longer.temperature * evidence, labels)
             trials.append((nats, shrinkage, direction, offset, evidence))
@@ -225,23 +175,23 @@ class GaussianFit(ProbeFit):
 
     def sampled(self, target: int, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Sampled rows that have a label for a target, and the labels."""
-        states, labels = self.sample.states[rows], self.sample.labels[target, rows]
+        states, labels = self.kept[0][rows], self.kept[1][target, rows]
         labelled = labels >= 0
         return (states, labels) if bool(labelled.all()) else (states[labelled], labels[labelled])
 
-    def contrasting(self, target: int, moments: tuple, white: Tensor, root: Tensor) -> Tensor | None:
+    def contrasting(self, target: int, moments: Moments, white: Tensor, root: Tensor) -> Tensor | None:
         """Directions in which the classes of a target have different covariances; None where that is not significant.
 
         They are found on one part of the sample and tested on the other.
         """
         searched, classes = len(white), self.spec.classes.number
         options, generator = self.probe.contrasts, torch.Generator().manual_seed(self.spec.seed)
-        contrasts = find_contrasts(white, self.sample.labels[target, :searched], classes, generator, options)
+        contrasts = find_contrasts(white, self.kept[1][target, :searched], classes, generator, options)
         if contrasts is None:
             return None
         directions = torch.linalg.solve_triangular(root.T, contrasts, upper=True)
-        counts, centre, means, _ = moments
-        shift, scale = (means + centre).float() @ directions, unbiased(counts).float()
+        shift = (moments.means + moments.centre).float() @ directions
+        scale = unbiased(moments.counts).float()
         residuals = []
         for part in (slice(0, searched), slice(searched, None)):
             states, labels = self.sampled(target, part)
@@ -255,31 +205,3 @@ class GaussianFit(ProbeFit):
         evidence = self.linear.scores(states, target)
         quadratic = self.quadratic[target]
         return quadratic.add_to(evidence, states) if quadratic else evidence
-
-
-class Discriminant:
-    """The discriminant of one target for any shrinkage, from one eigendecomposition of the within-class covariance."""
-
-    def __init__(
-        self, counts: Tensor, centre: Tensor, means: Tensor, total: Tensor, precision: torch.dtype = torch.float64
-    ) -> None:
-        rows, present = counts.sum().clamp(min=1.0), (counts > 0).sum()
-        between = (means * (counts / rows)[:, None]).T @ means
-        freedom = rows / (rows - present).clamp(min=1.0)
-        spread, axes = torch.linalg.eigh(((total - between) * freedom).to(precision))
-        self.scale = total.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
-        self.spread, self.rows, self.present = spread, rows, present
-        # The differences were taken in float64; the products that follow are float32 like the states.
-        self.rotated_means = (means.to(precision) @ axes).float()
-        self.axes, self.counts, self.centre = axes.float(), counts.float()[:, None], centre.float()
-
-    def shrunk(self, shrinkage: float) -> tuple[Float[Tensor, "dim classes"], Float[Tensor, "classes"]]:
-        """The direction of evidence and its offset, float32."""
-        stretch = ((1.0 - shrinkage) * self.spread.clamp(min=0.0) + shrinkage * self.scale).rsqrt().float()
-        white = self.rotated_means * stretch
-        # Sampling alone spreads the means by about classes / rows along each whitened axis.
-        signal = ((white**2 * (self.counts / self.rows)).sum(0) - self.present / self.rows).clamp(min=0.0).float()
-        ratio = self.counts * signal
-        white = white * (ratio / (1.0 + ratio))
-        direction = self.axes @ (white * stretch).T
-        return direction, -0.5 * (white**2).sum(1) - self.centre @ direction

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from infodil.probes.calibration import LEAST_GAIN_NATS, cross_entropy_nats, fit_temperature
+from infodil.probes.gaussian.class_sums import Moments
 from infodil.probes.gaussian.covariance_contrasts import ContrastSearch, products, scatter, unbiased
 
 
@@ -85,7 +86,7 @@ def coefficients(
 
 def refine(
     directions: Float[Tensor, "dim directions"],
-    moments: tuple[Tensor, Tensor, Tensor, Tensor],
+    moments: Moments,
     within: Float[Tensor, "dim dim"],
     sample: tuple[Float[Tensor, "rows dim"], Int[Tensor, "rows"]],
     search: ContrastSearch,
@@ -100,7 +101,7 @@ def refine(
         Kumar and Andreou (1998), Heteroscedastic discriminant analysis; Cook and Forzani (2009), Likelihood-based
         sufficient dimension reduction.
     """
-    counts, centre, means, _ = moments
+    counts, centre, means = moments[:3]
     states, labels = sample
     within, factor = positive_definite(within, search.ridge_share)
     means = means + centre
@@ -158,7 +159,7 @@ def whiten_directions(
 
 def fit_quadratic(
     directions: Float[Tensor, "dim directions"],
-    moments: tuple[Tensor, Tensor, Tensor, Tensor],
+    moments: Moments,
     sample: tuple[Float[Tensor, "rows dim"], Int[Tensor, "rows"]],
     affine: tuple[Float[Tensor, "dim classes"], float, float],
     base: Float[Tensor, "classes"],
@@ -173,7 +174,7 @@ def fit_quadratic(
 
     Args:
         directions: Directions along which the covariances may differ.
-        moments: Class counts, centre, class means less the centre and total covariance (`ClassSums.compute`).
+        moments: Moments of the target (`ClassSums.compute`).
         sample: Training rows and their labels, for the covariances.
         affine: Direction of the affine evidence, its shrinkage and its temperature.
         base: Log-prior of the classes, nats.
@@ -184,12 +185,12 @@ def fit_quadratic(
     Returns:
         The quadratic evidence and the temperature, or None.
     """
-    counts, centre, means, total = moments
+    counts, centre, means, total, sphere_variance = moments
     weight, shrinkage, temperature = affine
     rows = counts.sum()
     freedom = rows / (rows - (counts > 0).sum()).clamp(min=1.0)
     within = (total - (means * (counts / rows)[:, None]).T @ means) * freedom
-    sphere = total.diagonal().mean() * torch.eye(len(total), dtype=total.dtype, device=total.device)
+    sphere = sphere_variance * torch.eye(len(total), dtype=total.dtype, device=total.device)
     v = refine(directions, moments, within + search.ridge_share * sphere, sample, search, options)
     # The shrunk means of the affine evidence: its direction, taken back through the covariance it was made with.
     shrunk_means = weight.double().T @ (((1.0 - shrinkage) * within + shrinkage * sphere) @ v)

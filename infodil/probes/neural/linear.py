@@ -65,7 +65,8 @@ class LinearFit(ProbeFit):
     def __init__(self, probe: Linear, spec: ProbeSpec, base: ProbeFit | None) -> None:
         super().__init__(probe, spec)
         self.base = BaseEvidence(base, spec)
-        self.quadratic, self.total = self.base.quadratic, self.base.total  # for stronger probes that start here
+        # For stronger probes that start here.
+        self.quadratic, self.total, self.span = self.base.quadratic, self.base.total, self.base.span
         rows = max(1, spec.train_rows)
         self.passes = max(1, min(probe.max_passes, math.ceil(probe.training_rows / rows)))
         self.planned_rows = self.passes * rows
@@ -76,7 +77,7 @@ class LinearFit(ProbeFit):
         self.temperatures = [1.0] * spec.targets
         self.generator = torch.Generator(device="cpu").manual_seed(spec.seed)
 
-        dim = spec.dim
+        dim = self.base.whiten.shape[1]
         self.heads = SoftmaxHeads(spec.targets, dim, spec.classes.number, spec.device, probe.epsilon / longer)
         self.linear = LinearScores(self.heads.weight[:, :dim], self.heads.weight[:, dim])
         gradient = self.heads.gradient
@@ -130,9 +131,9 @@ class LinearFit(ProbeFit):
             return
         self.linear.weight.grad = self.linear.bias.grad = None
         self.heads.release()
-        for target in range(self.spec.targets):
-            self.linear.weight[target] = self.base.whiten @ self.linear.weight[target]
-            self.linear.bias[target] -= self.spec.classes.class_log_prior
+        weight = torch.stack([self.base.whiten @ white for white in self.linear.weight])
+        self.linear = LinearScores(weight, self.linear.bias - self.spec.classes.class_log_prior)
+        del self.heads
 
     def close_head(
         self,

@@ -98,7 +98,7 @@ class MLPFit(ProbeFit):
 
         self.layers: list[tuple[Tensor, Tensor]] = []
         groups = []
-        for inputs, outputs in pairwise([spec.dim] + [width] * hidden_layers):
+        for inputs, outputs in pairwise([self.base.flatten.shape[1]] + [width] * hidden_layers):
             spread = math.sqrt(2.0 / inputs)
             weight = (spread * torch.randn(inputs, outputs, generator=self.generator)).to(spec.device)
             layer = weight.requires_grad_(), torch.zeros(outputs, device=spec.device, requires_grad=True)

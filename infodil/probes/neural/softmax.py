@@ -43,8 +43,10 @@ class BaseEvidence:
         fit: Fit of the weaker probe, None where there is none.
         quadratic: Evidence of each target beyond an affine function of the state, None where there is none.
         total: Covariance of the training states, where it is known.
-        whiten: Matrix that makes standardized states white, the identity where the covariance is not known.
-        unwhiten: Inverse of `whiten`.
+        span: Basis of the training states where they span less than the whole space, else None.
+        whiten: Matrix `[dim, inputs]` that makes standardized states white, the identity where the covariance is not
+            known; of states beyond the span nothing is read.
+        unwhiten: Inverse of `whiten`, `[inputs, dim]`, on the span.
         flatten: The same as `whiten`, but directions of less than the mean variance are stretched no more than others.
     """
 
@@ -54,10 +56,13 @@ class BaseEvidence:
         quadratic = None if self.fit is None else self.fit.quadratic
         self.quadratic = [None] * spec.targets if quadratic is None else quadratic
         self.total = None if self.fit is None else self.fit.total
-        self.whiten = self.unwhiten = self.flatten = torch.eye(spec.dim, device=spec.device)
-        if self.total is not None:
+        self.span = None if self.fit is None else self.fit.span
+        if self.total is None:
+            self.whiten = self.unwhiten = self.flatten = torch.eye(spec.dim, device=spec.device)
+        else:
             variance, axes = torch.linalg.eigh(self.total)
-            mean = float(variance.mean())
+            mean = float(variance.sum()) / spec.dim
+            axes = axes if self.span is None else self.span.double() @ axes
             spread = variance.clamp(min=FLATTEST * mean).sqrt()
             self.whiten, self.unwhiten = (axes / spread).float(), (axes * spread).T.float()
             self.flatten = (axes / variance.clamp(min=QUIET * mean).sqrt()).float()
