@@ -28,11 +28,13 @@ __all__ = [
     "fit_ladder",
     "fit_preprocessing",
     "hold_out",
+    "is_control",
     "lower_bound",
     "make_labels",
     "open_store",
     "pool_rare",
     "positions",
+    "probes_to_fit",
     "score_rows",
     "stream_data",
 ]
@@ -46,12 +48,12 @@ from infodil.ladder.data import LadderData, stream_data
 from infodil.ladder.fit import FittedProbe
 from infodil.ladder.folds import HeldOut, hold_out
 from infodil.ladder.labels import LagLabels, positions
-from infodil.ladder.ladder import FittedLadder, fit_ladder
+from infodil.ladder.ladder import FittedLadder, fit_ladder, probes_to_fit
 from infodil.ladder.lower_bound import choose_probe, lower_bound, pool_rare
 from infodil.ladder.preprocessing import SitePreprocessing
 from infodil.ladder.scoring import control_log_probs, score_rows
 from infodil.ladder.selection import best_of
-from infodil.ladder.sites import MeasuredSites, control_of
+from infodil.ladder.sites import MeasuredSites, control_of, is_control
 from infodil.ladder.state_store import open_store
 from infodil.ladder.state_stream import Chunk, StateStream, fit_preprocessing
 from infodil.ladder.task import LagTask, count_labels, make_labels

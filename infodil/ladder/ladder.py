@@ -1,6 +1,6 @@
 """The ladder of probes: which are fitted, on what each rests, and which one predicts each target."""
 
-__all__ = ["EXHAUSTIVE", "AutoSearch", "FittedLadder", "fit_ladder"]
+__all__ = ["EXHAUSTIVE", "AutoSearch", "FittedLadder", "fit_ladder", "probes_to_fit"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,6 +139,13 @@ def fit_in_turn(
         if not (probe.requires_superposition or probe.independent_of_base):
             base = base | found
     return fitted, control, left_out
+
+
+def probes_to_fit(choice: ProbeChoice) -> list[Probe]:
+    """The probes that are surely fitted, weakest first: all that those asked for need, or what `auto` begins with."""
+    if choice.requested is None:
+        return [probe for probe in choice.available.values() if probe.closed_form]
+    return needed(choice)
 
 
 def in_turn(choice: ProbeChoice, search: AutoSearch) -> list[Probe]:

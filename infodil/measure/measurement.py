@@ -29,6 +29,7 @@ from infodil.measure.contexts import add_context
 from infodil.measure.controls import learning_curves
 from infodil.measure.intervals import estimate
 from infodil.measure.kind_rows import make_kind_rows
+from infodil.measure.memory import check_memory
 from infodil.measure.provenance import provenance, warn, warn_of_memory, warn_of_parts
 from infodil.measure.report_rows import make_rows, summarise_sites
 from infodil.measure.size import site_sizes, size_columns
@@ -62,6 +63,7 @@ def measure(
         cache_dir: Folder for states that outlive the run.
     """
     task = make_task(sites, tokens, config, device)
+    check_memory(sites, tokens, task, config, device)
     task = add_context(task, config.context, tokens, config.seed, progress)
     kinds = make_kinds(config.by, tokens, task.counts["train"][0])
     with open_states(sites, tokens, config, cache_dir) as store:

@@ -139,6 +139,11 @@ class Probe(ABC):
         """What to do where the probe does not apply: the end of the sentence that says so."""
         return "leave it out"
 
+    def memory_bytes(self, spec: ProbeSpec) -> float:
+        """Bytes that a fit holds at once, about; zero where they are too few to matter."""
+        del spec
+        return 0.0
+
     def flops(self, spec: ProbeSpec) -> float:
         """Floating-point operations of training; zero where they are too few to matter."""
         del spec

@@ -17,6 +17,9 @@ from infodil.probes.gaussian.quadratic_discriminant import Quadratic, QuadraticO
 from infodil.probes.probe import Calibration, LinearScores, Probe, ProbeFit, ProbeSpec
 from infodil.probes.reservoir import Reservoir
 
+SOLUTION_MATRICES = 12
+"""Matrices of dims by dims, float64, that the solution of a target holds at once."""
+
 
 @dataclass(frozen=True)
 class Gaussian(Probe):
@@ -55,6 +58,16 @@ class Gaussian(Probe):
     """Fit of the quadratic evidence along those directions."""
     curve: CurveOptions = CurveOptions()
     """Learning curve, where it is asked for."""
+
+    def memory_bytes(self, spec: ProbeSpec) -> float:
+        """Bytes of sums, second moments, their copies for the learning curve, and the solution of one target."""
+        dim, rows = spec.dim, spec.train_rows
+        heads, copies = 4.0 * spec.targets * dim * spec.classes.number, 4 if spec.learning_curve else 0
+        kept = 4.0 * rows * dim
+        if rows < dim:
+            return heads + 6.0 * kept + 4.0 * SOLUTION_MATRICES * rows**2
+        matrices = (8.0 * (1 + SOLUTION_MATRICES) + 4.0 * copies) * dim**2
+        return heads + min(heads, kept) + min(copies * heads, kept) + matrices
 
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "GaussianFit":
         """A fit that has seen no rows; closed form, so it starts from nothing."""

@@ -54,6 +54,11 @@ class Linear(Probe):
     max_passes: int = 3
     """Passes over the training rows, at the most: few rows are overfitted by more."""
 
+    def memory_bytes(self, spec: ProbeSpec) -> float:
+        """Bytes of weights, gradients and Adam's moments of the heads, and of the whitening."""
+        inputs = min(spec.dim, max(1, spec.train_rows))
+        return 16.0 * spec.targets * inputs * spec.classes.number + 28.0 * spec.dim * inputs
+
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "LinearFit":
         """A fit that has seen no rows; it starts at the evidence of the weaker probe."""
         return LinearFit(self, spec, base)

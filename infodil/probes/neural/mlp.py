@@ -64,6 +64,12 @@ class MLP(Probe):
         check_whole("hidden_layers", self.hidden_layers, 1, "pass 1 or 2")
         check_whole("width", self.width, 1, "pass the number of hidden units, such as 512")
 
+    def memory_bytes(self, spec: ProbeSpec) -> float:
+        """Bytes of weights, gradients and Adam's moments of heads and hidden layers, and of the whitening."""
+        inputs = min(spec.dim, max(1, spec.train_rows))
+        heads, hidden = spec.targets * self.width * spec.classes.number, inputs * self.width
+        return 16.0 * (heads + hidden) + 28.0 * spec.dim * inputs
+
     def start_fit(self, spec: ProbeSpec, base: ProbeFit | None = None) -> "MLPFit":
         """A fit that has seen no rows; its logits start at those of the weaker probe, or at the prior."""
         return MLPFit(self, spec, base)
