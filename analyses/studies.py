@@ -47,6 +47,7 @@ STUDIES = (
     StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),
     StudyCommand("calibration_columns", 4, ("calibration_columns",)),
     StudyCommand("benchmarks.gaussian_probe", 5, ("benchmark_gaussian_probe",)),
+    StudyCommand("sketched_states", 4, ("sketched_states",)),
     StudyCommand("processing_chain", 5, ("processing_chain",), data=True),
     StudyCommand("benchmarks.peak_memory", 6, ("benchmark_peak_memory",)),
     StudyCommand("benchmarks.linear_probe", 10, ("benchmark_linear_probe",)),

@@ -142,7 +142,11 @@ def fit_in_turn(
 
 
 def probes_to_fit(choice: ProbeChoice) -> list[Probe]:
-    """The probes that are surely fitted, weakest first: all that those asked for need, or what `auto` begins with."""
+    """The probes that are surely fitted, weakest first: all that those asked for need, or what `auto` begins with.
+
+    Args:
+        choice: The probes that are asked for, or `auto`.
+    """
     if choice.requested is None:
         return [probe for probe in choice.available.values() if probe.closed_form]
     return needed(choice)

@@ -28,7 +28,11 @@ def control_of(site: str) -> str:
 
 
 def is_control(site: str) -> bool:
-    """Whether a site is one of the encoder with random weights."""
+    """Whether a site is one of the encoder with random weights.
+
+    Args:
+        site: Name of a measured site, or one of `control_of`.
+    """
     return site.startswith(CONTROL)
 
 
