@@ -2,8 +2,8 @@
 
 A pretrained model of five blocks reads stories. For each write of a token mixer or feed-forward part, and for token
 identity, the table has bits, linear predictability, norm share and the coefficient that is retained in the stream at
-every later depth, and the same for the model with random weights. It could refute that early writes are diluted only:
-a coefficient well below one shows that later writes erase them.
+every later depth, with intervals by document, and the same for the model with random weights. It could refute that
+early writes are diluted only: a coefficient well below one shows that later writes erase them.
 
     python -m analyses.depth_survival --data ../shared/data
 
@@ -31,18 +31,15 @@ class Config:
     max_tokens: int = 100_000
     held_out_rows: int = 8192
     codes: tuple[int, ...] = (8, 8)
-    weights: tuple[str, ...] = ("trained", "random")
     seed: int = 0
 
 
-SMOKE = Config(max_tokens=6000, held_out_rows=600, codes=(2, 2), weights=("trained",))
+SMOKE = Config(max_tokens=6000, held_out_rows=600, codes=(2, 2))
 
 
-def measure(weights, config, data):
-    """A row for each write and depth of the model with one kind of weights."""
-    sites = ("embedding", "layer.*", "layer.*.mixer")
-    encoder = load_encoder(str(data / MODEL), sites=sites)
-    encoder = encoder if weights == "trained" else encoder.randomised(config.seed)
+def measure(model, config, data):
+    """A row for each write and depth of a model."""
+    encoder = load_encoder(str(data / model), sites=("embedding", "layer.*", "layer.*.mixer"))
     corpus = load_corpus(str(data / CORPUS), max_length=512)
     start = time.process_time()
     report = depth.survival(
@@ -51,7 +48,7 @@ def measure(weights, config, data):
     )  # fmt: skip
     spent = time.process_time() - start
     forward = forward_seconds(encoder, report.corpus["tokens"], config.seed)
-    row = {"weights": weights, "cpu_seconds": round(spent, 2), "forward_cpu_seconds": round(forward, 2)}
+    row = {"model": model, "cpu_seconds": round(spent, 2), "forward_cpu_seconds": round(forward, 2)}
     return [row | each for each in report.rows]
 
 
@@ -70,15 +67,16 @@ def main(arguments=None):
     config = SMOKE if options.smoke else Config()
     inputs = files_in(options.data, f"{MODEL}/model.safetensors", f"{CORPUS}/tinystories-2mib.txt.gz")
     with Study(__file__, options) as study:
-        finished = study.run(partial(measure, data=options.data), config.weights, config, inputs=inputs)
+        finished = study.run(partial(measure, data=options.data), [MODEL], config, inputs=inputs)
         study.write("depth_survival", finished.rows, config, finished)
     last = max(row["read"] for row in finished.rows)
     for row in finished.rows:
         if row["read"] == last:
-            numbers = {name: row.get(name) for name in ("value_bits", "entropy_bits", "r2", "norm_share", "retained")}
+            names = ("value_bits", "entropy_bits", "random_bits", "r2", "norm_share", "retained", "random_retained")
+            numbers = {name: row.get(name) for name in names}
             words = (f"{name} {value:.2f}" for name, value in numbers.items() if value is not None)
-            print(row["weights"], row["written"], ", ".join(words))
-    print({(row["weights"], row["cpu_seconds"], row["forward_cpu_seconds"]) for row in finished.rows})
+            print(row["written"], ", ".join(words))
+    print({(row["cpu_seconds"], row["forward_cpu_seconds"]) for row in finished.rows})
 
 
 if __name__ == "__main__":

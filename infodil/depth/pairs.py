@@ -22,11 +22,12 @@ STREAM_RIDGE = 1e-6
 """Ridge of regressions, as a share of the stream's mean variance: moments were summed in float32 products."""
 
 
-def pair_rows(recording: Recording, precision: str, confidence: float) -> list[dict]:
+def pair_rows(recording: Recording, depths: tuple[int, ...], precision: str, confidence: float) -> list[dict]:
     """The figures of every write at every depth at or after it, and of token identity at every depth.
 
     Args:
         recording: What the pass over the corpus gave.
+        depths: Depths at which the stream is read.
         precision: Precision whose rounding error is the noise of the Gaussian bits.
         confidence: Confidence level of each interval.
     """
@@ -35,8 +36,8 @@ def pair_rows(recording: Recording, precision: str, confidence: float) -> list[d
     coefficients = Coefficients.of(recording, confidence)
     names = [*written, *((token_message(lag), 0) for lag in recording.lags)]
     table: dict[tuple[int, int], dict] = {}
-    for depth, stream in enumerate(held_out.streams):
-        regression = StreamRegression(moments, depth, stream, precision)
+    for depth in depths:
+        regression = StreamRegression(moments, depth, held_out.streams[depth], precision)
         for message, (name, block) in enumerate(names):
             if block > depth:
                 continue

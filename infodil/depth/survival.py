@@ -14,6 +14,7 @@ from infodil.depth.language_models import LanguageModelStreams
 from infodil.depth.pairs import pair_rows
 from infodil.depth.recording import RecordingOptions, record
 from infodil.depth.report import DepthReport, provenance
+from infodil.depth.writes import Layout
 from infodil.encoders import Encoder, load_encoder
 from infodil.lm import LanguageModel
 from infodil.precision import check_precision
@@ -36,6 +37,7 @@ def survival(
     max_tokens: int | None = 100_000,
     codes: Iterable[int] = (8, 8),
     lags: Iterable[int] = (0, 1, 2, 4),
+    depths: Iterable[int] | None = None,
     sketch_dims: int = 64,
     held_out_rows: int = 4096,
     precision: str = "float32",
@@ -77,6 +79,7 @@ def survival(
         max_tokens: Tokens of the corpus that are read at most; None for all.
         codes: Centres of each sub-vector of the product quantiser; the label has their product of classes.
         lags: Distances back of the tokens whose identity is a message; 0 is the current token.
+        depths: Depths at which the stream is read, in blocks; None for all.
         sketch_dims: Dimensions of the random projection of writes for `r2` and `gaussian_bits`; exact where writes have
             no more.
         held_out_rows: Positions of held-out documents that are kept in memory.
@@ -102,6 +105,7 @@ def survival(
         check_whole("codes", number, 2, "pass two centres or more")
     for lag in lags:
         check_whole("lags", lag, 0, "pass distances back, such as lags=(0, 1)")
+    depths = None if depths is None else tuple(depths)
     check_whole("sketch_dims", sketch_dims, 1, "pass the dimensions of the sketch")
     check_whole("held_out_rows", held_out_rows, 100, "pass enough positions for an interval")
     check_whole("batch_size", batch_size, 1, "pass 1 or more")
@@ -110,23 +114,45 @@ def survival(
     check_confidence(confidence)
     recorded = RecordingOptions(codes, lags, sketch_dims, held_out_rows, batch_size, seed, progress)
     encoder = open_encoder(model, device=device, dtype=dtype, **options)
+    read = read_depths(depths, Layout.of(encoder).blocks)
     if not isinstance(corpus, Corpus):
         longest = encoder.longest or LONGEST_SEQUENCE
         corpus = load_corpus(corpus, max_length=min(LONGEST_SEQUENCE, longest))
     with corpus.tokenize(encoder.tokenizer, max_tokens=max_tokens, seed=seed, progress=progress) as tokens:
         recording = record(encoder, tokens, recorded)
-        rows = pair_rows(recording, precision, confidence)
+        rows = pair_rows(recording, read, precision, confidence)
         random = encoder.randomised(seed + CONTROL_SEED_OFFSET) if controls else None
         if random is not None:
-            rows = beside(rows, pair_rows(record(random, tokens, recorded), precision, confidence))
+            rows = beside(rows, pair_rows(record(random, tokens, recorded), read, precision, confidence))
         described = tokens.provenance()
     config = {
-        "max_tokens": max_tokens, "codes": list(codes), "lags": list(lags), "sketch_dims": recording.sketch_dims,
-        "held_out_rows": len(recording.held_out.documents), "precision": precision, "batch_size": batch_size,
-        "seed": seed, "confidence": confidence, "controls": random is not None,
+        "max_tokens": max_tokens, "codes": list(codes), "lags": list(lags), "depths": list(read),
+        "sketch_dims": recording.sketch_dims, "held_out_rows": len(recording.held_out.documents),
+        "precision": precision, "batch_size": batch_size, "seed": seed, "confidence": confidence,
+        "controls": random is not None,
     }  # fmt: skip
     name = Path(model).name if isinstance(model, str | Path) and Path(model).exists() else encoder.name
     return DepthReport("survival", rows, config, name, described, tokens.warnings, provenance(seed))
+
+
+def read_depths(depths: tuple[int, ...] | None, blocks: int) -> tuple[int, ...]:
+    """The depths at which the stream of so many blocks is read.
+
+    Args:
+        depths: What a caller passes; None for all.
+        blocks: Number of blocks of the model.
+
+    Raises:
+        UserError: There are none, or one is no depth of the model.
+    """
+    if depths is None:
+        return tuple(range(blocks + 1))
+    check_not_empty("depths", depths, "pass at least one, such as the number of blocks")
+    for depth in depths:
+        check_whole("depths", depth, 0, "pass depths in blocks; 0 is the embedding")
+        if depth > blocks:
+            raise UserError(f"`depths` must be at most the {blocks} blocks of the model, got {depth}: pass less.")
+    return tuple(sorted(set(depths)))
 
 
 def beside(rows: list[dict], random: list[dict]) -> list[dict]:
