@@ -59,7 +59,7 @@ STUDIES = (
         data=True,
     ),
     StudyCommand("estimators_beside_peers", 10, ("estimators_beside_peers",)),
-    StudyCommand("benchmarks.depth_map", 20, ("depth_map", "benchmark_depth_map"), data=True),
+    StudyCommand("benchmarks.depth_map", 5, ("depth_map", "benchmark_depth_map"), data=True),
     StudyCommand("depth_trained_survival", 6, ("depth_trained_survival",), data=True),
     StudyCommand("benchmarks.plain_loops", 10, ("benchmark_plain_loops",), data=True),
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
