@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 __all__ = [
+    "ProcessLost",
     "UserError",
     "accepts_former_name",
     "check_between",
@@ -31,6 +32,10 @@ SEEDS = 1 << 62
 
 class UserError(ValueError):
     """A mistake the caller can mend: the message is one sentence with the argument, the value and the way out."""
+
+
+class ProcessLost(UserError):
+    """Another process of the same job has ended, and this one with it."""
 
 
 def check_one_of(argument: str, value: object, options: Collection[str]) -> None:

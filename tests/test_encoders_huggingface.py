@@ -169,3 +169,19 @@ def test_positions_do_not_decide_the_vocabulary():
 def test_a_model_without_a_longest_sequence_has_none():
     config = transformers.XLNetConfig(vocab_size=20, d_model=16, n_layer=2, n_head=2, d_inner=32)
     assert load_encoder(transformers.XLNetLMHeadModel(config)).longest is None
+
+
+@pytest.mark.statistical
+def test_a_model_in_parts_on_several_places_gives_the_states_of_the_whole(tmp_path):
+    """One block lies on the disk, as one of a model that no device holds would."""
+    config = transformers.GPT2Config(
+        vocab_size=20, n_embd=8, n_layer=2, n_head=2, n_positions=16, bos_token_id=0, eos_token_id=0
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "model")
+    places = {"transformer.wte": "cpu", "transformer.wpe": "cpu", "transformer.h.0": "cpu", "transformer.h.1": "disk"}
+    places |= {"transformer.ln_f": "cpu", "lm_head": "cpu"}
+    whole = load_encoder(tmp_path / "model")
+    parts = load_encoder(tmp_path / "model", device_map=places, offload_folder=str(tmp_path / "disk"))
+    tokens = torch.arange(20)[None, :12]
+    for site, state in whole.encode(tokens).items():
+        torch.testing.assert_close(parts.encode(tokens)[site], state)

@@ -15,7 +15,7 @@ ROOT = Path(infodil.__file__).parent
 
 FLOORS = [
     {"checks", "plots", "fingerprint", "progress", "scratch"},
-    {"estimate", "statistics", "encoder"},
+    {"estimate", "statistics", "encoder", "processes"},
     {"corpus", "entropy", "precision", "traces", "channel"},
     {"accumulation"},
     {"lm", "probes", "report", "sources"},

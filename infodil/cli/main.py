@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from infodil import __version__
-from infodil.checks import UserError
+from infodil.checks import ProcessLost, UserError
 from infodil.cli.claims import add_claims, add_figures
 from infodil.cli.commands import Parser, add_command, add_output, add_seed, flags_of, shows_progress
 from infodil.cli.depth import add_depth
@@ -52,8 +52,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
+    except ProcessLost as error:
+        return fail(str(error))
     except UserError as error:
-        return fail(flags_of(options.command, str(error)))
+        return fail(flags_of(options.command, str(error))) if is_first_process() else 2
     except BrokenPipeError:  # whoever read the output has seen enough, and the files are written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -69,6 +71,11 @@ def run(options: argparse.Namespace) -> int:
         first = str(error).partition("\n")[0]
         return fail(f"{type(error).__name__}: {first}; this should not happen: {DEBUG}=1 shows where.", status=1)
     return 0
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for its job: of those that `torchrun` starts the first, whose mistakes are theirs."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

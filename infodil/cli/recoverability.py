@@ -105,34 +105,36 @@ def run_recoverability(options: argparse.Namespace) -> None:
     from infodil.cli.files import write_report
     from infodil.encoders import read_recorded
     from infodil.measure import recoverability
+    from infodil.processes import joined
 
-    if options.states is not None:
-        model, source = read_recorded(options.states)
-    else:
-        model, source = trained_model(options.model, options.device), options.corpus
-    corpus = open_corpus(options, source)
-    report = recoverability(
-        model,
-        corpus,
-        lags=lags,
-        sites=options.sites,
-        probes=options.probes,
-        precision=options.precision,
-        max_tokens=options.max_tokens,
-        batch_size=options.batch_size,
-        device=options.device,
-        dtype=options.dtype,
-        seed=options.seed,
-        confidence=options.confidence,
-        progress=progress,
-        cache_dir=options.cache_dir,
-        controls=not options.no_controls,
-        by=by,
-        context=options.context,
-        sketch_dims=sketch_dims,
-        **given,
-    )
-    write_report(options, report)
+    with joined() as processes:
+        if options.states is not None:
+            model, source = read_recorded(options.states)
+        else:
+            model, source = trained_model(options.model, options.device), options.corpus
+        report = recoverability(
+            model,
+            open_corpus(options, source),
+            lags=lags,
+            sites=options.sites,
+            probes=options.probes,
+            precision=options.precision,
+            max_tokens=options.max_tokens,
+            batch_size=options.batch_size,
+            device=options.device,
+            dtype=options.dtype,
+            seed=options.seed,
+            confidence=options.confidence,
+            progress=progress,
+            cache_dir=options.cache_dir,
+            controls=not options.no_controls,
+            by=by,
+            context=options.context,
+            sketch_dims=sketch_dims,
+            **given,
+        )
+        if processes.is_first:
+            write_report(options, report)
 
 
 def open_corpus(options: argparse.Namespace, source: Any) -> Any:

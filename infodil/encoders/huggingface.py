@@ -160,11 +160,21 @@ class HuggingFaceEncoder(Encoder):
         except Exception:  # a foreign library: whatever it raises, there is no such control
             return None
         other = copy.copy(self)
-        other.module = module.eval().to(parameter.device, parameter.dtype)
+        other.module = like(self.module, module.eval().to(parameter.dtype))
         other.blocks = find_blocks(module)
         other.mixers = find_mixers(module, other.blocks)
         other.states = find_recurrent_states(module, other.blocks)
         return other
+
+
+def like(model: nn.Module, other: nn.Module) -> nn.Module:
+    """Another model of the same parts, put on the devices of the first."""
+    places = getattr(model, "hf_device_map", None)
+    if places is None:
+        return other.to(next(model.parameters()).device)
+    import accelerate
+
+    return accelerate.dispatch_model(other, places, force_hooks=True)
 
 
 def is_state(site: str) -> bool:

@@ -20,6 +20,7 @@ def load_huggingface(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     trust_remote_code: bool = False,
+    device_map: str | dict[str, str | int] | None = None,
     **options: object,
 ) -> HuggingFaceEncoder:
     """Load a causal language model and its tokenizer by id, local folder, or GGUF file.
@@ -30,6 +31,8 @@ def load_huggingface(
         device: Device that the model runs on.
         dtype: Type of the weights; float32 by default.
         trust_remote_code: Whether code from a model repository may run.
+        device_map: Devices that the parts of a model lie on that is larger than one of them, or `auto`, as transformers
+            takes it; by default the whole model lies on `device`.
         options: Further arguments of transformers (`revision`, `subfolder`, ...).
 
     Raises:
@@ -47,7 +50,7 @@ def load_huggingface(
     try:
         loaded, found = model_class(transformers, place, trust_remote_code, options).from_pretrained(
             place, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True,
-            **options,
+            device_map=device_map, **options,
         )  # fmt: skip
     except Exception as error:  # a foreign library on foreign files: whatever it raises, the model cannot be used
         raise UserError(
@@ -64,7 +67,9 @@ def load_huggingface(
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code, **options)
     except Exception:
         tokenizer = None  # a corpus of token ids needs none; a corpus of text will say that it does
-    loaded.eval().to(device)
+    loaded.eval()
+    if device_map is None:
+        loaded.to(device)
     return HuggingFaceEncoder(loaded, sites, tokenizer=tokenizer, name=Path(model).name if gguf else str(model))
 
 

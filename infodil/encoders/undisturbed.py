@@ -59,6 +59,8 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     with known.lock:
         parts = [Attributes(part) for part in module.modules()]
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+        # Those on no device lie on the disk, from where they are read anew.
+        tensors = {name: tensor for name, tensor in tensors.items() if not tensor.is_meta}
         versions = {name: version(tensor) for name, tensor in tensors.items()}
         condition = hash(tuple(part.condition() for part in parts))
         kept = {name: tensors[name].detach().clone() for name in to_keep(known.changing.get(condition), tensors)}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from infodil.ladder.data import LadderData
 from infodil.probes import Calibration, Probe, ProbeFit, fit_temperature, log_predictive, prior_smoothing
+from infodil.processes import current
 from infodil.progress import progress_bar
 
 
@@ -51,6 +52,8 @@ def fit_probe(
 ) -> dict[str, FittedProbe]:
     """One probe fitted at some sites; all of them and all targets share each pass over the training rows.
 
+    Each of several processes fits the probe at some of the sites, on all rows, and hands it to the others.
+
     Args:
         data: Training and calibration rows.
         probe: The probe with its options.
@@ -62,21 +65,24 @@ def fit_probe(
     """
     fits = {site: probe.start_fit(data.specs[site], base[site].fit if site in base else None) for site in sites}
     passes = {site: fit.passes for site, fit in fits.items()}
+    mine = {site: fit for place, (site, fit) in enumerate(fits.items()) if current().owns(place)}
     last: dict[str, Calibration] = {}
     for number in range(max(passes.values(), default=0)):
-        training = {site: fit for site, fit in fits.items() if number < passes[site]}
+        wanted = [site for site in sites if number < passes[site]]
+        training = {site: fit for site, fit in mine.items() if site in wanted}
         message = f"{probe.name}: pass {number + 1} of {max(passes.values())}"
-        for rows in data.train.chunks(message, data.seed * 1009 + number, training):
+        for rows in data.train.chunks(message, data.seed * 1009 + number, wanted):
             for site, fit in training.items():
                 fit.update(data.view(site, rows.states[site], fit.raw), rows.labels)
         choosing = progress_bar(training.items(), f"{probe.name}: choosing", shown=data.progress, unit="site")
         for site, fit in choosing:
             last[site] = calibration_of(data, site, fit)
             fit.end_pass(last[site])
-    return {
+    fitted = {
         site: calibrate(data, fit, last.pop(site, None) or calibration_of(data, site, fit))
-        for site, fit in fits.items()
+        for site, fit in mine.items()
     }
+    return current().hand_round(fitted, sites, data.classes.class_log_prior.device)
 
 
 def calibration_of(data: LadderData, site: str, fit: ProbeFit) -> Calibration:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infodil.processes import current
 from infodil.scratch import remove_scratch, scratch_folder
 
 INDEX = "index.json"
@@ -49,14 +50,15 @@ def open_store(cache_dir: str | Path | None, key: str | None, needed_bytes: int,
         store.mkdir(parents=True, exist_ok=True)
         remove_leftovers(store)
         yield store
-    elif needed_bytes > shutil.disk_usage(tempfile.gettempdir()).free // 2:
+    elif current().first(lambda: needed_bytes > shutil.disk_usage(tempfile.gettempdir()).free // 2):
         yield None
     else:
-        folder = scratch_folder()
+        folder = current().first(scratch_folder)  # one for all processes of a machine
         try:
             yield folder
         finally:
-            remove_scratch(folder)
+            if current().is_first:
+                remove_scratch(folder)
 
 
 def save_states(path: Path, states: Mapping[str, Tensor]) -> None:

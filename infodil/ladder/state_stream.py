@@ -24,6 +24,7 @@ from infodil.ladder.preprocessing import (
 )
 from infodil.ladder.sites import MeasuredSites, site_of
 from infodil.ladder.state_store import load_states, save_states
+from infodil.processes import current
 from infodil.progress import progress_bar
 
 CHUNK_SEQUENCES = 16
@@ -97,6 +98,9 @@ class StateStream:
     ) -> Iterator[dict[str, Float[Tensor, "rows dim"]]]:
         """The states of some batches at the stated precision, from the store or from the encoders."""
         kept = [load_states(path, wanted) if (path := self.place(batch)) else None for batch in batches]
+        # Processes encode together: what one of them lacks all of them make anew.
+        known = current().all([states is not None for states in kept])
+        kept = [states if everywhere else None for states, everywhere in zip(kept, known, strict=True)]
         missing = [batch for batch, states in zip(batches, kept, strict=True) if states is None]
         # What is stored serves every later pass: all sites are.
         room = self.batch_size * self.split.max_length
@@ -107,7 +111,7 @@ class StateStream:
                 continue
             place = NoisePlace(self.seed, self.name, batch.starts, batch.lengths)
             states = {site: self.preprocessing[site].quantize(state, place) for site, state in next(encoded).items()}
-            if self.store:
+            if self.store and current().keeps_files:
                 save_states(self.place(batch), states)
             yield states if wanted is None else {site: states[site] for site in states if site in wanted}
 
@@ -137,6 +141,8 @@ def encode_rows(
 ) -> list[dict[str, Float[Tensor, "rows dim"]]]:
     """States of the tokens of each batch as they were encoded, without those of padding.
 
+    Each of several processes encodes some of the sequences, and all of them are given the states of all.
+
     Args:
         sites: What is encoded.
         batches: Sequences, longest first within each batch.
@@ -144,6 +150,21 @@ def encode_rows(
         wanted: Sites, controls among them; all by default.
     """
     rows = [(row[:length], int(length)) for b in batches for row, length in zip(b.tokens, b.lengths, strict=True)]
+    encoded = current().gather_states(
+        [length for _, length in rows], lambda part: encode_sequences(sites, rows[part], room, wanted)
+    )
+    found, first = [], 0
+    for batch in batches:
+        of_batch = encoded[first : first + len(batch.lengths)]
+        found.append({site: torch.cat([states[site] for states in of_batch]) for site in of_batch[0]})
+        first += len(batch.lengths)
+    return found
+
+
+def encode_sequences(
+    sites: MeasuredSites, rows: Sequence[tuple[Int[Tensor, "tokens"], int]], room: int, wanted: Collection[str] | None
+) -> list[dict[str, Float[Tensor, "tokens dim"]]]:
+    """States of each sequence, as many at once as there is room for."""
     encoded: list[dict[str, Tensor]] = []
     while len(encoded) < len(rows):
         longest, count = 0, 0
@@ -157,12 +178,7 @@ def encode_rows(
         encoded += [
             {site: state[number, :length] for site, state in states.items()} for number, (_, length) in enumerate(some)
         ]
-    found, first = [], 0
-    for batch in batches:
-        of_batch = encoded[first : first + len(batch.lengths)]
-        found.append({site: torch.cat([states[site] for states in of_batch]) for site in of_batch[0]})
-        first += len(batch.lengths)
-    return found
+    return encoded
 
 
 def fit_preprocessing(
@@ -193,7 +209,7 @@ def fit_preprocessing(
     """
     path = store / "preprocessing" if store else None
     kept = load_preprocessing(path, precision, device) if path else None
-    if kept is not None:
+    if current().all([kept is not None])[0]:
         return kept
     batch = next(split.batches(CHUNK_SEQUENCES))
     place = NoisePlace(seed, name, batch.starts, batch.lengths)
@@ -201,6 +217,6 @@ def fit_preprocessing(
         site: SitePreprocessing.fit(site_of(site), states, precision, place, device)
         for site, states in encode_rows(sites, [batch], batch_size * split.max_length)[0].items()
     }
-    if path:
+    if path and current().keeps_files:
         save_preprocessing(path, fitted)
     return fitted

@@ -14,6 +14,7 @@ import torch
 from infodil.corpus import Tokens
 from infodil.encoders import Encoder
 from infodil.ladder import MeasuredSites
+from infodil.processes import current
 
 FEWEST_SAMPLES = 1000
 """Below this many test positions a warning says that the figures are rough."""
@@ -96,6 +97,7 @@ def provenance(device: torch.device, seed: int) -> dict:
         "versions": versions,
         "device": f"{device.type}: {described}",
         "threads": torch.get_num_threads(),
+        "processes": current().number,
         "commit": commit(),
     }
 

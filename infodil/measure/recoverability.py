@@ -31,6 +31,7 @@ from infodil.measure.measurement import measure
 from infodil.measure.provenance import describe
 from infodil.measure.token_kinds import check_kinds
 from infodil.probes import Probe, choose_probes
+from infodil.processes import current
 from infodil.report import RecoverabilityReport
 
 
@@ -170,6 +171,7 @@ def recoverability(
     check_model_options(model, options, inspect.signature(recoverability).parameters)
     check_cache(cache_dir)
     device, dtype = check_device(device), check_dtype(dtype)
+    progress = progress and current().is_first
     corpus = open_corpus(corpus)
     built_in = isinstance(model, str) and model in ENCODERS  # its vocabulary is that of the corpus
     if isinstance(model, Mapping):

@@ -26,6 +26,7 @@ from infodil.ladder import (
 from infodil.measure.accumulators import Cells, ScoreSums, SplitSums, given_context, of_context
 from infodil.measure.token_kinds import TokenKinds
 from infodil.probes import ClassMap
+from infodil.processes import current
 
 SCORE_LOGITS = 2**22
 """Logits held at once: 16 MB in float32."""
@@ -44,7 +45,9 @@ def read_test_split(
     plug_in = PlugIn.of(task.counts["test"], task.classes)
     subsample = subsample_rows(stream.split, scoring.max_rows)
     sums = ScoreSums.zeros(len(scoring.fits), task.targets, 2 * kinds.number, clusters.number, list(task.contexts))
-    for chunk in stream.chunks("reading the test split"):
+    for place, chunk in enumerate(stream.chunks("reading the test split")):
+        if not current().owns(place):
+            continue
         for part in parts_of(chunk, task, clusters, subsample):
             prepared = prepare(stream, scoring, part)
             for target in range(task.targets):
@@ -54,6 +57,7 @@ def read_test_split(
                     kind = kinds.of_type[part.types[target, rows]]
                     cells = Cells(kind + kinds.number * deep, part.cluster[rows])
                     score_target(sums, scoring, prepared, part, target, rows, cells, task, plug_in)
+    current().add((*sums.probe.values(), *sums.rows.values()))
     return SplitSums(sums.compute(scoring.selected, scoring.subsampled, scoring.names_types))
 
 
