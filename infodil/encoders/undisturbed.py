@@ -34,7 +34,9 @@ GUARD = threading.Lock()
 
 
 def check_weights(module: nn.Module) -> None:
-    """Raise `UserError` where weights have a shape only."""
+    """Raise `UserError` where weights have a shape only, unless they lie on the disk, as its device map says."""
+    if getattr(module, "hf_device_map", None):
+        return
     for name, tensor in module.named_parameters():
         if tensor.device.type == "meta":
             raise UserError(f"`model` has its weights ({name!r}) on the meta device: load them first.")
