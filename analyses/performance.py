@@ -100,12 +100,24 @@ def import_time(rows: Rows) -> list[str]:
     ]
 
 
+def recurrent_overhead(rows: Rows) -> list[str]:
+    routes: dict[str, list[str]] = {}
+    for row in rows:
+        routes.setdefault(row["route"], []).append(f"{row['cell'].replace('_', '.')} {float(row['ratio']):.1f}")
+    return [
+        f"Recurrent states of every layer at every position by {route}, in processor time of a bare forward pass (tiny "
+        f"random models, 8 documents of 64 tokens): {', '.join(named)}."
+        for route, named in routes.items()
+    ]
+
+
 PARTS: dict[str, Callable[[Rows], list[str]]] = {
     "benchmark_gaussian_probe": gaussian_probe,
     "benchmark_linear_probe": linear_probe,
     "benchmark_plain_loops": plain_loops,
     "benchmark_ema_scan": ema_scan,
     "benchmark_peak_memory": peak_memory,
+    "benchmark_recurrent_overhead": recurrent_overhead,
     "benchmark_import_time": import_time,
 }
 """Sentences on each benchmark from the rows of its table."""
