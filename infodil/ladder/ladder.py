@@ -146,6 +146,9 @@ def probes_to_fit(choice: ProbeChoice) -> list[Probe]:
 
     Args:
         choice: The probes that are asked for, or `auto`.
+
+    Returns:
+        The probes with their options.
     """
     if choice.requested is None:
         return [probe for probe in choice.available.values() if probe.closed_form]

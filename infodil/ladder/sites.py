@@ -32,6 +32,9 @@ def is_control(site: str) -> bool:
 
     Args:
         site: Name of a measured site, or one of `control_of`.
+
+    Returns:
+        True for the names of `control_of`.
     """
     return site.startswith(CONTROL)
 
