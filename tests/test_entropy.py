@@ -263,3 +263,18 @@ def test_unseen_species_by_hand():
 def test_a_mistake_is_told_in_one_sentence(call, message):
     with pytest.raises(UserError, match=message):
         call()
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("sizes", [[160] * 12, [1900] + [1] * 100], ids=["equal", "one of 95%"])
+def test_the_entropy_of_groups_that_differ_lies_in_its_interval(sizes):
+    # Groups draw their own odds around those of all; 60 draws: four standard errors below 95% are 84%.
+    law, held = np.array([0.4, 0.3, 0.2, 0.1]), 0
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        odds = rng.dirichlet(10 * law, size=len(sizes))[group].cumsum(1)
+        labels = (rng.random((len(group), 1)) > odds).sum(1)
+        bits = entropy(labels, groups=group)
+        held += bits.low_bits <= -law @ np.log2(law) <= bits.high_bits
+    assert held >= 51

@@ -19,7 +19,7 @@ from infodil.entropy.bounds import (
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
 from infodil.entropy.labels import Labels, codes_of
 from infodil.estimate import BITS_PER_NAT, Bounds, Estimate
-from infodil.statistics import Clusters, group_clusters
+from infodil.statistics import Clusters, group_clusters, t_quantile
 
 
 def entropy(
@@ -34,9 +34,9 @@ def entropy(
 
     `"auto"` is `"nsb"` where an alphabet is named that has more categories than there are samples, for what was never
     seen then matters and its number is known, and `"chao-wang-jost"` otherwise. The interval is for the spread of
-    sampling alone (Student's t on the terms -log p, or their sums by group); with `"nsb"` and without groups it is the
-    posterior's. Neither holds the bias that no method corrects where most categories were not seen: see
-    `entropy_bounds`.
+    sampling alone (Student's t on the terms -log p, or on their sums by group, and what groups add to the bias); with
+    `"nsb"` and without groups it is the posterior's. Neither holds the bias that no method corrects where most
+    categories were not seen: see `entropy_bounds`.
 
     Args:
         labels: Labels of the samples, whole numbers, one a sample.
@@ -71,7 +71,21 @@ def entropy(
         warnings.append("more than half of the samples were seen once: the value leans on what was not seen.")
     value = float(entropy_nats(counts, method, alphabet=alphabet))
     reach = clusters.half_width(-np.log(counts / len(codes))[codes], confidence)
+    if clusters.dependent:
+        reach += _curvature_nats(codes, clusters, confidence)
     return _bits(value, value - reach, value + reach, "estimate", confidence, len(codes), method, tuple(warnings))
+
+
+def _curvature_nats(codes: np.ndarray, clusters: Clusters, confidence: float) -> float:
+    r"""What groups add to the relative entropy of frequencies and probabilities, by which terms of an entropy err.
+
+    .. math:: H(p) = -\sum_i p_i \log \hat p_i - D(p \| \hat p), \qquad 2 N E\,D \approx d (K - 1)
+
+    for a design effect d, as far above its estimate as the interval's quantile is above that of independent samples.
+    """
+    excess = clusters.quantile(confidence) / t_quantile(len(codes) - 1, confidence)
+    worth = clusters.design_effect(codes) * excess**2
+    return (worth - 1.0) * codes.max() / (2.0 * len(codes))
 
 
 def entropy_bounds(

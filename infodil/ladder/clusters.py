@@ -11,8 +11,8 @@ from numpy import ndarray
 from infodil.corpus import Split
 from infodil.statistics import MOST_CLUSTERS, cut_cells
 
-FEWEST_DOCUMENTS = 20
-"""With fewer documents than this, blocks of positions are resampled instead."""
+FEWEST_DOCUMENTS = 4
+"""With fewer documents than this, probes are compared over blocks of positions instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +28,17 @@ class TextClusters:
     """Whether clusters are whole documents (or groups of them) rather than cells of one long text."""
 
     @classmethod
-    def of(cls, split: Split, few_documents: bool) -> "TextClusters":
-        """Different documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few."""
+    def of(cls, split: Split, few_documents: bool, fewest: int = FEWEST_DOCUMENTS) -> "TextClusters":
+        """Different documents, grouped to at most 1,024; cells of 64 tokens or more where documents are few.
+
+        Args:
+            split: Tokens of the split.
+            few_documents: Whether stretches of few documents were split, which say nothing of other documents.
+            fewest: Documents from which on they are the clusters: two are enough for an interval, a very wide one.
+        """
         starts = split.starts[np.flatnonzero(np.diff(split.document, prepend=-1))]
         starts = starts[~repeats_last(split.tokens, starts)]
-        if few_documents or len(starts) < FEWEST_DOCUMENTS:
+        if few_documents or len(starts) < fewest:
             return cls(cut_cells(len(split.tokens)), documents=False)
         wanted = np.linspace(0, len(split.tokens), MOST_CLUSTERS, endpoint=False)
         kept = np.unique(np.searchsorted(starts, wanted, side="right") - 1)

@@ -69,6 +69,7 @@ def measure(
     with open_states(sites, tokens, config, cache_dir) as store:
         streams = open_streams(sites, tokens, config, device, progress, store, keep_all=cache_dir is not None)
         clusters = {split: TextClusters.of(part, tokens.few_documents) for split, part in tokens.splits.items()}
+        clusters["test"] = TextClusters.of(tokens.splits["test"], tokens.few_documents, fewest=2)
         data = stream_data(
             streams["train"], streams["calibration"], task, clusters["calibration"], config.follows_learning
         )
