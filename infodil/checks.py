@@ -16,6 +16,7 @@ __all__ = [
     "check_between",
     "check_confidence",
     "check_not_empty",
+    "check_not_masked",
     "check_one_of",
     "check_seed",
     "check_whole",
@@ -50,6 +51,29 @@ def check_one_of(argument: str, value: object, options: Collection[str]) -> None
     if value in options:
         return
     raise UserError(f"`{argument}` must be one of {spell(options)}, got {value!r}{near_matches(value, options)}")
+
+
+def check_not_masked(argument: str, values: object) -> None:
+    """Raise `UserError` where some values of a masked array are masked: what lies below a mask is no value.
+
+    Args:
+        argument: Name of the argument, for complaints.
+        values: Whatever the caller passed.
+
+    Raises:
+        UserError: Masked values.
+
+    Example:
+        >>> import numpy as np
+        >>> check_not_masked("x", np.ma.masked_equal([1, 2], 2))
+        Traceback (most recent call last):
+        ...
+        infodil.checks.UserError: `x` has masked values: drop their rows from all arguments.
+    """
+    import numpy as np
+
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise UserError(f"`{argument}` has masked values: drop their rows from all arguments.")
 
 
 def check_whole(argument: str, value: object, least: int, way_out: str) -> None:

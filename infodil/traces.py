@@ -241,6 +241,8 @@ def _check_dtype(argument: str, dtype: torch.dtype) -> None:
 
 
 def _check_sequence(argument: str, x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise UserError(f"`{argument}` must be a tensor, got {type(x).__name__}: convert it with torch.as_tensor.")
     if x.ndim < 2:
         raise UserError(
             f"`{argument}` must have at least the axes [tokens, dim], got shape {list(x.shape)}: "

@@ -8,6 +8,8 @@ import pytest
 import torch
 from scipy import sparse
 
+import infodil
+import infodil.entropy
 from infodil import bounds
 from infodil.checks import UserError
 from infodil.mi import estimate, lower_bound
@@ -85,3 +87,28 @@ def test_the_entropy_of_a_rare_type_is_bounded_whether_it_was_met_or_not():
         held += bounds.entropy(rare).high_bits >= truth
         held += bounds.entropy(1 - rare, vocabulary=2).high_bits >= truth
     assert held >= 182  # 95% of 200 but for two standard errors and a half
+
+
+MASKED_LABELS = np.ma.masked_array(LABELS, mask=np.arange(len(LABELS)) == 3)
+MASKED_STATES = np.ma.masked_array(STATES, mask=np.zeros(STATES.shape, dtype=bool))
+MASKED_STATES[3, 0] = np.ma.masked
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: lower_bound(LABELS, STATES, groups=MASKED_LABELS),
+        lambda: infodil.mi.discrete_information(MASKED_LABELS, LABELS),
+        lambda: infodil.mi.discrete_bounds(LABELS, LABELS, groups=MASKED_LABELS),
+        lambda: infodil.entropy.entropy(MASKED_LABELS),
+        lambda: infodil.bounds.entropy(LABELS, groups=MASKED_LABELS),
+        lambda: infodil.bounds.budget(MASKED_STATES, 0.1),
+        lambda: infodil.load_corpus([MASKED_LABELS, LABELS]).tokenize(),
+        lambda: infodil.recoverability(
+            {"state": MASKED_STATES.reshape(20, -1, STATES.shape[1])}, LABELS.reshape(20, -1), lags=[0], progress=False
+        ),
+    ],
+)
+def test_masked_values_are_refused_wherever_they_are_passed(call):
+    with pytest.raises(UserError, match="has masked values: drop their rows from all arguments"):
+        call()

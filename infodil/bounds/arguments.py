@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infodil.checks import UserError, check_one_of
+from infodil.checks import UserError, check_not_masked, check_one_of
 
 
 def check_noise(noise: str) -> None:
@@ -19,6 +19,7 @@ def check_noise(noise: str) -> None:
 
 def wide_matrix(argument: str, values: Tensor | np.ndarray, shape: str) -> Float[Tensor, "rows numbers"]:
     """A matrix of finite numbers; raise `UserError` where it is none."""
+    check_not_masked(argument, values)
     found = torch.as_tensor(values).detach()
     if found.dim() != 2 or found.numel() == 0 or found.is_complex():
         raise UserError(f"`{argument}` must be {shape} and not empty, got shape {list(found.shape)}: pass a matrix.")

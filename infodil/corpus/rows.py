@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from infodil.checks import UserError, near_matches, spell
+from infodil.checks import UserError, check_not_masked, near_matches, spell
 
 __all__ = ["Reading", "Rows", "as_ids", "read_list", "read_rows"]
 
@@ -136,6 +136,7 @@ def as_ids(value: Any, place: str) -> np.ndarray:
     Raises:
         UserError: They are not whole numbers in one dimension.
     """
+    check_not_masked("source", value)
     try:
         ids = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
     except (ValueError, TypeError, OverflowError):

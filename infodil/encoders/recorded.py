@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from infodil.checks import UserError, check_not_empty
+from infodil.checks import UserError, check_not_empty, check_not_masked
 from infodil.encoder import Encoder
 from infodil.encoders.layout import as_numbers
 from infodil.encoders.sites import choose_sites
@@ -128,6 +128,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 def as_tensor(site: str, values: Any) -> Tensor:
     """Recorded numbers `[tokens, dim]` as a floating-point tensor: complex ones in two, coarse types widened."""
+    check_not_masked("model", values)
     if isinstance(values, np.ndarray):
         values = np.array(values, dtype=values.dtype.newbyteorder("="), order="C")  # a copy, off the memory map
         try:

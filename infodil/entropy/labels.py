@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 from torch import Tensor
 
-from infodil.checks import UserError
+from infodil.checks import UserError, check_not_masked
 from infodil.statistics import number_labels
 
 Labels = np.ndarray | Tensor | list | tuple
@@ -31,6 +31,7 @@ def codes_of(argument: str, labels: Labels, samples: int | None = None) -> Codes
         >>> codes_of("x", [7, -1, 7, 4])
         array([0, 1, 0, 2])
     """
+    check_not_masked(argument, labels)
     given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if given.ndim != 1:
         raise UserError(f"`{argument}` must have one axis, got shape {given.shape}: pass one label a sample.")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from infodil.checks import UserError
+from infodil.checks import UserError, check_not_masked
 
 NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 """Dtypes of torch that numpy has; others become single precision, which holds all of their values."""
@@ -31,8 +31,7 @@ def read_array(argument: str, values: Any) -> tuple[np.ndarray, float]:
         >>> read_array("x", np.array([1.5, 2.0], dtype=">f4"))
         (array([1.5, 2. ], dtype=float32), 1.1920928955078125e-07)
     """
-    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
-        raise UserError(f"`{argument}` has masked values: drop their rows from all arguments.")
+    check_not_masked(argument, values)
     if isinstance(values, torch.Tensor):
         values = (values.detach().to_dense() if values.layout != torch.strided else values.detach()).cpu()
         eps = float(torch.finfo(values.dtype).eps) if values.is_floating_point() else 0.0

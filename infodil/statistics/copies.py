@@ -48,6 +48,9 @@ def full_precision(column: Float[ndarray, "rows"]) -> bool:
     Args:
         column: Values.
 
+    Returns:
+        True where values that agree do so for a reason, not by chance.
+
     Example:
         >>> full_precision(np.array([0.123456789, 3.3333333])), full_precision(np.array([0.125, 3.33]))
         (True, False)

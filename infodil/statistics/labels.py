@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from infodil.checks import UserError
+from infodil.checks import UserError, check_not_masked
 
 
 def number_labels(labels: ndarray) -> Int[ndarray, "rows"]:
@@ -48,6 +48,7 @@ def number_groups(groups: Any, rows: int, fewest: int) -> Int[ndarray, "rows"]:
         >>> number_groups(["a", "b", "a"], 3, 2)
         array([0, 1, 0])
     """
+    check_not_masked("groups", groups)
     labels = np.asarray(groups.detach().cpu() if hasattr(groups, "detach") else groups)
     if labels.shape != (rows,):
         raise UserError(
