@@ -38,7 +38,7 @@ def dilution(ax, rows):
 
 def survival(ax, rows):
     """Share of the bits of each write by depth."""
-    rows = rows[(rows["weights"] == "trained")].assign(share=lambda each: each["value_bits"] / each["entropy_bits"])
+    rows = rows.assign(share=rows["value_bits"] / rows["entropy_bits"])
     names = list(dict.fromkeys(rows["written"]))
     table = rows.pivot(index="written", columns="read", values="share").loc[names]
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -58,9 +58,10 @@ def erased(ax, rows):
     """Coefficient of early writes by depth, of trained and of random weights."""
     for name, (colour, marker, words, place) in WRITES.items():
         ax.text(*place, words, color=colour, fontsize=7)
-        for weights, style in (("trained", "-"), ("random", ":")):
-            mine = rows[(rows["weights"] == weights) & (rows["written"] == name)].sort_values("read")
-            ax.plot(mine["read"], mine["retained"], style, marker=marker, color=colour, mew=0)
+        mine = rows[rows["written"] == name].sort_values("read")
+        ax.fill_between(mine["read"], mine["retained_low"], mine["retained_high"], color=colour, alpha=0.2, lw=0)
+        for column, style in (("retained", "-"), ("random_retained", ":")):
+            ax.plot(mine["read"], mine[column], style, marker=marker, color=colour, mew=0)
     ax.axhline(1.0, color=GREY, lw=0.7)
     ax.set(xlabel="stream after block", ylabel="coefficient in the stream", ylim=(0, None))
     ax.set_xticks(sorted(set(rows["read"])))
