@@ -16,6 +16,7 @@ from functools import partial
 from safetensors.torch import load_file, save_file
 
 from analyses.cells import Study, options_parser
+from analyses.engine import digest
 from analyses.provenance import files_in
 from infodil import depth, load_corpus
 from infodil.checks import UserError
@@ -55,8 +56,9 @@ def open_model(path):
     return model
 
 
-def measure(name, config, models, corpus):
-    """A row for each message at the middle and at the deepest stream of one model."""
+def measure(cell, config, models, corpus):
+    """A row for each message at the middle and at the deepest stream of one model, named by its weights too."""
+    name, _ = cell
     rule, blocks, seed = name.split("-")
     model = open_model(models / f"{name}.safetensors")
     report = depth.survival(
@@ -93,12 +95,11 @@ def main(arguments=None):
     config = SMOKE if options.smoke else Config()
     with Study(__file__, options) as study:
         models = untrained(study.out / "models") if study.smoke else newest_models(study.out)
-        names = sorted(path.stem for path in models.glob("*.safetensors"))
+        cells = [(path.stem, digest(path)) for path in sorted(models.glob("*.safetensors"))]
         inputs = {} if options.data is None else files_in(options.data, f"{CORPUS}/{FILE}")
-        inputs |= {f"models/{name}": models / f"{name}.safetensors" for name in names}
         corpus = "sample" if options.data is None else str(options.data / CORPUS)
-        finished = study.run(partial(measure, models=models, corpus=corpus), names, config, inputs=inputs)
-        study.write("depth_trained_survival", finished.rows, asdict(config), finished)
+        finished = study.run(partial(measure, models=models, corpus=corpus), cells, config, inputs=inputs)
+        study.write("depth_trained_survival", finished.rows, asdict(config) | {"models": dict(cells)}, finished)
 
 
 if __name__ == "__main__":
