@@ -45,6 +45,7 @@ STUDIES = (
     StudyCommand("whole_past", 8, ("whole_past",), data=True),
     StudyCommand("demo_states", 4, ("demo_states",)),
     StudyCommand("calibration_discrete", 4, ("calibration_discrete",)),
+    StudyCommand("calibration_groups", 6, ("calibration_groups", "calibration_groups_fitted")),
     StudyCommand("calibration_columns", 4, ("calibration_columns",)),
     StudyCommand("benchmarks.gaussian_probe", 5, ("benchmark_gaussian_probe",)),
     StudyCommand("sketched_states", 4, ("sketched_states",)),
