@@ -79,7 +79,9 @@ class Stage:
 MAIN = ("ema_tokens", "ema_stream", "rotary", "attention")
 ALL = tuple(FAMILIES)
 STAGES = (
-    Stage("small", "whether traces or attention lead at 1 to 20 tokens a parameter", MAIN, ("0.1m",), (1, 5, 20)),
+    Stage("small", "whether traces or attention lead before attention is trained", MAIN[:3], ("0.1m",), (1, 5)),
+    Stage("twenty", "whether they do at 20 tokens a parameter", MAIN[:3], ("0.1m",), (20,)),
+    Stage("positions", "which attention is the stronger one", MAIN, ("0.1m",), (1, 5, 20)),
     Stage("families", "how far gates come", ALL, ("0.1m",), (1, 5, 20)),
     Stage("seeds", "whether the order survives other seeds", MAIN, ("0.1m",), (1, 5, 20), (1, 2)),
     Stage("smaller", "the slope in parameters", MAIN, ("0.05m",), (1, 5, 20)),
