@@ -28,8 +28,13 @@ from analyses.lm_cells import FAMILIES, FILES, SIZES, Cell, Config, OutOfTimeErr
 from analyses.provenance import files_in, read_table
 
 TABLE = "lm_budgets"
-ROOMS = ("analyses/lm_cells", "analyses/lm_token_losses", "infodil/lm/", "infodil/corpus/", "infodil/traces")
-"""The code that decides a row: a change elsewhere leaves finished cells as they are."""
+MODEL = "attention blocks budget config cross_entropy feed_forward gated_linear model predictors recurrent scans spen"
+ROOMS = (
+    *("analyses/lm_cells", "analyses/lm_token_losses", "infodil/traces"),
+    *(f"infodil/lm/{name}." for name in (*MODEL.split(), "scoring", "training")),
+)
+"""The code that decides a row: a change elsewhere leaves finished cells as they are. How files become bytes is not in
+it, for the bytes are those of the files, whose hashes are."""
 RATES = (4e-3, 8e-3, 16e-3)
 """Peak rates tried for each family at the smallest size; at another width the best one is multiplied by the ratio of
 the widths (Yang et al. 2022, arXiv 2203.03466, of matrices under Adam)."""

@@ -91,6 +91,7 @@ STUDIES = (
         data=True,
     ),
     StudyCommand("lm_budgets", 60, ("lm_budgets",), ("--minutes", "60"), data=True),
+    StudyCommand("lm_verdicts", 2, ("lm_budgets_ratio", "lm_budgets_where", "lm_budgets_scaling", "lm_verdicts")),
     StudyCommand("superposition_decoder", 70, ("superposition_decoder", "superposition_float32")),
     StudyCommand("sandwich", 5, ("sandwich",)),
     StudyCommand("small_traces", 90, ("small_traces",)),
