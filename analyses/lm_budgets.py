@@ -30,11 +30,11 @@ from analyses.provenance import files_in, read_table
 TABLE = "lm_budgets"
 MODEL = "attention blocks budget config cross_entropy feed_forward gated_linear model predictors recurrent scans spen"
 ROOMS = (
-    *("analyses/lm_cells", "analyses/lm_token_losses", "infodil/traces"),
+    *("analyses/lm_cells", "analyses/lm_token_losses"),
     *(f"infodil/lm/{name}." for name in (*MODEL.split(), "scoring", "training")),
 )
-"""The code that decides a row: a change elsewhere leaves finished cells as they are. How files become bytes is not in
-it, for the bytes are those of the files, whose hashes are."""
+"""The code that decides a row: a change elsewhere leaves finished cells as they are. Not in it are how files become
+bytes, for the hashes of the files are, and the weights of a trace, a formula that tests hold fast."""
 RATES = (4e-3, 8e-3, 16e-3)
 """Peak rates tried for each family at the smallest size; at another width the best one is multiplied by the ratio of
 the widths (Yang et al. 2022, arXiv 2203.03466, of matrices under Adam)."""
