@@ -3,6 +3,7 @@
 import difflib
 import functools
 import math
+import numbers
 import operator
 import tempfile
 from collections.abc import Callable, Collection, Iterable
@@ -119,8 +120,11 @@ def check_confidence(confidence: float | int) -> None:
         ...
         infodil.checks.UserError: `confidence` must be at least 0.5 and below 1, got 95: pass a level such as 0.95.
     """
-    if not 0.5 <= confidence < 1.0:
-        raise UserError(f"`confidence` must be at least 0.5 and below 1, got {confidence}: pass a level such as 0.95.")
+    number = isinstance(confidence, numbers.Real) or hasattr(confidence, "__float__")
+    if not number or not 0.5 <= confidence < 1.0:
+        raise UserError(
+            f"`confidence` must be at least 0.5 and below 1, got {confidence!r}: pass a level such as 0.95."
+        )
 
 
 def check_seed(seed: SupportsIndex) -> int:

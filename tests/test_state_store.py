@@ -173,3 +173,22 @@ def test_two_runs_share_a_cache(tokens, tmp_path):
     assert [run.returncode for run in runs] == [0, 0]
     assert printed[0] == printed[1] != ""
     assert not list(tmp_path.glob("*/*.partial"))
+
+
+@pytest.mark.parametrize("when", [0, 1])
+def test_a_full_disk_leaves_no_half_entry(tmp_path, monkeypatch, when):
+    calls, save = [], np.save
+
+    def full(*arguments, **options):
+        calls.append(1)
+        if len(calls) > when:
+            raise OSError(28, "No space left on device")
+        save(*arguments, **options)
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_states(tmp_path / "x", STATES)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    save_states(tmp_path / "x", STATES)
+    assert load_states(tmp_path / "x") is not None

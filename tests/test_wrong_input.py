@@ -4,10 +4,12 @@ import gc
 import json
 import tempfile
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import infodil
 from infodil import load_corpus, load_report, recoverability
 from infodil.checks import UserError
 from infodil.encoders import CombinedEncoder, ModuleEncoder, TraceEncoder
@@ -327,3 +329,69 @@ def test_a_file_that_is_not_a_report(tmp_path, content):
         with pytest.raises(UserError, match=r"`path` must be the file of a saved report, got .*: check the spelling"):
             load_report(missing)
     assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
+
+
+class Newest(infodil.Encoder):
+    """The newest token, as a caller's own function gives it."""
+
+    vocabulary = 6
+
+    def __init__(self, change, sites=("newest",)):
+        self.change, self.sites = change, sites
+
+    def encode(self, tokens):
+        states = self.change(torch.nn.functional.one_hot(tokens, 6).float())
+        return dict.fromkeys(self.sites, states)
+
+
+def own_report(change=lambda states: states, sites=("newest",), **options):
+    tokens = infodil.sources.iid(6, documents=40, tokens=12, seed=1).tokens
+    options = {"lags": 0, "probes": "gaussian", "controls": False, "progress": False} | options
+    return infodil.recoverability(Newest(change, sites), tokens, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda states: states[..., :0], "gave states without a number at 'newest'"),
+        (lambda states: states.bool(), r"gave states of torch.bool at 'newest': .* by states.float\(\)"),
+        (lambda states: states.to(torch.complex64), r"torch.complex64 .* by torch.view_as_real\(states\).flatten\(2\)"),
+        (lambda states: states.to_sparse(), r"gave sparse states at 'newest': make them dense by .to_dense\(\)"),
+        (lambda states: states * 1e38, "whose largest number is 1.0e.38, .* multiply them by a constant"),
+        (lambda states: states * 1e-42, "whose largest number is 1.0e-42"),
+    ],
+    ids=["no numbers", "bool", "complex", "sparse", "huge", "tiny"],
+)
+def test_states_of_another_kind_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        own_report(change)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"confidence": "0.9"}, {"lags": None}, {"probes": None}, {"device": "meta"},
+        {"seed": 2**63}, {"cache_dir": "/proc/none"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_argument_of_another_kind_is_refused(options):
+    with pytest.raises(UserError, match=f"`{next(iter(options))}`"):
+        own_report(**options)
+
+
+def test_a_site_is_not_called_like_a_control():
+    with pytest.raises(UserError, match="site 'random weights of a', a name that reports give to a control: rename it"):
+        own_report(sites=("random weights of a", "a"))
+
+
+def test_the_default_dtype_of_the_caller_does_not_matter():
+    expected = own_report(probes=["gaussian", "linear"]).rows
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = own_report(probes=["gaussian", "linear"]).rows
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for row, other in zip(found, expected, strict=True):
+        assert row["value_bits"] == pytest.approx(other["value_bits"], abs=1e-3)
+    assert own_report(lags=np.int64(0)).rows[0]["lag"] == 0

@@ -3,6 +3,7 @@
 __all__ = ["ChosenSites", "check_states", "choose_by_depth", "choose_sites"]
 
 import fnmatch
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import Tensor
 from infodil.checks import UserError, check_not_empty, near_matches
 from infodil.encoder import Encoder
 from infodil.encoders.wrapped import WrappedEncoder
+
+SMALLEST, LARGEST = 1e-36, 1e36
+"""Largest number of states that can be standardized in float32."""
 
 
 def choose_sites(
@@ -130,6 +134,7 @@ def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> N
                 f"`model` gave states of shape {tuple(state.shape)} at {site!r} for tokens of shape {shape}: "
                 "an encoder must give [documents, tokens, dim]."
             )
+        check_numbers(site, state)
         if dims.setdefault(site, state.shape[2]) != state.shape[2]:
             raise UserError(
                 f"`model` gave states of {state.shape[2]} dims at {site!r} after {dims[site]}: "
@@ -140,6 +145,24 @@ def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> N
                 f"`model` gave states that are not finite at {site!r}: "
                 "check its weights, or leave the site out with `sites`."
             )
+
+
+def check_numbers(site: str, state: Tensor) -> None:
+    """Raise `UserError` for states that are no dense floating-point numbers."""
+    if state.layout != torch.strided:
+        raise UserError(f"`model` gave sparse states at {site!r}: make them dense by .to_dense().")
+    if not state.is_floating_point():
+        way_out = "torch.view_as_real(states).flatten(2)" if state.is_complex() else "states.float()"
+        raise UserError(f"`model` gave states of {state.dtype} at {site!r}: give floating-point numbers, by {way_out}.")
+    if state.shape[2] == 0:
+        raise UserError(f"`model` gave states without a number at {site!r}: leave the site out with `sites`.")
+    bounds = (state if state.element_size() > 1 else state.float()).detach().aminmax() if state.numel() else ()
+    largest = max((abs(float(bound)) for bound in bounds), default=0.0)
+    if math.isfinite(largest) and largest and not SMALLEST < largest < LARGEST:
+        raise UserError(
+            f"`model` gave states at {site!r} whose largest number is {largest:.1e}, and their squares are beyond the "
+            "numbers of float32: multiply them by a constant."
+        )
 
 
 class ChosenSites(WrappedEncoder):

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from infodil.checks import UserError
 from infodil.encoders import Encoder, EncoderInParts, check_states, self_test
 
 CONTROL = "random weights of "
@@ -81,7 +82,7 @@ class MeasuredSites:
             The sites with their dims.
 
         Raises:
-            UserError: The encoder sees later tokens or other documents.
+            UserError: The encoder sees later tokens or other documents, or a site has the name of a control.
         """
         read = EncoderInParts(encoder, sketch_dims, seed)
         if sketch_dims is not None:
@@ -90,6 +91,9 @@ class MeasuredSites:
         if read.sketched:
             self_test(EncoderInParts(encoder))
         dims = self_test(read, length)
+        taken = next(filter(is_control, dims), None)
+        if taken is not None:
+            raise UserError(f"`model` has a site {taken!r}, a name that reports give to a control: rename it.")
         if control is None:
             return cls(read, dims)
         other = EncoderInParts(control, sketch_dims, seed)

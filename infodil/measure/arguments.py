@@ -56,7 +56,7 @@ def check_cache(cache_dir: str | Path | None) -> None:
 
 def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
     """Distinct whole numbers of at least zero, ascending."""
-    lags = [lags] if isinstance(lags, int) else list(lags)
+    lags = list(lags) if isinstance(lags, Iterable) else [lags]
     check_not_empty("lags", lags, "pass at least one, such as lags=range(17)")
     lags = [int(lag) if isinstance(lag, np.integer) else lag for lag in lags]
     for lag in lags:
@@ -68,8 +68,8 @@ def check_device(device: str | torch.device | None) -> torch.device:
     """The device, if it is there."""
     try:
         chosen = torch.device(device or "cpu")
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError):
+        torch.empty(0, device=chosen).cpu()  # the meta device has no numbers to give
+    except (RuntimeError, AssertionError, TypeError):
         raise UserError(f"`device` {str(device)!r} is not there: pass 'cpu' or one that torch can see.") from None
     return chosen
 

@@ -133,7 +133,11 @@ class BackwardLanguageModel(ContextModel):
         begun = self.begin(task.labels["calibration"].newest(rows))
         for target, lag in enumerate(task.lags, start=1):
             known = np.flatnonzero(place >= lag)
-            scores = self.evidence(begun, known, lag) if lag else torch.zeros(len(known), self.classes.number)
+            scores = (
+                self.evidence(begun, known, lag)
+                if lag
+                else torch.zeros(len(known), self.classes.number, dtype=torch.float32)
+            )
             label = labels[target, torch.from_numpy(known).to(labels.device)]
             self.temperatures[lag] = fit_temperature(self.classes.class_log_prior, scores.to(label.device), label)[0]
 

@@ -39,7 +39,7 @@ class Table:
         entry = entry[rows]
         if len(rows) == 0:
             return
-        weight = torch.ones(len(contexts))
+        weight = torch.ones(len(contexts), dtype=torch.float32)
         weight[rows] = torch.from_numpy(self.discount * self.distinct[entry] / self.totals[entry]).float()
         lower *= weight.to(lower.device)[:, None]
         lengths = self.distinct[entry]

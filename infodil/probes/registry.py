@@ -71,7 +71,7 @@ def choose_probes(probes: str | Probe | Iterable[str | Probe], argument: str = "
     Raises:
         UserError: Nothing at all, an unknown name, a probe twice, or `auto` beside others.
     """
-    probes = [probes] if isinstance(probes, str | Probe) else list(probes)
+    probes = list(probes) if isinstance(probes, Iterable) and not isinstance(probes, str | Probe) else [probes]
     check_not_empty(argument, probes, f"pass some of {', '.join(PROBES)}, or {AUTO!r}")
     if probes == [AUTO]:
         return ProbeChoice(dict(PROBES), None)

@@ -29,7 +29,7 @@ class Reservoir:
         self.generator = torch.Generator().manual_seed(seed)
         self.ceiling = (most + 4.0 * most**0.5) / max(1, announced)
         self.keys = torch.empty(0, dtype=torch.float64)
-        self.kept_states = torch.empty(most, dim, device=device)
+        self.kept_states = torch.empty(most, dim, dtype=torch.float32, device=device)
         self.kept_labels = torch.empty(targets, most, dtype=torch.long, device=device)
 
     @property

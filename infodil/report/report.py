@@ -371,6 +371,11 @@ def _damage(content: dict[str, Any]) -> str:
         for row in content[name]:
             if not isinstance(row, dict) or not all(isinstance(row.get(key), kind) for key, kind in keys.items()):
                 return f"a row of {name} without {' or '.join(keys)}"
+            wrong = [key for key in row if key.endswith("_bits") and not isinstance(row[key], int | float | None)]
+            if wrong:
+                return f"a row of {name} whose {wrong[0]} is no number"
+    if not all(isinstance(sentence, str) for sentence in content["warnings"]):
+        return "warnings that are no sentences"
     return ""
 
 

@@ -86,8 +86,13 @@ def read_result(path: str | Path, kind: str, words: str) -> dict[str, Any]:
             f"`path` must be a saved {noun}, got {str(path)!r}, which is JSON but not a {words}: "
             f"pass a file that {noun}.save wrote."
         )
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    version = content.get("schema_version", SCHEMA_VERSION)
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UserError(
+            f"`path` must be a saved {noun}, got {str(path)!r}, whose schema version {version!r} is no whole number: "
+            f"pass a file that {noun}.save wrote."
+        )
+    if version > SCHEMA_VERSION:
         raise UserError(
             f"`path` must be a {noun} of schema version {SCHEMA_VERSION} or older, got {str(path)!r} "
             f"of version {version}: install a newer infodil."

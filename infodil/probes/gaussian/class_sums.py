@@ -121,7 +121,7 @@ class ClassSums:
         held = sum(len(states) for states, _ in self.labelled)
         if held * (self.dim + 2 * targets) > targets * classes * self.dim:
             if self.sums is None:
-                self.sums = torch.zeros(targets, classes, self.dim, device=self.counts.device)
+                self.sums = torch.zeros(targets, classes, self.dim, dtype=torch.float32, device=self.counts.device)
             for states, labels in self.labelled:
                 for target, label in enumerate(labels):
                     self.sums[target] += sum_classes(states, label, classes)

@@ -94,7 +94,7 @@ def find_contrasts(
     gram /= real.sum(1, keepdim=True)
     whole, less_one = len(order), (sizes - 1).to(white.dtype)
 
-    v = torch.randn(width, white.shape[1], generator=generator).to(white.device)
+    v = torch.randn(width, white.shape[1], dtype=torch.float32, generator=generator).to(white)
     v = torch.linalg.qr(v.T)[0].T
     for _ in range(options.power_steps):
         p = v @ rows.T

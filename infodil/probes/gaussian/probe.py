@@ -102,8 +102,8 @@ class GaussianFit(ProbeFit):
         Where rows are fewer than dims all is done in coordinates of their span.
         """
         spec, base = self.spec, self.spec.classes.class_log_prior
-        weight = torch.zeros(spec.targets, spec.dim, spec.classes.number, device=spec.device)
-        bias = torch.zeros(spec.targets, spec.classes.number, device=spec.device)
+        weight = torch.zeros(spec.targets, spec.dim, spec.classes.number, dtype=torch.float32, device=spec.device)
+        bias = torch.zeros(spec.targets, spec.classes.number, dtype=torch.float32, device=spec.device)
         self.linear = LinearScores(weight, bias)
         collected, self.span = self.collected.reduced
         self.kept = self.inside(self.sample.states), self.sample.labels

@@ -106,8 +106,13 @@ class MLPFit(ProbeFit):
         groups = []
         for inputs, outputs in pairwise([self.base.flatten.shape[1]] + [width] * hidden_layers):
             spread = math.sqrt(2.0 / inputs)
-            weight = (spread * torch.randn(inputs, outputs, generator=self.generator)).to(spec.device)
-            layer = weight.requires_grad_(), torch.zeros(outputs, device=spec.device, requires_grad=True)
+            weight = (spread * torch.randn(inputs, outputs, dtype=torch.float32, generator=self.generator)).to(
+                spec.device
+            )
+            layer = (
+                weight.requires_grad_(),
+                torch.zeros(outputs, dtype=torch.float32, device=spec.device, requires_grad=True),
+            )
             self.layers.append(layer)
             groups.append({"params": layer, "peak": probe.hidden_rate * spread})
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=probe.weight_decay, fused=True)

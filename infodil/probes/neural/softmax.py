@@ -58,7 +58,7 @@ class BaseEvidence:
         self.total = None if self.fit is None else self.fit.total
         self.span = None if self.fit is None else self.fit.span
         if self.total is None:
-            self.whiten = self.unwhiten = self.flatten = torch.eye(spec.dim, device=spec.device)
+            self.whiten = self.unwhiten = self.flatten = torch.eye(spec.dim, dtype=torch.float32, device=spec.device)
         else:
             variance, axes = torch.linalg.eigh(self.total)
             mean = float(variance.sum()) / spec.dim
@@ -114,7 +114,7 @@ class SoftmaxHeads:
     def __init__(self, targets: int, inputs: int, classes: int, device: torch.device, epsilon: float = 1e-8) -> None:
         self.inputs = inputs
         height = -(-(inputs + 1) // ALIGNED) * ALIGNED
-        self.weight = torch.zeros(targets, height, classes, device=device)
+        self.weight = torch.zeros(targets, height, classes, dtype=torch.float32, device=device)
         self.gradient = torch.zeros_like(self.weight)
         self.training = list(range(targets))
         self.dtype = product_dtype(device)
