@@ -20,16 +20,16 @@ import math
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 
 import infodil
 from analyses.cells import Study, options_parser
 from analyses.provenance import read_table, table_files
 from analyses.superposition_decoder import Config as Decoder
-from infodil.bounds import exact_posterior, genie_by_lag
+from infodil.bounds import StateSample, exact_posterior, genie_by_lag
 from infodil.channel import channel_information, longest_window
 from infodil.encoders import TraceEncoder
-from infodil.measure.upper_bounds import noise_of
 from infodil.precision import Quantizer
 from infodil.sources import iid
 from infodil.traces import weights
@@ -119,9 +119,11 @@ def large(precision, config):
     states = encoder.encode(source.tokens)["ema"][:, decoder.before :].flatten(0, 1)[::7]
     weight = weights(decoder.alpha, 400)
     quantizer = Quantizer.of(precision, states)
-    sigma, noise = noise_of(quantizer, states[:256])
-    mean_error = float(quantizer.sigma(states[:256]).square().mean().sqrt())
-    lags = [int(row["lag"]) for row in measured]
+    few, lags = states[:256], [int(row["lag"]) for row in measured]
+    counts = np.ones(decoder.types, dtype=np.int64)
+    sample = StateSample(few, np.arange(len(few)), quantizer, counts, seen=np.arange(len(few)), lags=tuple(lags))
+    sigma, noise = sample.sigma, sample.noise
+    mean_error = float(quantizer.sigma(few).square().mean().sqrt())
     ask = partial(genie_by_lag, encoder.embedding, weight[lags], prior=source.probabilities, seed=seed)
     gaussian = ask(sigma=mean_error, draws=config.genie_draws)
     upper = gaussian if noise == "gaussian" else ask(sigma=sigma, noise=noise, draws=config.dithers)
