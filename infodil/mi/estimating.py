@@ -61,11 +61,13 @@ def estimate(
 
     `"auto"` takes for two vectors: up to three columns in all `"ksg"`. For more, the columns are whitened first if that
     lets a copula say more of held-out rows. Then the Gaussian copula, the Student copula and the learned model are
-    fitted on three folds and evaluated on the fourth. The Student copula stands in for the Gaussian one if it says more
-    there by two standard errors. The closed form is reported if it agrees with its own value on the held-out rows and
-    the learned model does not exceed it by two standard errors; else the learned bound is. Up to six columns `"ksg"`
-    overrules what it exceeds by three standard errors. For labels and vectors: `"ross"` up to three columns if nine
-    rows in ten have a label of at least twenty rows, else `"tokens"`.
+    fitted on three folds and evaluated on the fourth; a network is trained only where held-out rows show that the best
+    copula left dependence over, and folds after the first are read only if it showed more than the Gaussian copula. The
+    Student copula stands in for the Gaussian one if it says more there by two standard errors. The closed form is
+    reported if it agrees with its own value on the held-out rows and the learned model does not exceed it by two
+    standard errors; else the learned bound is. Either is a lower bound: what was not found is not in it. Up to six
+    columns `"ksg"` overrules what it exceeds by three standard errors. For labels and vectors: `"ross"` up to three
+    columns if nine rows in ten have a label of at least twenty rows, else `"tokens"`.
 
     Args:
         x: Labels or vectors.
