@@ -1,6 +1,7 @@
 """The ladder end to end: no probe below a weaker one, a search that stops, precisions, and the controls of it all."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from infodil.encoders import (
     CombinedEncoder,
     HuggingFaceEncoder,
     ModuleEncoder,
+    ReferenceModel,
     ShiftRegisterEncoder,
     TraceEncoder,
     as_encoder,
     attention,
     gru,
 )
+from infodil.encoders.reference import CELLS
 from infodil.ladder import MeasuredSites, StateStream, control_of, fit_preprocessing
 from infodil.ladder.preprocessing import typical_error
 from infodil.ladder.selection import cross_selected_low
@@ -70,6 +73,7 @@ ENCODERS = {
     "combined": lambda: CombinedEncoder({"trace": ENCODERS["ema"](), "register": ENCODERS["shift_register"]()}),
     "huggingface": transformer_encoder,
 }
+ENCODERS |= {name: partial(ReferenceModel, name, TYPES, 16, dim=4) for name in CELLS if name not in ENCODERS}
 
 
 @pytest.fixture(scope="module", autouse=True)

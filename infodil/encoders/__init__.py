@@ -13,6 +13,7 @@ __all__ = [
     "LanguageModelEncoder",
     "ModuleEncoder",
     "RecordedStates",
+    "ReferenceModel",
     "ShiftRegisterEncoder",
     "TraceEncoder",
     "as_encoder",
@@ -21,6 +22,7 @@ __all__ = [
     "check_states",
     "choose_sites",
     "gru",
+    "linear_memory_capacity",
     "load_encoder",
     "random_embedding",
     "read_recorded",
@@ -39,6 +41,7 @@ from infodil.encoders.module import ModuleEncoder
 from infodil.encoders.options import check_model_options
 from infodil.encoders.recorded import RecordedStates, read_recorded
 from infodil.encoders.recording import record
+from infodil.encoders.reference import ReferenceModel, linear_memory_capacity
 from infodil.encoders.self_test import self_test
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites, check_states, choose_sites

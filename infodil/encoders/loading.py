@@ -16,6 +16,7 @@ from infodil.encoders.huggingface import HuggingFaceEncoder
 from infodil.encoders.huggingface_files import load_huggingface
 from infodil.encoders.language_models import attention, gru
 from infodil.encoders.module import ModuleEncoder
+from infodil.encoders.reference import reference
 from infodil.encoders.rwkv5 import is_rwkv5, load_rwkv5
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites
@@ -38,6 +39,15 @@ ENCODERS: dict[str, Callable[..., EncodesTokens]] = {
     "shift_register": ShiftRegisterEncoder,
     "gru": gru,
     "attention": attention,
+    "fofe": reference("fofe"),
+    "lmu": reference("lmu"),
+    "hippo": reference("hippo"),
+    "echo_state": reference("echo_state"),
+    "lstm": reference("lstm"),
+    "gated_linear_attention": reference("gated_linear_attention"),
+    "selective_ssm": reference("selective_ssm"),
+    "delta_rule": reference("delta_rule"),
+    "window_attention": reference("window_attention"),
 }
 """Built-in encoders by name, each called with `vocabulary`, `seed`, `device` and its own options.
 
