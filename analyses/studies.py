@@ -94,6 +94,7 @@ STUDIES = (
     StudyCommand("lm_verdicts", 2, ("lm_budgets_ratio", "lm_budgets_where", "lm_budgets_scaling", "lm_verdicts")),
     StudyCommand("superposition_decoder", 70, ("superposition_decoder", "superposition_float32")),
     StudyCommand("sandwich", 5, ("sandwich",)),
+    StudyCommand("reference_encoders", 20, ("reference_encoders",), data=True),
     StudyCommand("small_traces", 90, ("small_traces",)),
     StudyCommand("calibration_states", 90, ("calibration_states", "calibration_vectors"), ("--seeds", "20")),
 )
