@@ -69,11 +69,12 @@ def test_more_is_more_only_beyond_the_interval():
 
 
 def test_verdicts_follow_the_rows():
-    rows = [dict(row) for row in committed("ema_language_model_ratio")]
+    rows = [dict(row) for row in committed("lm_budgets_ratio")]
     assert perplexity(lambda name: rows).verdict == "not tested"
-    large = [row | {"parameters": "130000000", "ratio": "8.1", "low": "7.8", "high": "8.4"} for row in rows]
+    eight = {"size": "130m", "ratio_per_token": "8.1", "low_per_token": "7.8", "high_per_token": "8.4"}
+    large = [row | eight for row in rows]
     assert perplexity(lambda name: large).verdict == "holds"
-    assert perplexity(lambda name: [row | {"high": "7.9"} for row in large]).verdict == "contradicted"
+    assert perplexity(lambda name: [row | {"high_per_token": "7.9"} for row in large]).verdict == "contradicted"
     rows = [dict(row) for row in committed("ema_predictor_ablation")]
     same = [row | {"verdict": "identical within 0.02 nats"} for row in rows]
     assert predictor(lambda name: same).verdict == "holds"
