@@ -305,7 +305,7 @@ def selection(tables: Tables) -> Finding:
     )
     measured = (
         f"perplexity of the best learned recurrence ({best['family'].upper()}) over attention's; fixed traces "
-        f"{float(fixed['ratio']):.2f}; attention is undertrained at this budget; a decoder reads fixed accumulation, too"
+        f"{float(fixed['ratio']):.2f}; attention is undertrained so far; a decoder reads fixed accumulation, too"
     )
     on = f"C4, {float(best['parameters']) / 1e6:.1f}M parameters, {int(best['tokens']):,} tokens, {best['seeds']} seeds"
     return Finding(value, low, high, "ratio", "of attention's", measured, on, verdict)
