@@ -63,6 +63,7 @@ STUDIES = (
     StudyCommand("benchmarks.depth_map", 5, ("depth_map", "benchmark_depth_map"), data=True),
     StudyCommand("depth_trained_survival", 6, ("depth_trained_survival",), data=True),
     StudyCommand("benchmarks.lm_loop", 3, ("benchmark_lm_loop",)),
+    StudyCommand("depth_trained_verdict", 1, ("depth_trained_verdict",)),
     StudyCommand("benchmarks.plain_loops", 10, ("benchmark_plain_loops",), data=True),
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
     StudyCommand("superposition_length", 15, ("superposition_length",)),
