@@ -91,7 +91,8 @@ def loss_row(first, second, margin_nats):
     means = [float(np.mean([loss.loss_nats for loss in each])) for each in (one, two)]
     return {
         "quantity": "loss, nats a byte", "value": means[0], "against_value": means[1], "difference": found.value_nats,
-        "low": found.low_nats, "high": found.high_nats, "seeds": len(seeds), "verdict": found.verdict,
+        "low": found.low_nats, "high": found.high_nats, "seeds": len(seeds),
+        "verdict": found.verdict if len(seeds) > 1 else f"{found.verdict} for these two models",
     }  # fmt: skip
 
 
