@@ -63,7 +63,7 @@ def draw():
     middle.set(ylabel="share of early messages' bits", ylim=(0, None))
     title(middle, "b", "early messages, last stream")
     gradients(right, norms)
-    left.legend()
+    middle.legend(loc="lower left")
     return paper
 
 
