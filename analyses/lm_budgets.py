@@ -24,6 +24,7 @@ import numpy as np
 
 from analyses import lm_cells
 from analyses.cells import Finished, Study, options_parser
+from analyses.engine import Engine
 from analyses.lm_cells import FAMILIES, FILES, SIZES, Cell, Config, OutOfTimeError, train
 from analyses.provenance import files_in, read_table
 
@@ -154,7 +155,9 @@ class Results:
     def __init__(self, study, config, inputs, data, stop):
         self.study, self.config, self.inputs = study, config, inputs
         self.folder = study.folder(config, inputs)
-        self.work = partial(train, data=data, folder=self.folder, out_of_time=stop)
+        # Half-trained cells go on with the very code that they were begun with; finished ones need their rooms alone.
+        begun = self.folder / Engine.of(lm_cells.__file__, study.root).code[:12]
+        self.work = partial(train, data=data, folder=begun, out_of_time=stop)
         self.rows, self.added = {}, []
         self.record = {} if study.smoke else committed(study, config, inputs)
         for row in self.record.get("table", []):
