@@ -148,6 +148,7 @@ def test_weights_that_have_a_shape_only_are_refused():
 
 
 @pytest.mark.parametrize("sites", [slice(0, 2), 1.5, [None], [True], [[1]]])
+@pytest.mark.statistical  # the checks of shapes and types would come first
 def test_sites_of_another_kind_are_refused(sites):
     with pytest.raises(UserError, match="`sites` must be names, patterns or whole numbers, got"):
         choose_sites(sites, ["embedding", "layer.1"])

@@ -202,6 +202,7 @@ def test_wide_states_are_encoded_a_part_at_a_time(tokens, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [0, -4, 2.5, "many", True])
+@pytest.mark.statistical  # the checks of shapes and types would come first
 def test_a_wrong_length_of_a_sketch_is_told(value, tokens):
     with pytest.raises(UserError, match=r"`sketch_dims` must be a whole number of at least 1"):
         recoverability("ema", tokens, sketch_dims=value, **OPTIONS)

@@ -109,6 +109,7 @@ def test_a_context_longer_than_the_window_is_read_from_its_nearest_tokens():
     ("context", "words"),
     [("lms", "did you mean 'lm'"), (3, "got int: pass 'lm'")],
 )
+@pytest.mark.statistical  # the checks of shapes and types would come first
 def test_wrong_contexts_are_told(context, words):
     with pytest.raises(UserError, match=words):
         infodil.recoverability(Newest(), repeated(), lags=[0], context=context, **OPTIONS)

@@ -375,6 +375,7 @@ def test_states_of_another_kind_are_refused(change, message):
     ],
     ids=str,
 )  # fmt: skip
+@pytest.mark.statistical  # the checks of shapes and types would come first
 def test_an_argument_of_another_kind_is_refused(options):
     with pytest.raises(UserError, match=f"`{next(iter(options))}`"):
         own_report(**options)

@@ -20,10 +20,18 @@ def encoder_options(name: str) -> list[str] | None:
     """The options of a built-in encoder, which `--set` passes; None for an encoder of the caller's own."""
     loading = _source("encoders/loading.py")
     table = _assigned("encoders/loading.py", "ENCODERS")
-    made = {ast.literal_eval(key): value.id for key, value in zip(table.keys, table.values, strict=True)}
-    if name not in made:
+    makers = {ast.literal_eval(key): value for key, value in zip(table.keys, table.values, strict=True)}
+    if name not in makers:
         return None
-    return [option for option in _parameters(loading, made[name]) if option not in ("vocabulary", "seed", "device")]
+    maker = makers[name]
+    if isinstance(maker, ast.Call):  # a function that makes the maker, which is the function inside it
+        outer = next(
+            node for node in _imported(loading, maker.func.id).body if getattr(node, "name", "") == maker.func.id
+        )
+        found = _names(next(node for node in outer.body if isinstance(node, ast.FunctionDef)))
+    else:
+        found = _parameters(loading, maker.id)
+    return [option for option in found if option not in ("vocabulary", "seed", "device")]
 
 
 def precision_names() -> list[str]:
@@ -63,6 +71,12 @@ def _imported(source: ast.Module, name: str) -> ast.Module:
     return _source(f"{home.removeprefix('infodil.').replace('.', '/')}.py")
 
 
+def _names(function: ast.FunctionDef) -> list[str]:
+    """The parameters of a function that have names."""
+    arguments = function.args
+    return [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+
 def _parameters(source: ast.Module, name: str) -> list[str]:
     """The parameters of a function or class, with those of the call that it passes further ones on to."""
     kinds = (ast.FunctionDef, ast.ClassDef)
@@ -71,9 +85,8 @@ def _parameters(source: ast.Module, name: str) -> list[str]:
         return _parameters(_imported(source, name), name)
     if isinstance(node, ast.ClassDef):
         node = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
-    arguments = node.args
-    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    if arguments.kwarg is not None:
+    names = _names(node)
+    if node.args.kwarg is not None:
         call = next(each.value for each in ast.walk(node) if isinstance(each, ast.Return))
         passed = _parameters(source, call.func.id)
         names += [each for each in passed if each not in names and each not in _positional(passed, call)]

@@ -73,7 +73,7 @@ def takes_separator(path: Path) -> bool:
     return path.is_dir() or suffix_of(path) not in set(TEXT_TABLES) | set(TABLES)
 
 
-def read_path(path: Path, *, text_column: str, separator: str | None, dtype: str | None) -> Reading:
+def read_path(path: Path, *, text_column: str, separator: str | int | None, dtype: str | None) -> Reading:
     """A text file, a table, a file of token ids, or a folder of them.
 
     Args:
@@ -110,7 +110,7 @@ def _not_there(path: Path) -> str:
     return f"`source` {str(path)!r} is not there{way_out}"
 
 
-def _read_file(path: Path, *, text_column: str, separator: str | None, dtype: str | None) -> Reading:
+def _read_file(path: Path, *, text_column: str, separator: str | int | None, dtype: str | None) -> Reading:
     suffix = suffix_of(path)
     if suffix in REFUSED:
         raise UserError(f"`source` file {path.name!r} is of a kind that is not read: {REFUSED[suffix]}.")

@@ -7,9 +7,9 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from operator import itemgetter
 from pathlib import Path
-from typing import TextIO
 
 from infodil.checks import UserError
 
@@ -107,7 +107,7 @@ def checked(path: Path, text: str) -> str:
     return text
 
 
-def _open(path: Path) -> TextIO:
+def _open(path: Path) -> TextIOWrapper:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig")
     return path.open(encoding="utf-8-sig")
@@ -127,7 +127,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         ) from None
 
 
-def text_pieces(path: Path, separator: str | None) -> Iterator[tuple[int, str]]:
+def text_pieces(path: Path, separator: str | int | None) -> Iterator[tuple[int, str]]:
     """The documents of a text file in pieces: between end-of-text marks, else between matches of `separator`, else one.
 
     Args:

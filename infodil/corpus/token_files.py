@@ -20,7 +20,7 @@ HEADER_DTYPES = {20240520: "uint16", 20240801: "uint32"}
 """Type of the ids by the first number of that header."""
 
 
-def read_token_file(path: Path, *, dtype: str | None, separator: str | None) -> Reading:
+def read_token_file(path: Path, *, dtype: str | None, separator: str | int | None) -> Reading:
     """Token ids of a file as one document, one a row, or one between marks.
 
     Args:

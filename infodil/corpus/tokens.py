@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -202,7 +202,7 @@ class Tokens:
             "tokenizer": None if self.tokenizer is None else self.tokenizer.name,
         }
 
-    def token_texts(self, ids: Iterable[int]) -> list[str]:
+    def token_texts(self, ids: Iterable[SupportsIndex]) -> list[str]:
         """A readable text for each id: spaces are spaces; the number itself where no tokenizer is known."""
         numbers = [int(number) for number in ids]
         texts = {number: str(number) for number in numbers}

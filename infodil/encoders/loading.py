@@ -16,7 +16,7 @@ from infodil.encoders.huggingface import HuggingFaceEncoder
 from infodil.encoders.huggingface_files import load_huggingface
 from infodil.encoders.language_models import attention, gru
 from infodil.encoders.module import ModuleEncoder
-from infodil.encoders.reference import reference
+from infodil.encoders.reference.model import reference
 from infodil.encoders.rwkv5 import is_rwkv5, load_rwkv5
 from infodil.encoders.shift_register import ShiftRegisterEncoder
 from infodil.encoders.sites import ChosenSites

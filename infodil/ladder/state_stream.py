@@ -162,8 +162,8 @@ def encode_rows(
 
 
 def encode_sequences(
-    sites: MeasuredSites, rows: Sequence[tuple[Int[Tensor, "tokens"], int]], room: int, wanted: Collection[str] | None
-) -> list[dict[str, Float[Tensor, "tokens dim"]]]:
+    sites: MeasuredSites, rows: Sequence[tuple[Int[Tensor, "_"], int]], room: int, wanted: Collection[str] | None
+) -> list[dict[str, Float[Tensor, "_ _"]]]:
     """States of each sequence, as many at once as there is room for."""
     encoded: list[dict[str, Tensor]] = []
     while len(encoded) < len(rows):

@@ -13,6 +13,7 @@ __all__ = [
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ def check_cache(cache_dir: str | Path | None) -> None:
         check_writable("cache_dir", cache_dir)
 
 
-def check_lags(lags: Iterable[int] | int) -> tuple[int, ...]:
+def check_lags(lags: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
     """Distinct whole numbers of at least zero, ascending."""
     lags = list(lags) if isinstance(lags, Iterable) else [lags]
     check_not_empty("lags", lags, "pass at least one, such as lags=range(17)")

@@ -22,7 +22,7 @@ from infodil.statistics import (
     t_quantile,
 )
 
-Places = Float[ndarray, "*shape"]
+Places = Float[ndarray, "*shape"] | float
 """`[entries, targets]`, or `[targets]` where probes have no say."""
 
 

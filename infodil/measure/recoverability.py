@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def recoverability(
     model: object,
     corpus: object,
     *,
-    lags: Iterable[int] | int = range(17),
+    lags: Iterable[SupportsIndex] | SupportsIndex = range(17),
     sites: str | int | Iterable[str | int] | None = None,
     probes: str | Probe | Iterable[str | Probe] = ("prior", "gaussian", "linear"),
     precision: str = "float32",

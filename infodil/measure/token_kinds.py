@@ -66,7 +66,7 @@ class TokenKinds:
 
 
 def make_kinds(
-    by: str | Mapping[int | str, str] | None, tokens: Tokens, counts: Int[ndarray, "vocabulary"]
+    by: str | Mapping[int | str, str] | None, tokens: Tokens | None, counts: Int[ndarray, "vocabulary"]
 ) -> TokenKinds:
     """The kind of each type.
 
@@ -85,7 +85,7 @@ def make_kinds(
     return named_kinds(by, tokens, counts)
 
 
-def frequency_kinds(tokens: Tokens, counts: Int[ndarray, "vocabulary"]) -> TokenKinds:
+def frequency_kinds(tokens: Tokens | None, counts: Int[ndarray, "vocabulary"]) -> TokenKinds:
     """Bands of the rank by training occurrences, most frequent first; types never met are a band of their own."""
     del tokens
     rank = np.empty(len(counts), dtype=np.int64)

@@ -136,7 +136,7 @@ class ChainCheck(SavedResult):
 
 def check_chain(
     source: Shaped[ndarray, "..."] | Shaped[Tensor, "..."],
-    stages: Sequence[Any],
+    stages: Iterable[Any],
     *,
     groups: Shaped[ndarray, "..."] | Shaped[Tensor, "..."] | None = None,
     seed: SupportsIndex = 0,

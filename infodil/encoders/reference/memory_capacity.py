@@ -13,7 +13,7 @@ LEAST_DRIVE = 1e-10
 
 
 def linear_memory_capacity(
-    recurrence: Float[ndarray, "numbers numbers"], inputs: Float[ndarray, "numbers"], lags: int = 100
+    recurrence: Float[ndarray, "numbers numbers"], inputs: Float[ndarray, "rows"], lags: int = 100
 ) -> Float[ndarray, "lags"]:
     r"""Squared correlation between each past input and its best linear read-out from the state.
 

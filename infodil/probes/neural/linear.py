@@ -144,7 +144,7 @@ class LinearFit(ProbeFit):
         self,
         target: int,
         states: Float[Tensor, "rows dim"],
-        white: Float[Tensor, "rows dim"],
+        white: Float[Tensor, "rows directions"],
         labels: Int[Tensor, "rows"],
     ) -> None:
         """Fix a head at its share of the way from its start, unless passes are to come and it is on a good way."""
