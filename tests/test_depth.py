@@ -3,6 +3,7 @@
 import math
 from dataclasses import fields
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -188,6 +189,7 @@ def test_a_sweep_has_its_columns_and_bits_within_their_bounds(small_sweep):
     assert frame["oracle_bits"].to_list() == pytest.approx([3.0] * len(frame), abs=0.01)
 
 
+@pytest.mark.statistical
 def test_few_messages_are_read_by_every_rule(small_sweep):
     frame = small_sweep.to_frame()
     assert (frame[frame["depth"] == 2]["value_bits"] > 2.5).all()
@@ -302,6 +304,23 @@ def survived(encoder, tokens):
     return frame.set_index(["written", "read"])
 
 
+class Shifted(Written):
+    """The same with a large constant in one number of the stream, as trained transformers have."""
+
+    def encode(self, tokens):
+        constant = torch.zeros(24)
+        constant[3] = 1e4
+        return {site: state + constant for site, state in super().encode(tokens).items()}
+
+
+@pytest.mark.statistical
+def test_a_large_constant_in_the_stream_changes_no_figure(tokens):
+    frame, shifted = survived(Written(), tokens), survived(Shifted(), tokens)
+    for name in ("r2", "retained", "norm_share"):
+        pd.testing.assert_series_equal(frame[name], shifted[name], rtol=0.02, atol=0.02)
+    pd.testing.assert_series_equal(frame["value_bits"], shifted["value_bits"], atol=0.1)
+
+
 @pytest.mark.parametrize(("erase", "written"), [(0, "embedding"), (1, "1 block")])
 def test_a_message_written_and_subtracted_later_reads_zero(tokens, erase, written):
     frame = survived(Written(erase=erase), tokens)
@@ -324,6 +343,7 @@ def test_a_diluted_write_keeps_its_coefficient(tokens):
     assert frame.loc["embedding", 3]["norm_share"] == pytest.approx(1 / 3, abs=0.12)
 
 
+@pytest.mark.statistical
 def test_survival_does_not_notice_a_rotation(tokens):
     rotation = torch.linalg.qr(torch.randn(24, 24, generator=torch.Generator().manual_seed(2))).Q
     plain, turned = (survived(Written(rotation=each), tokens) for each in (None, rotation))
@@ -487,6 +507,7 @@ def test_a_mistaken_command_is_one_sentence(arguments, words, tmp_path, capsys):
     assert words in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
+@pytest.mark.statistical
 def test_a_block_without_feed_forward_has_one_write():
     transformers = pytest.importorskip("transformers")
     config = transformers.MambaConfig(vocab_size=16, hidden_size=16, num_hidden_layers=2, state_size=4)

@@ -82,15 +82,19 @@ def record(encoder: Encoder, tokens: Tokens, options: RecordingOptions) -> Recor
         UserError: The model has no blocks, or the corpus has too little text for three splits.
     """
     reading = Reading(encoder, Layout.of(encoder), tokens, options)
-    samples = [states.writes for _, states, _ in reading.batches(tokens.splits["calibration"], options.held_out_rows)]
+    samples = [states for _, states, _ in reading.batches(tokens.splits["calibration"], options.held_out_rows)]
     if not samples:
         raise UserError("`corpus` leaves no calibration documents of two tokens: pass more text.")
-    vectors = torch.cat(samples, 1)
+    vectors = torch.cat([sample.writes for sample in samples], 1)
     # A block without a feed-forward part leaves the rounding of a difference as its write.
     power = vectors.square().mean((1, 2))
     kept = torch.nonzero(power > LEAST_POWER * power.mean()).squeeze(1)
     written = [reading.layout.written[number] for number in kept.tolist()]
-    messages = Messages([ProductQuantizer.fit(each, options.codes, options.seed) for each in vectors[kept]])
+    # Large constants, which real streams have, would take the digits of what varies; no figure depends on them.
+    centre = BlockWrites.mean(samples).select(kept)
+    del samples
+    vectors = vectors[kept] - centre.writes
+    messages = Messages([ProductQuantizer.fit(each, options.codes, options.seed) for each in vectors])
     projection = random_projection(vectors.shape[2], options.sketch_dims, options.seed)
     depths = reading.layout.blocks + 1
     available = tuple(sum(block <= depth for _, block in written) for depth in range(depths))
@@ -99,11 +103,11 @@ def record(encoder: Encoder, tokens: Tokens, options: RecordingOptions) -> Recor
         int(np.prod(options.codes)),
     )  # fmt: skip
     for labels, states, documents in reading.batches(tokens.splits["train"], None):
-        states = states.select(kept)
+        states = states.select(kept).less(centre)
         moments.update(states, states.writes @ projection, messages.classes(states, labels), documents)
     parts: list[tuple[Tensor, ...]] = []
     for labels, states, documents in reading.batches(tokens.splits["test"], options.held_out_rows):
-        states = states.select(kept)
+        states = states.select(kept).less(centre)
         parts.append((states.streams, states.writes @ projection, messages.classes(states, labels), documents[None]))
     if not parts:
         raise UserError("`corpus` leaves no test documents of two tokens: pass more text.")

@@ -3,6 +3,7 @@
 __all__ = ["BlockWrites", "Layout", "split_writes"]
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,28 @@ class BlockWrites:
     def select(self, writes: Tensor) -> "BlockWrites":
         """The same streams with a selection of the writes."""
         return BlockWrites(self.streams, self.writes[writes], self.before[writes])
+
+    def less(self, centre: "BlockWrites") -> "BlockWrites":
+        """The same with constants taken off.
+
+        Args:
+            centre: The constants, as one position.
+        """
+        return BlockWrites(self.streams - centre.streams, self.writes - centre.writes, self.before - centre.before)
+
+    @classmethod
+    def mean(cls, parts: Sequence["BlockWrites"]) -> "BlockWrites":
+        """Means over all positions, as one position.
+
+        Args:
+            parts: Streams and writes of some positions each.
+        """
+        rows = sum(part.streams.shape[1] for part in parts)
+
+        def average(name: str) -> Tensor:
+            return sum(getattr(part, name).double().sum(1, keepdim=True) for part in parts).div(rows).float()
+
+        return cls(*map(average, ("streams", "writes", "before")))
 
 
 def split_writes(states: dict[str, Tensor], layout: Layout, rows: Tensor) -> BlockWrites:
