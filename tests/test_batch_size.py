@@ -34,6 +34,7 @@ def test_bits_do_not_depend_on_the_batch_size(tokens, precision):
                     assert row[column] == pytest.approx(expected[column], abs=2e-3), (column, row["site"], row["lag"])
 
 
+@pytest.mark.statistical
 def test_no_more_is_encoded_at_once_than_was_asked_for(tokens):
     sizes = []
 

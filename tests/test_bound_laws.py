@@ -48,6 +48,7 @@ def least_by_lag(bound, precision, **options):
     return [found[lag].high_bits for lag in LAGS] if found else None
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("precision", ["snr=15dB", "snr=5dB"])
 def test_it_lies_above_the_truth(bound, precision):
     sigma = float(Quantizer.of(precision, STATES).unit[0])
@@ -58,6 +59,7 @@ def test_it_lies_above_the_truth(bound, precision):
         assert high >= known.low_bits
 
 
+@pytest.mark.statistical
 def test_more_noise_never_raises_it(bound):
     ends = [least_by_lag(bound, f"snr={ratio}dB") for ratio in (0, 10, 20)]
     if ends[0] is None:
@@ -72,6 +74,7 @@ def test_a_coarser_format_never_raises_it(bound):
     assert np.all(np.diff(ends, axis=0) >= -1e-9)
 
 
+@pytest.mark.statistical
 def test_the_same_seed_gives_the_same_bound(bound):
     assert least_by_lag(bound, "snr=15dB") == least_by_lag(bound, "snr=15dB")
 

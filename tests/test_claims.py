@@ -96,6 +96,7 @@ def test_the_command_prints_the_table_or_json(capsys):
     assert max(map(len, printed.splitlines())) <= 100
 
 
+@pytest.mark.statistical
 def test_figures_are_redrawn_by_name(tmp_path, capsys):
     assert main(["figures", "fig9", "--out", str(tmp_path / "here")]) == 0
     names = {path.name for path in (tmp_path / "here").iterdir()}

@@ -483,6 +483,7 @@ assert not heavy, heavy
     assert "infodil" in ended.stdout
 
 
+@pytest.mark.statistical
 def test_python_m_infodil(tmp_path):
     ended = python("-m", "infodil", "--help", cwd=tmp_path)
     assert ended.returncode == 0

@@ -34,6 +34,7 @@ def ids_of(source, **options):
 # Pieces
 
 
+@pytest.mark.statistical
 @FUZZED
 @given(text=st.text(alphabet="ab\n -<|endoftx>", max_size=80), chunk=st.integers(1, 20))
 def test_documents_do_not_depend_on_where_a_file_is_cut(tmp_path, text, chunk):
@@ -55,6 +56,7 @@ def test_documents_do_not_depend_on_where_a_file_is_cut(tmp_path, text, chunk):
             assert texts_of(path, separator=separator) == expected
 
 
+@pytest.mark.statistical
 @FUZZED
 @given(texts=st.lists(st.text(alphabet="ab \n\ud800", max_size=30), min_size=1), piece=st.integers(1, 20))
 def test_tokens_do_not_depend_on_pieces(texts, piece):
@@ -398,6 +400,7 @@ def load_any(path, **options):
         assert "\n" not in str(error)
 
 
+@pytest.mark.statistical
 @FUZZED
 @given(
     content=st.binary(max_size=60) | LINES.map(str.encode) | CELLS.map("\n".join).map(str.encode) | ARRAYS,
@@ -414,6 +417,7 @@ def test_any_bytes_are_a_corpus_or_one_sentence(tmp_path, content, name):
         load_any(path)
 
 
+@pytest.mark.statistical
 @settings(FUZZED, max_examples=120)
 @given(content=LINES)
 def test_any_lines_of_json_are_a_corpus_or_one_sentence(tmp_path, content):

@@ -575,6 +575,7 @@ def test_a_broken_folder_is_told_in_one_sentence(saved, broken):
         load_encoder(saved)
 
 
+@pytest.mark.statistical
 def test_what_is_no_model_is_told_in_one_sentence(tmp_path):
     pytest.importorskip("transformers")
     for place in (str(tmp_path), "nobody/nothing"):

@@ -107,6 +107,7 @@ def test_of_an_encoder_decoder_the_decoder_is_read(tmp_path, make, depth):
         self_test(encoder, length=10)
 
 
+@pytest.mark.statistical
 def test_a_decoder_is_read_with_a_source():
     model, source = t5().eval(), torch.tensor([[3, 5, 7, 9]])
     options = {"inputs": "decoder_input_ids", "forward_options": {"input_ids": source}}
@@ -156,6 +157,7 @@ def test_sites_of_another_kind_are_refused(sites):
         choose_by_depth(sites, ["embedding", "layer.1"], ["embedding", "layer.1"])
 
 
+@pytest.mark.statistical
 def test_a_compiled_model_is_the_model():
     model = gpt2()
     torch.testing.assert_close(

@@ -94,6 +94,7 @@ def test_a_probe_of_the_registry_bounds_the_information_of_any_states(tokens):
     assert bits.value_bits > 0.9 * math.log2(TYPES)
 
 
+@pytest.mark.statistical
 def test_a_probe_need_not_be_registered_and_takes_options(tokens):
     assert ToyCounts.name not in PROBES
     probes = [ToyCounts(sharpness=2.0), Gaussian(shrinkages=(0.1,)), "prior"]

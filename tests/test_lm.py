@@ -83,6 +83,7 @@ def test_the_held_out_loss_is_the_mean_over_windows_end_to_end():
 # The same again
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seed_makes_the_weights(kind):
     train, held_out = split(markov(vocabulary=5, documents=1, tokens=600).tokens[0], 400)

@@ -158,6 +158,7 @@ def test_the_verdict_on_recall():
         assert row["value"] == pytest.approx(recalled - 2.4)
 
 
+@pytest.mark.statistical
 def test_finished_cells_are_taken_from_the_table_and_only_missing_ones_run(tmp_path):
     options = argparse.Namespace(smoke=True, out=tmp_path, n_jobs=1, data=None)
     with Study(lm_cells.__file__, options, rooms=ROOMS) as study:

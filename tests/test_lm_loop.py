@@ -91,6 +91,7 @@ def trained(folder, name, tokens, **options):
     return model.state_dict()
 
 
+@pytest.mark.statistical
 def test_a_larger_budget_goes_on_from_where_a_smaller_one_began_to_decay(tmp_path):
     whole = trained(tmp_path, "whole", 64 * 64)
     trained(tmp_path, "small", 64 * 20, stable=tmp_path / "stable")

@@ -449,6 +449,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in kept.model.values())
 
 
+@pytest.mark.statistical
 def test_a_rate_too_high_is_the_likely_cause():
     ids = np.random.default_rng(0).integers(0, 9, 2000)
     model = Unstable()

@@ -48,6 +48,7 @@ def test_a_copy_holds_the_entropy_inside_its_window(copies):
         assert value(report, lag, column="top1") == 1.0
 
 
+@pytest.mark.statistical
 def test_a_copy_holds_nothing_outside_its_window(copies):
     _, report = copies
     for lag in (2, 3):

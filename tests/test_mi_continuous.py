@@ -172,6 +172,7 @@ def test_slow_series_that_know_nothing_of_each_other_read_nothing(method, groupe
     assert np.mean(values) < 3.0 * np.std(values) / math.sqrt(30)
 
 
+@pytest.mark.statistical
 def test_slow_series_that_depend_on_each_other_cover_the_truth():
     missed = 0
     for seed in range(30):

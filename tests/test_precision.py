@@ -193,6 +193,7 @@ def test_a_channel_that_slept_is_seen_when_it_wakes():
 # --- the model of the error ---
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", [*ROUNDED, "snr=20dB", "snr=-3dB"])
 def test_the_model_is_the_error_that_is_measured(name, dtype):

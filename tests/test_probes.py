@@ -183,6 +183,7 @@ def test_more_dims_than_rows_do_not_break_it():
 # -------------------------------------------------------------------------------------------------------- linear
 
 
+@pytest.mark.statistical
 def test_its_gradient_is_autograds():
     classes = plain_classes(6)
     reader = Linear().start_fit(setting(4, 3, classes))

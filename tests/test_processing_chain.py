@@ -274,6 +274,7 @@ def test_what_is_no_chain_is_refused_in_one_sentence(stages, options, message):
         check_chain(TOKENS, stages, **options)
 
 
+@pytest.mark.statistical
 def test_stages_of_a_generator_or_of_other_arrays_are_those_of_a_list():
     pair = states_of(samples=300)
     stages = [("full", pair.y.numpy()), ("fewer", pair.y.numpy()[:, :2])]

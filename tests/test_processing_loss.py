@@ -355,6 +355,7 @@ def test_a_stronger_predictor_that_does_worse_is_a_matter_of_its_fit():
     assert not ablation.falls_short("ngram", "linear", worse)  # it reads no trace
 
 
+@pytest.mark.statistical
 def test_a_reader_goes_as_far_as_it_does_better():
     reader = nn.Embedding(4, 4)
     nn.init.zeros_(reader.weight)

@@ -84,6 +84,7 @@ def test_states_are_those_of_single_steps(name):
         assert float((found - state).abs().max()) < 1e-5 * scale and float(state.abs().max()) > 1e-3
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", RECURRENT)
 @torch.no_grad()
 def test_default_sites_are_stream_mixer_and_state(name):

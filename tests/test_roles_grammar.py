@@ -97,6 +97,7 @@ def test_the_languages_share_no_content_word():
     assert shared == {"to", "."}  # a preposition there, a conjunction here
 
 
+@pytest.mark.statistical
 def test_a_sample_follows_the_patterns_and_the_words():
     of = grammar("A")
     text = of.sample(6000, seed=3)

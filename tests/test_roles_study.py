@@ -73,6 +73,7 @@ def test_every_condition_scores_every_group(texts, condition):
     assert next(row for row in rows if row["group"] == "all")["tokens"] == int(test.present.sum())
 
 
+@pytest.mark.statistical
 def test_a_trained_language_model_is_clustered(texts, monkeypatch):
     monkeypatch.setattr("infodil.roles.study.conditions.GRU_TOKENS", 2000)
     rows = run_trial("GRU language model", Trial(*texts[:2], 0, SMALL), {"A": texts[2]}, no_groups)

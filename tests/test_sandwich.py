@@ -84,6 +84,7 @@ def test_the_sum_over_lags_is_within_the_budget(small):
     assert site["recoverable_bits"] < site["budget_bits"] <= site["budget_high_bits"]
 
 
+@pytest.mark.statistical
 def test_every_probe_has_the_same_upper_bound(small):
     _, _, report = small
     for lag in report.lags:

@@ -51,6 +51,7 @@ def test_a_sketch_is_the_same_in_any_parts_and_types(numbers, size, seed, cuts):
     assert torch.equal(whole.view(3, 4, size), again.apply(x.view(3, 4, numbers)))
 
 
+@pytest.mark.statistical
 def test_inner_products_are_kept_on_average():
     numbers, size, draws = 40, 8, 1500
     x, y = vectors(1, numbers, 1), vectors(1, numbers, 2)
@@ -90,6 +91,7 @@ def sketched(tokens):
     return recoverability(Wide(), tokens, sketch_dims=32, seed=3, **OPTIONS)
 
 
+@pytest.mark.statistical
 def test_a_report_says_of_each_site_how_it_was_sketched(sketched, tokens, tmp_path):
     assert {(row["dim"], row["sketch_dims"]) for row in sketched.rows} == {(90, 32)}
     assert (sketched.summary[0]["dim"], sketched.summary[0]["sketch_dims"]) == (90, 32)
@@ -133,6 +135,7 @@ def test_recorded_states_are_sketched_as_the_model_is(form, sketched, tokens, tm
         assert row["value_bits"] == pytest.approx(expected["value_bits"], abs=1e-4)
 
 
+@pytest.mark.statistical
 def test_random_weights_meet_the_same_sketch(tokens):
     report = recoverability("gru", tokens, sketch_dims=8, dim=20, **OPTIONS)
     row = report.rows[0]
@@ -147,6 +150,7 @@ def test_random_weights_meet_the_same_sketch(tokens):
     assert encoder.fingerprint() != EncoderInParts(encoder.encoder, 9, seed=5).fingerprint()
 
 
+@pytest.mark.statistical
 def test_a_cache_is_bound_to_the_sketch(tokens, tmp_path):
     options = OPTIONS | {"controls": False, "cache_dir": tmp_path, "lags": [0]}
     encoder = load_encoder("gru", vocabulary=TYPES, dim=20)
@@ -162,6 +166,7 @@ def test_a_leak_into_one_small_number_of_many_is_found(tokens):
         recoverability(Wide(leaks=True), tokens, sketch_dims=4, **OPTIONS)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("sketch_dims", [None, 32])
 def test_where_memory_runs_out_fewer_are_encoded_and_nothing_else_changes(sketch_dims, tokens):
     expected = recoverability(Wide(), tokens, sketch_dims=sketch_dims, **OPTIONS)
@@ -208,6 +213,7 @@ def test_a_wrong_length_of_a_sketch_is_told(value, tokens):
         recoverability("ema", tokens, sketch_dims=value, **OPTIONS)
 
 
+@pytest.mark.statistical
 def test_the_sketch_can_be_set_from_a_shell(tokens, tmp_path, capsys):
     for name, ids in {"tokens": tokens.numpy(), "a": Wide().encode(tokens)["ema"].numpy()}.items():
         np.save(tmp_path / f"{name}.npy", ids)

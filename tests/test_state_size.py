@@ -45,6 +45,7 @@ def test_numbers_and_stored_bits_are_those_of_the_tensors(dtype, bits):
     assert 6.9 < row["effective_rank"] <= 7.0 + 1e-6 and row["effective_rank_of"] == "state"
 
 
+@pytest.mark.statistical
 def test_copies_add_numbers_and_no_rank():
     _, once = summary(OneHot())
     _, twice = summary(OneHot(copies=2))

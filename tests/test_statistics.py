@@ -40,6 +40,7 @@ def test_every_replicate_draws_as_many_units_as_there_are():
     assert (bootstrap_weights(17, 50, seed=4) != weights).any()
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("units", [5, 20, 200])
 def test_the_interval_of_a_mean_is_students(units):
     values = np.random.default_rng(0).standard_normal(units)
@@ -142,6 +143,7 @@ def coverage(sizes, spread, shape=np.random.Generator.standard_normal):
     return np.mean(np.abs(sums.sum(1) / sizes.sum()) <= cluster_quantile(sizes, 0.95) * errors)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_intervals_of_means_cover_whatever_the_sizes_of_clusters_and_their_effect(sizes):
     """At 95% to four standard errors of 10,000 draws, .9%; and no more than 97% but where they say that they guess."""
@@ -172,6 +174,7 @@ def test_clusters_of_equal_size_have_students_quantile(clusters):
     assert equal_clusters(sizes) == pytest.approx(clusters, rel=1e-3)
 
 
+@pytest.mark.statistical
 @settings(max_examples=30, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 10**6), min_size=2, max_size=30),

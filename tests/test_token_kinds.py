@@ -34,6 +34,7 @@ def report():
     return infodil.recoverability(Half(), source, lags=[0, 1], probes="gaussian", by=KEPT, progress=False)
 
 
+@pytest.mark.statistical
 def test_a_kind_has_the_bits_that_its_tokens_lose(report):
     bits = {(row["lag"], row["token_kind"]): row for row in report.kind_rows}
     # The log of the share of a type among 1,140 tokens has a standard error of .11 bits, the mean over four half of it.
@@ -56,6 +57,7 @@ def test_kinds_average_to_the_whole_row(report):
             assert mean == pytest.approx(whole[column], abs=1e-9), (lag, column)
 
 
+@pytest.mark.statistical
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.floats(-9, 9)), min_size=1, max_size=30),
     st.permutations(range(3)),

@@ -45,6 +45,7 @@ def register():
     return infodil.recoverability("shift_register", source, lags=range(6), **OPTIONS)
 
 
+@pytest.mark.statistical
 def test_lags_of_independent_tokens_add_up_to_a_lower_bound(register):
     bits = register.total("shift_register")
     # Four tokens of three bits each; a probe that never errs pays .01 bits of smoothing a token at most.
@@ -60,6 +61,7 @@ def test_the_whole_past_is_a_mean_over_states_with_every_lag_behind_them(registe
     assert register.summary[0]["whole_past_samples"] == deepest["samples"]
 
 
+@pytest.mark.statistical
 def test_guesswork_that_the_ngram_missed_is_no_memory_under_a_better_context():
     """The newest token tells the one four steps back, and the tokens between tell it no less: no memory at all."""
     report = infodil.recoverability(Newest(), repeated(), lags=range(6), context=exact, **OPTIONS)

@@ -386,6 +386,7 @@ def test_a_site_is_not_called_like_a_control():
         own_report(sites=("random weights of a", "a"))
 
 
+@pytest.mark.statistical
 def test_the_default_dtype_of_the_caller_does_not_matter():
     expected = own_report(probes=["gaussian", "linear"]).rows
     torch.set_default_dtype(torch.float64)
