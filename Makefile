@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 test: test-fast
 	$(PYTEST) -m "statistical and not slow" tests
 
-# Form, and every test that takes less than about half a second, with the shapes of all calls checked.
+# Form, and every test that takes less than about a fifth of a second, with the shapes of all calls checked.
 test-fast: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
