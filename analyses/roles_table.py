@@ -1,8 +1,8 @@
 """What do the studies of roles come to? One table of every condition, text and group of tokens, with floor and ceiling.
 
-Means over seeds with Student's intervals; where the BiGRU has learned the same, the ratio to it, taken seed by seed; on
-the grammars, the exact accuracy of the best guess from the word alone and from all words of the sentence. It reads
-what the studies wrote and runs none of them.
+Means over seeds with intervals that stay within 0 and 1 (Student's, of logits); where the BiGRU has learned the same, the
+ratio to it, taken seed by seed; on the grammars, the exact accuracy of the best guess from the word alone and from all
+words of the sentence. It reads what the studies wrote and runs none of them.
 
     python -m analyses.roles_table
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from analyses.cells import Study, options_parser
 from analyses.provenance import read_table, table_files
 from infodil.roles.study import summarise
+from infodil.statistics import share_interval
 
 KEYS = ("text", "group", "sentences", "condition", "naming", "named_on")
 SHOWN = ("all", "arguments", "structure-dependent", "held-out", "embedded")
@@ -34,10 +35,11 @@ def over_seeds(rows):
         known.setdefault(key, []).append(row)
     answer = []
     for key, values in found.items():
-        one = dict(zip(KEYS, key, strict=True)) | {"seeds": len(values)} | spread("", [*values.values()])
+        shares = share_interval([*values.values()], [int(row["tokens"]) for row in known[key]], 0.95)
+        one = dict(zip(KEYS, key, strict=True)) | {"seeds": len(values)} | spread("", shares)
         rival = found.get((*key[:3], "BiGRU", "supervised", key[5]))
         if rival and rival is not values and rival.keys() >= values.keys() and min(rival.values()) > 0:
-            one |= spread("ratio_", [values[seed] / rival[seed] for seed in values])
+            one |= spread("ratio_", summarise([values[seed] / rival[seed] for seed in values]))
         if known[key][0].get("units"):
             one["units"] = known[key][0]["units"]
             one |= {
@@ -47,9 +49,9 @@ def over_seeds(rows):
     return answer
 
 
-def spread(prefix, values):
+def spread(prefix, interval):
     """Mean and interval as columns."""
-    return dict(zip((f"{prefix}mean", f"{prefix}low", f"{prefix}high"), summarise(values), strict=True))
+    return dict(zip((f"{prefix}mean", f"{prefix}low", f"{prefix}high"), interval, strict=True))
 
 
 def show(rows):
