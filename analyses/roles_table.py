@@ -1,8 +1,8 @@
 """What do the studies of roles come to? One table of every condition, text and group of tokens, with floor and ceiling.
 
-Means over seeds with intervals that stay within 0 and 1 (Student's, of logits); where the BiGRU has learned the same, the
-ratio to it, taken seed by seed; on the grammars, the exact accuracy of the best guess from the word alone and from all
-words of the sentence. It reads what the studies wrote and runs none of them.
+Means over seeds with intervals that stay within 0 and 1 (Student's, of logits); where the BiGRU has learned the same,
+the ratio to it, taken seed by seed; on the grammars, the exact accuracy of the best guess from the word alone and from
+all words of the sentence. It reads what the studies wrote and runs none of them.
 
     python -m analyses.roles_table
 """
