@@ -247,6 +247,7 @@ NEEDS = {
     "recoverability_on_real_text": ("model-stories260k", "model-lstm-char", "wikitext-2"),
     "superposition_real_text": ("model-stories260k", "wikitext-2"),
     "treebank_roles": ("ud-english-ewt", "english-roles"),
+    "reference_encoders": ("wikitext-2",),
     "whole_past": ("model-gru-tinystories", "tinystories-sample"),
 }
 """Folders of data; the study of language models reads the built-in sample without any."""

@@ -51,11 +51,13 @@ def attend(
     key: Float[Tensor, "documents heads tokens width"],
     value: Float[Tensor, "documents heads tokens width"],
 ) -> Float[Tensor, "documents heads tokens width"]:
-    """Causal softmax attention; in single precision on a CPU, where its gradient is several times slower in half."""
+    """Causal softmax attention; no less than single precision on a CPU, where its gradient is slow in half."""
     if query.device.type != "cpu":
         return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    wide = torch.promote_types(query.dtype, torch.float32)
     with torch.autocast("cpu", enabled=False):
-        read = nn.functional.scaled_dot_product_attention(query.float(), key.float(), value.float(), is_causal=True)
+        query_key_value = (each.to(wide) for each in (query, key, value))
+        read = nn.functional.scaled_dot_product_attention(*query_key_value, is_causal=True)
     return read.to(query.dtype)
 
 
