@@ -1,4 +1,4 @@
-"""Figure 13: estimators of five packages on the same known answers; data of `analyses.estimators_beside_peers`.
+"""Figure 12: estimators of five packages on the same known answers; data of `analyses.estimators_beside_peers`.
 
 For each family of cases: (a) the mean error on those cases that a package takes, (b) how many of these it misses by
 more than .06 bits, and (c) the CPU time of one case. Packages that take no case of a family have no mark there.
@@ -28,7 +28,7 @@ def panel(ax, frame, families, value, letter, words):
 
 @styled
 def draw():
-    paper = Paper("fig13_peers", 2.6)
+    paper = Paper("fig12_peers", 2.6)
     frame = paper.read("estimators_beside_peers")
     families = list(dict.fromkeys(frame["family"]))
     axes = paper.figure.subplots(1, 3, sharey=True)

@@ -1,4 +1,4 @@
-"""Figure 13: language models by budget; data of `python -m analyses.lm_budgets` and `python -m analyses.lm_verdicts`.
+"""Figure 15: language models by budget; data of `python -m analyses.lm_budgets` and `python -m analyses.lm_verdicts`.
 
 a: loss on C4 by training tokens a parameter, mean over seeds, at the size with most cells. b: loss of each family less
 that of the stronger attention, by position in the window. c: the same by recall: how many of the bytes before the
@@ -71,7 +71,7 @@ def where(ax, rows, scheme, letter, words):
 
 @styled
 def draw():
-    paper = Paper("fig13_lm_budgets", 4.6)
+    paper = Paper("fig15_lm_budgets", 4.6)
     cells, classes = paper.read("lm_budgets"), paper.read("lm_budgets_where")
     (budget, position), (recall, kind) = paper.figure.subplots(2, 2)
     by_budget(budget, cells)
