@@ -12,6 +12,8 @@ NAMES = {
     "selective_ssm": "selective SSM", "delta_rule": "delta rule", "window_attention": "window attention",
 }  # fmt: skip
 FIXED = ("ema_bank", "fofe", "lmu", "hippo", "echo_state", "shift_register")
+OFFSETS = {"window_attention": (-2, -9), "echo_state": (-8, -9), "lmu": (-32, 5), "delta_rule": (-3, 5)}
+"""Where names stand that would cover others, in points."""
 WINDOWS = ("shift_register", "window_attention")
 
 
@@ -19,7 +21,7 @@ def kept(ax, rows):
     """Share of a token's bits by recurrence and lag."""
     rows = rows.assign(share=rows["value_bits"] / rows["ceiling_bits"])
     table = rows.groupby(["family", "lag"])["share"].mean().unstack()
-    table = table.loc[table.sum(1).sort_values(ascending=False).index]
+    table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, family in enumerate(table.index):
         for column, lag in enumerate(table.columns):
@@ -42,11 +44,11 @@ def price(ax, rows):
         colour, marker = (GREY, "s") if family in WINDOWS else (ORANGE, "o") if family in FIXED else (BLUE, "^")
         ax.plot(mine["recoverable_bits"], mine["loss_nats"], marker, color=colour, mew=0, ls="")
         ax.annotate(
-            NAMES[family], (mine["recoverable_bits"].mean(), mine["loss_nats"].mean()), xytext=(3, 2),
-            textcoords="offset points", fontsize=5.5, color=colour,
+            NAMES[family], (mine["recoverable_bits"].mean(), mine["loss_nats"].mean()), 
+            xytext=OFFSETS.get(family, (4, 2)), textcoords="offset points", fontsize=5.5, color=colour,
         )  # fmt: skip
     ax.set(xlabel="bits over all measured lags", ylabel="held-out loss, nats a token")
-    title(ax, "b", "circles: fixed, triangles: learned")
+    title(ax, "b", "fixed (circles), learned")
 
 
 @styled
