@@ -4,7 +4,7 @@ Inside `joined()`, which the command line enters under `torchrun`, every process
 Outside of it there is one process, whatever else the program uses `torch.distributed` for.
 """
 
-__all__ = ["Processes", "current", "joined"]
+__all__ = ["Processes", "current", "joined", "process_group"]
 
 import io
 import os
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,29 @@ def current() -> Processes:
 
 
 @contextmanager
+def process_group(backend: str, timeout: timedelta | None = None) -> Iterator[tuple[int, int]]:
+    """The number of this process and how many there are: those that `torchrun` started, or 0 and 1.
+
+    A process group that exists is used, and one that does not is made and taken down again.
+
+    Args:
+        backend: How a new group exchanges, such as `gloo`.
+        timeout: How long a new group waits for its last process; torch's own by default.
+
+    Yields:
+        Rank and number of processes.
+    """
+    made = not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if made:
+        dist.init_process_group(backend, timeout=timeout)
+    try:
+        yield (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    finally:
+        if made:
+            dist.destroy_process_group()
+
+
+@contextmanager
 def joined() -> Iterator[Processes]:
     """This process as one of those that `torchrun` started; alone where it started none.
 
@@ -176,26 +200,21 @@ def joined() -> Iterator[Processes]:
         ...     processes.number
         1
     """
-    own_group = not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if own_group:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    processes = Processes()
-    if dist.is_initialized():
-        keeps_files = int(os.environ.get("LOCAL_RANK", dist.get_rank())) == 0
-        processes = Processes(dist.get_rank(), dist.get_world_size(), keeps_files)
-    token = _CURRENT.set(processes)
-    try:
-        yield processes
-    except Exception as error:
-        if processes.number > 1 and not isinstance(error, ProcessLost):
-            _announce(processes, error)
-        raise
-    finally:
-        _CURRENT.reset(token)
-        if own_group:
-            dist.destroy_process_group()
+    accelerated = torch.cuda.is_available()
+    if accelerated and not dist.is_initialized() and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    with process_group("cpu:gloo,cuda:nccl" if accelerated else "gloo") as (rank, number):
+        keeps_files = number == 1 or int(os.environ.get("LOCAL_RANK", rank)) == 0
+        processes = Processes(rank, number, keeps_files)
+        token = _CURRENT.set(processes)
+        try:
+            yield processes
+        except Exception as error:
+            if processes.number > 1 and not isinstance(error, ProcessLost):
+                _announce(processes, error)
+            raise
+        finally:
+            _CURRENT.reset(token)
 
 
 def _announce(processes: Processes, error: BaseException) -> None:

@@ -1,47 +1,38 @@
 """Processes that share a training run: `torchrun` starts them, gradients are averaged, the first one writes."""
 
-__all__ = ["Processes", "own_device", "processes"]
+__all__ = ["TrainingProcesses", "own_device", "processes"]
 
 import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
 from infodil.checks import UserError
+from infodil.processes import Processes, process_group
 
 PATIENCE = datetime.timedelta(hours=6)
 """How long the others wait while the first one makes the tokens."""
 
 
-@dataclass(frozen=True)
-class Processes:
-    """This process among those of the run."""
-
-    rank: int = 0
-    count: int = 1
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the one that writes."""
-        return self.rank == 0
+class TrainingProcesses(Processes):
+    """This process among those of a training run."""
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model, its gradients averaged over processes where there are several."""
-        return nn.parallel.DistributedDataParallel(model) if self.count > 1 else model
+        return nn.parallel.DistributedDataParallel(model) if self.number > 1 else model
 
     def wait(self) -> None:
         """Until all are here."""
-        if self.count > 1:
+        if self.number > 1:
             dist.barrier()
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over processes."""
-        if self.count > 1:
+        if self.number > 1:
             dist.all_reduce(values)
         return values
 
@@ -63,14 +54,7 @@ def own_device(device: str) -> torch.device:
 
 
 @contextmanager
-def processes(device: str | torch.device = "cpu") -> Iterator[Processes]:
+def processes(device: str | torch.device = "cpu") -> Iterator[TrainingProcesses]:
     """The processes that `torchrun` started; one where it did not."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or dist.is_initialized():
-        yield Processes(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Processes()
-        return
-    dist.init_process_group("nccl" if torch.device(device).type == "cuda" else "gloo", timeout=PATIENCE)
-    try:
-        yield Processes(dist.get_rank(), count)
-    finally:
-        dist.destroy_process_group()
+    with process_group("nccl" if torch.device(device).type == "cuda" else "gloo", PATIENCE) as (rank, number):
+        yield TrainingProcesses(rank, number)

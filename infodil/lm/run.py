@@ -18,7 +18,7 @@ from infodil.corpus import Corpus, as_tokenizer, load_corpus
 from infodil.lm.checkpoint import load_checkpoint
 from infodil.lm.config import FAMILIES, SIZES, LanguageModelConfig
 from infodil.lm.model import LanguageModel, count_parameters, named_config
-from infodil.lm.parallel import Processes, own_device, processes
+from infodil.lm.parallel import TrainingProcesses, own_device, processes
 from infodil.lm.scoring import score_text
 from infodil.lm.text import RunText, load_text, prepare_text
 from infodil.lm.training import train_language_model
@@ -159,7 +159,7 @@ def train_run(
     with processes(device) as among:
         size = SIZES[config.model["size"]]
         tokens = config.training.get("tokens", TOKENS_PER_PARAMETER * size.parameters)
-        if among.first:
+        if among.is_first:
             needed = config.max_tokens or max(LEAST_READ, int(tokens / config.fractions[0]) + 1)
             prepare_text(
                 corpus_of(config), out / "text", max_tokens=needed, fractions=config.fractions, seed=config.seed,
@@ -203,7 +203,7 @@ def train_and_score(
     text: RunText,
     tokens: int,
     out: Path,
-    among: Processes,
+    among: TrainingProcesses,
     progress: bool,
 ) -> dict[str, Any]:
     """What is left once model and text are there."""
@@ -219,13 +219,13 @@ def train_and_score(
             seed=config.seed,
             checkpoint=out / CHECKPOINT,
             record={"model": dataclasses.asdict(built)},
-            note=log if among.first else None,
+            note=log if among.is_first else None,
             among=among,
             progress=progress,
             words=f"training {config.model['family']}",
             **options,
         )
-    if not among.first:
+    if not among.is_first:
         return {}
     loss = score_text(model, text.splits["test"], window=built.context, bytes_of=text.bytes_of, progress=progress)
     seconds = load_checkpoint(out / CHECKPOINT).seconds  # of the training that took place, in however many runs

@@ -23,7 +23,7 @@ from infodil.fingerprint import structure
 from infodil.lm.budget import Budget
 from infodil.lm.checkpoint import load_checkpoint, save_checkpoint
 from infodil.lm.cross_entropy import mean_cross_entropy
-from infodil.lm.parallel import Processes
+from infodil.lm.parallel import TrainingProcesses
 from infodil.progress import progress_bar
 
 SHOWN_EVERY = 20
@@ -67,7 +67,7 @@ def train_language_model(
     stable: str | Path | None = None,
     record: dict[str, Any] | None = None,
     note: Callable[[int, float], None] | None = None,
-    among: Processes | None = None,
+    among: TrainingProcesses | None = None,
     progress: bool = True,
     words: str = "training",
 ) -> Training:
@@ -113,11 +113,11 @@ def train_language_model(
         Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, arXiv 1711.05101; the settings are those
         of nanoGPT but for the rate.
     """
-    among = Processes() if among is None else among
+    among = TrainingProcesses() if among is None else among
     budget = Budget(tokens, window, batch_size, peak_rate, weight_decay, clip, seed, precision, schedule)
-    share, remainder = divmod(batch_size, among.count)
+    share, remainder = divmod(batch_size, among.number)
     if remainder:
-        raise UserError(f"`batch_size` must be a multiple of the {among.count} processes, got {batch_size}.")
+        raise UserError(f"`batch_size` must be a multiple of the {among.number} processes, got {batch_size}.")
     rows_at_once = share if rows_at_once is None else rows_at_once
     check_whole("rows_at_once", rows_at_once, 1, "pass 1 or more")
     check_whole("checkpoint_every", checkpoint_every, 1, "pass 1 or more")
@@ -133,14 +133,14 @@ def train_language_model(
     model.train()
     every = window * batch_size
     with progress_bar(
-        words=words, shown=progress and among.first, total=budget.steps * every, initial=first * every, unit="token"
+        words=words, shown=progress and among.is_first, total=budget.steps * every, initial=first * every, unit="token"
     ) as bar:
         for step in range(first, budget.steps):
             for group in optimizer.param_groups:
                 group["lr"] = budget.rate(step)
-            mine = budget.begins(step, len(train))[among.rank :: among.count]
+            mine = budget.begins(step, len(train))[among.rank :: among.number]
             loss = gradients(shared, train, mine, rows_at_once, budget, device)
-            loss = float(among.total(loss)) / among.count
+            loss = float(among.total(loss)) / among.number
             norm = nn.utils.clip_grad_norm_(model.parameters(), clip, foreach=True)
             watch.check(step, loss, float(norm), model)
             optimizer.step()
@@ -152,9 +152,9 @@ def train_language_model(
                 bar.set_postfix_str(f"{loss:.2f} nats a token")
             seconds = before + time.perf_counter() - begun
             now = budget.record(done) | kept
-            if stable is not None and among.first and done == budget.decay_begins:
+            if stable is not None and among.is_first and done == budget.decay_begins:
                 save_checkpoint(stable, model, optimizer, done, now, seconds)
-            if checkpoint is not None and among.first and (done % checkpoint_every == 0 or done == budget.steps):
+            if checkpoint is not None and among.is_first and (done % checkpoint_every == 0 or done == budget.steps):
                 save_checkpoint(checkpoint, model, optimizer, done, now, seconds)
     model.eval()
     count = sum(parameter.numel() for parameter in model.parameters())
