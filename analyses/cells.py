@@ -2,7 +2,8 @@
 
 A cell is one call of a function of the study's script. Its rows are kept in
 `<out>/<script>/<hash of engine, configuration and inputs>/<cell>.json`, with the commit, versions and date at which it
-ran: a study that was killed takes up where it stopped, and a change of the code or of a number begins anew.
+ran, and the modules that it executed: a study that was killed takes up where it stopped, and a change of the code or of
+a number begins anew. A table is stale once a module that its cells or its script executed has other code.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import torch
 from tqdm.auto import tqdm
 
 from analyses.engine import ROOT, Engine, digest
+from analyses.executed import Executed, code_executed
 from analyses.provenance import check_clean, stamp, write_table
 from infodil.checks import UserError, write_whole
 
@@ -90,13 +93,20 @@ class Study:
         self.engine = Engine.of(script, root, rooms)
         self._temporary = tempfile.TemporaryDirectory() if options.smoke and options.out is None else None
         self.out = Path(self._temporary.name) if self._temporary else options.out or Path("out")
+        # A benchmark times what it runs, or starts processes of its own: its engine is all that it imports.
+        self._followed = "analyses/benchmarks/" not in self.engine.script
+        self._executed = Executed()
         # Under a test runner, modules of others were loaded before; alone, everything that is loaded is the study's.
         self._known = frozenset(sys.modules) if options.smoke else frozenset()
 
     def __enter__(self) -> "Study":
+        if self._followed:
+            self._executed.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._followed:
+            self._executed.__exit__()
         if self._temporary:
             self._temporary.cleanup()
 
@@ -125,7 +135,7 @@ class Study:
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
-        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device)
+        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device, self._followed)
         missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not path.exists()]
         calls = (joblib.delayed(job.run)(cell, path, key) for cell, path in missing)
         done = joblib.Parallel(self.n_jobs, return_as="generator_unordered")(calls)
@@ -162,6 +172,7 @@ class Study:
             "config": plain(config),
             "inputs": finished.inputs,
             **last,
+            "engine": self._code(finished),
             "dirty": any(origin["dirty"] for origin in finished.origins),
             "commits": sorted({str(origin["commit"]) for origin in finished.origins}),
             "seconds": round(sum(origin.get("seconds", 0.0) for origin in finished.origins), 1),
@@ -171,6 +182,17 @@ class Study:
         )
         print(f"written: {path.name}")
         return path
+
+    def _code(self, finished: Finished) -> dict:
+        """Code of every module that the cells or this script executed, or the engine where that is not known."""
+        code = code_executed(self._executed, self.engine, self.root) if self._followed else None
+        parts = [origin["engine"].get("files") for origin in finished.origins]
+        if code is None or None in parts:
+            return {"code": self.engine.code, "source": self.engine.source, "rooms": self.engine.rooms}
+        for part in parts:
+            # A cell that ran other code of a module than another one: no code is that of both.
+            code |= {name: value if code.get(name, value) == value else "several" for name, value in part.items()}
+        return {"files": dict(sorted(code.items()))}
 
 
 @dataclass(frozen=True)
@@ -185,6 +207,7 @@ class _Job:
     known: frozenset[str]
     threads: int
     device: str
+    followed: bool
 
     def run(self, cell: Any, path: Path, key: dict) -> None:
         if not self.smoke:
@@ -193,10 +216,14 @@ class _Job:
         torch.set_num_threads(self.threads)
         try:
             origin, begin = stamp(self.engine, self.device, self.root), time.perf_counter()
-            rows = self.work(cell, self.config)
+            with Executed() if self.followed else nullcontext() as executed:
+                rows = self.work(cell, self.config)
         finally:
             torch.set_num_threads(threads)
         self.engine.check_loaded(self.known, self.root)
+        files = code_executed(executed, self.engine, self.root) if executed else None
+        if files:
+            origin["engine"] = {"files": files}
         if Engine.of(self.engine.script, self.root, self.engine.rooms).source != self.engine.source:
             raise RuntimeError(f"{self.engine.script} or what it imports was changed while it ran")
         origin["seconds"] = round(time.perf_counter() - begin, 1)

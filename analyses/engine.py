@@ -1,8 +1,8 @@
 """The engine of a study: the source of its script and of every module of this repository that the script imports.
 
 Imports are read from the syntax trees, those inside functions too, so that the engine is known before anything runs:
-it is part of the name under which a result is kept (`analyses.cells`), and a table whose engine has changed is stale
-(`analyses.status`).
+it is part of the name under which a result is kept (`analyses.cells`). Which of these modules decided a table is known
+when it has been made (`analyses.executed`).
 """
 
 import ast
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "Engine", "digest"]
+__all__ = ["PACKAGES", "ROOT", "Engine", "code_hash", "digest", "file_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("infodil", "analyses")
 MACHINERY = frozenset(
-    f"analyses/{name}.py" for name in ("cells", "engine", "provenance", "results", "status", "studies")
+    f"analyses/{name}.py" for name in ("cells", "engine", "executed", "provenance", "results", "status", "studies")
 )
 """These run and record studies and compute none of their numbers."""
 
@@ -66,14 +66,18 @@ class Engine:
             waiting += _imported(path.read_bytes(), root)
         names = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
         kept = {name: names[name] for name in sorted(names) if name not in MACHINERY}
-        hashed = {name: source for name, source in kept.items() if not rooms or name.startswith(tuple(rooms))}
+        hashed = {name: source for name, source in kept.items() if _decides(name, tuple(rooms))}
         return cls(
             start.relative_to(root).as_posix(),
             tuple(kept),
             _joint_hash((name, digest(source)) for name, source in hashed.items()),
-            _joint_hash((name, _code_hash(source)) for name, source in hashed.items()),
+            _joint_hash((name, code_hash(source)) for name, source in hashed.items()),
             tuple(rooms),
         )
+
+    def is_decided_by(self, name: str) -> bool:
+        """Whether the file of this path computes numbers of the study."""
+        return _decides(name, self.rooms)
 
     def check_loaded(self, known: frozenset[str] = frozenset(), root: Path = ROOT) -> None:
         """Refuse modules that were loaded but are no part of the engine.
@@ -97,6 +101,10 @@ class Engine:
                 raise RuntimeError(f"{self.script} loaded {relative}, which none of its import statements names")
 
 
+def _decides(name: str, rooms: tuple[str, ...]) -> bool:
+    return name not in MACHINERY and (not rooms or name.startswith(rooms))
+
+
 def digest(content: bytes | Path) -> str:
     """SHA-256 of bytes, or of a file's."""
     return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
@@ -107,7 +115,7 @@ def _joint_hash(pairs: Iterator[tuple[str, str]]) -> str:
 
 
 @functools.cache
-def _code_hash(source: bytes) -> str:
+def code_hash(source: bytes) -> str:
     return digest(json.dumps(_shape(ast.parse(source))).encode())
 
 
@@ -136,10 +144,10 @@ def _imported(source: bytes, root: Path) -> set[Path]:
         package, _, name = module.rpartition(".")
         parts = module.split(".")
         for end in range(1, len(parts) + 1):
-            file = _file_of(".".join(parts[:end]), root)
+            file = file_of(".".join(parts[:end]), root)
             if file is not None:
                 files.add(file)
-        face = _file_of(package, root)
+        face = file_of(package, root)
         home = _loaded_when_used(face.read_bytes()).get(name) if face else None
         files |= _imported(f"import {home}".encode(), root) if home else set()
     return files
@@ -190,7 +198,7 @@ def _packages_of(path: Path, root: Path) -> list[Path]:
     return [folder / "__init__.py" for folder in folders if (folder / "__init__.py").exists()]
 
 
-def _file_of(module: str, root: Path) -> Path | None:
+def file_of(module: str, root: Path) -> Path | None:
     if module.partition(".")[0] not in PACKAGES:
         return None
     place = root.joinpath(*module.split("."))

@@ -1,8 +1,9 @@
 """Which tables of the paper are current, and which are stale, and why.
 
 A table is *current* if it was made from a commit, nobody edited it since, the tables that it was made from are as they
-were and current themselves, and its engine (the script and every module of this repository that the script imports)
-has the code that it had. Docstrings and comments may differ. What is not known is stale.
+were and current themselves, and the modules of this repository that were executed to make it (`analyses.executed`; for
+a benchmark, all that its script imports) have the code that they had. Docstrings and comments may differ. What is not
+known is stale.
 
     python -m analyses.status            # the list
     python -m analyses.status --write    # and mark what is stale
@@ -20,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from analyses.engine import ROOT, Engine, digest
+from analyses.executed import short_code_hash
 from analyses.studies import STUDIES
 from infodil.checks import write_whole
 
@@ -43,14 +45,14 @@ class Status:
         script: Path of its script below the root, or nothing if it was not recorded.
         commit: Commit of its newest cell.
         reasons: Why it is stale; none if it is current.
-        engine: "unchanged", "comments changed", "changed" or "unknown".
+        changed: Modules that were executed and have other code now; the script where its imports alone are known.
     """
 
     name: str
     script: str
     commit: str
     reasons: tuple[str, ...]
-    engine: str
+    changed: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -113,29 +115,38 @@ class _Tables:
     def status(self, name: str) -> Status:
         if name not in self.known:
             record = json.loads((self.data / f"{name}.json").read_text(encoding="utf-8"))
-            engine = self._engine(record)
-            words = {"changed": "its code has changed", "unknown": "the code that made it was not recorded"}
+            changed = self._changed_code(record)
             reasons = ["it was made from a tree with changes"] if record.get("dirty", True) else []
             if record.get("sha256") not in (None, digest(self.data / f"{name}.csv")):
                 reasons.append("it was edited after it was made")
-            reasons += [words[engine]] if engine in words else []
-            reasons += [f"{source} has changed" for source in self._changed(record)]
-            self.known[name] = Status(
-                name, record.get("script", ""), str(record.get("commit"))[:7], tuple(reasons), engine
-            )
+            if "engine" not in record:
+                reasons.append("the code that made it was not recorded")
+            reasons += ["its code has changed"] if changed else []
+            reasons += [f"{source} has changed" for source in self._changed_tables(record)]
+            commit = str(record.get("commit"))[:7]
+            self.known[name] = Status(name, record.get("script", ""), commit, tuple(reasons), changed)
         return self.known[name]
 
-    def _engine(self, record: dict) -> str:
-        if "engine" not in record:
-            return "unknown"
-        if not (self.root / record["script"]).exists():
-            return "changed"
-        now = Engine.of(record["script"], self.root, record["engine"].get("rooms", ()))
-        if now.source == record["engine"]["source"]:
-            return "unchanged"
-        return "comments changed" if now.code == record["engine"]["code"] else "changed"
+    def _changed_code(self, record: dict) -> tuple[str, ...]:
+        """Modules whose code is not what made a table."""
+        engine = record.get("engine", {})
+        if "files" in engine:
+            return tuple(name for name, code in engine["files"].items() if not self._has_code(name, code))
+        script = record.get("script", "")
+        if not engine or (self._exists(script) and self._imports(script, engine) == engine["code"]):
+            return ()
+        return (script,)
 
-    def _changed(self, record: dict) -> list[str]:
+    def _has_code(self, name: str, code: str) -> bool:
+        return self._exists(name) and short_code_hash(self.root / name) == code
+
+    def _exists(self, name: str) -> bool:
+        return (self.root / name).is_file()
+
+    def _imports(self, script: str, engine: dict) -> str:
+        return Engine.of(script, self.root, engine.get("rooms", ())).code
+
+    def _changed_tables(self, record: dict) -> list[str]:
         """Tables among the inputs that are not what they were, or are stale themselves; other inputs lie elsewhere."""
         hashes = record.get("inputs", {})
         return [
@@ -156,7 +167,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tables = status_of()
     for status in tables.values():
-        print(f"{status.name:32s} {status.commit:8s} {status.engine:17s} {status.verdict}")
+        where = f" ({', '.join(status.changed)})" if status.changed else ""
+        print(f"{status.name:32s} {status.commit:8s} {status.verdict}{where}")
     print(f"{sum(not status.reasons for status in tables.values())} of {len(tables)} tables are current")
     if options.write:
         verdicts = {name: status.verdict for name, status in tables.items()}

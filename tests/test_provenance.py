@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from analyses.cells import Study, options_parser
 from analyses.engine import ROOT, Engine
+from analyses.executed import Executed, code_executed, with_constants
 from analyses.provenance import read_table, table_files
 from analyses.results import main as run_results
 from analyses.status import documents, mark_stale, read_status, status_of
@@ -61,11 +63,13 @@ class Config:
 
 
 calls = []
+late = {"__name__": "infodil.late"}
+exec("def measure(x):\n    return 2 * x\n", late)  # executed as if it were the small repository's module
 
 
 def double(cell, config):
     calls.append(cell)
-    return [{"x": cell, "y": config.factor * cell}]
+    return [{"x": cell, "y": config.factor * late["measure"](cell)}]
 
 
 def study(root, *words):
@@ -123,6 +127,69 @@ Engine.of(script.__file__).check_loaded()
 """
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def executed_of(work, root):
+    with Executed() as executed:
+        work()
+    return executed, code_executed(executed, Engine.of(SCRIPT, root), root)
+
+
+def test_executed_modules_are_those_called_and_the_homes_of_their_constants(root):
+    """In threads that start meanwhile too; the script is always one of them."""
+    _, alone = executed_of(lambda: None, root)
+    assert set(alone) == {"analyses/doubles.py", "infodil/__init__.py"}
+    _, called = executed_of(lambda: late["measure"](1), root)
+    assert set(called) == {"analyses/doubles.py", "infodil/__init__.py", "infodil/deep.py", "infodil/late.py"}
+
+    def in_a_thread():
+        thread = threading.Thread(target=late["measure"], args=(1,))
+        thread.start()
+        thread.join()
+
+    assert executed_of(in_a_thread, root)[1] == called
+    outer, _ = executed_of(lambda: executed_of(lambda: late["measure"](1), root), root)
+    assert "infodil.late" not in outer.names and sys.gettrace() is None
+
+
+@dataclass(frozen=True)
+class Made:
+    value: int = 0
+
+
+def test_functions_that_a_dataclass_generates_are_noticed():
+    with Executed() as executed:
+        Made()
+    assert __name__ in executed.names
+
+
+def test_what_is_called_while_a_module_is_loaded_decides_it(root):
+    """A function that makes a constant, a decorator, a base class; one that is only named does not."""
+    made = {
+        "infodil/tools.py": "def make():\n    return 1\n",
+        "infodil/forms.py": "class Form:\n    pass\n",
+        "infodil/kinds.py": "def kind(x):\n    return x\n",
+        "infodil/named.py": "def named():\n    return 1\n",
+        "infodil/user.py": (
+            "from infodil.forms import Form\nfrom infodil.kinds import kind\nfrom infodil.named import named\n"
+            "from infodil.tools import make\n\nONE = make()\nTABLE = {1: named}\n\n\n@kind\nclass A(Form):\n    pass\n"
+        ),
+    }
+    write(root, made)
+    assert with_constants({"infodil/user.py"}, root) == set(made) - {"infodil/named.py"}
+
+
+def test_under_a_debugger_the_engine_is_what_is_imported(root):
+    sys.settrace(lambda *_: None)
+    try:
+        run(root)
+    finally:
+        sys.settrace(None)
+    record = json.loads((root / "paper_figures" / "data" / "doubles.json").read_text())
+    assert record["engine"]["code"] == Engine.of(SCRIPT, root).code
+    assert status_of(root)["doubles"].verdict == "current"
+    write(root, {"infodil/deep.py": "FACTOR = 7\n"})
+    assert status_of(root)["doubles"].changed == (SCRIPT,)
 
 
 # Cells
@@ -186,9 +253,14 @@ def test_a_table_is_stale_once_its_code_its_text_or_its_inputs_change(root):
         ["doubles", "sums"], "current"
     )
     write(root, {"infodil/deep.py": "FACTOR = 2  # of all\n"})
-    assert status_of(root)["sums"].engine == "comments changed" and not status_of(root)["sums"].reasons
+    assert status_of(root)["sums"].verdict == "current"
+    write(root, {"infodil/__init__.py": FILES["infodil/__init__.py"] + "OTHER = 1\n"})
+    assert status_of(root)["sums"].changed == ("infodil/__init__.py",)
+    write(root, {"infodil/__init__.py": FILES["infodil/__init__.py"], "infodil/unused.py": "x = 1\n"})
+    assert status_of(root)["sums"].verdict == "current"
     write(root, {"infodil/deep.py": "FACTOR = 7\n"})
     assert "its code has changed" in status_of(root)["doubles"].verdict
+    assert status_of(root)["doubles"].changed == ("infodil/deep.py",)
     write(root, {"infodil/deep.py": FILES["infodil/deep.py"]})
     with source["paper_figures/data/doubles.csv"].open("a") as file:
         file.write("9,9\n")
