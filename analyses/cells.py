@@ -1,9 +1,10 @@
-"""Run the cells of a study, keep each under a name that its code, configuration and inputs decide, and write tables.
+"""Run the cells of a study, keep each with the code, configuration and inputs that decide it, and write tables.
 
 A cell is one call of a function of the study's script. Its rows are kept in
-`<out>/<script>/<hash of engine, configuration and inputs>/<cell>.json`, with the commit, versions and date at which it
-ran, and the modules that it executed: a study that was killed takes up where it stopped, and a change of the code or of
-a number begins anew. A table is stale once a module that its cells or its script executed has other code.
+`<out>/<script>/<hash of configuration and inputs>/<cell>.json`, with the commit, versions and date at which it ran, and
+the code of the modules that it executed: a study that was killed takes up where it stopped, another number or input
+begins anew, and a cell runs anew once a module that it executed has other code. So it is with tables: one is stale once
+a module that its cells or its script executed has other code.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 from tqdm.auto import tqdm
 
 from analyses.engine import ROOT, Engine, digest
-from analyses.executed import Executed, code_executed
+from analyses.executed import Executed, changed_modules, code_executed
 from analyses.provenance import check_clean, stamp, write_table
 from infodil.checks import UserError, write_whole
 
@@ -131,12 +132,13 @@ class Study:
             threads: Threads of each cell.
             device: Device whose name is recorded.
         """
-        folder, key = self.folder(config, inputs), self.key(config, inputs)
+        key = self.key(config, inputs)
+        folder = self._below({name: value for name, value in key.items() if name != "engine"})
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
         job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device, self._followed)
-        missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not path.exists()]
+        missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not self._is_kept(path)]
         calls = (joblib.delayed(job.run)(cell, path, key) for cell, path in missing)
         done = joblib.Parallel(self.n_jobs, return_as="generator_unordered")(calls)
         for _ in tqdm(done, total=len(missing), unit="cell", disable=None):
@@ -147,9 +149,19 @@ class Study:
         )
 
     def folder(self, config: Any, inputs: Mapping[str, Path] | None = None) -> Path:
-        """Folder of the cells of this code, configuration and inputs, and of whatever else they keep."""
-        key = json.dumps(self.key(config, inputs), sort_keys=True)
-        return self.out / Path(self.engine.script).stem / digest(key.encode())[:16]
+        """Folder of what half-finished cells keep: of all the code imported, the configuration and the inputs."""
+        return self._below(self.key(config, inputs))
+
+    def is_current(self, record: dict) -> bool:
+        """Whether the code that made a cell or a table is that of now, from the record of its origin."""
+        return not changed_modules(record["engine"], self.engine.script, self.root)
+
+    def _is_kept(self, path: Path) -> bool:
+        return path.exists() and self.is_current(json.loads(path.read_text(encoding="utf-8"))["origin"])
+
+    def _below(self, key: dict) -> Path:
+        name = digest(json.dumps(key, sort_keys=True).encode())[:16]
+        return self.out / Path(self.engine.script).stem / name
 
     def key(self, config: Any, inputs: Mapping[str, Path] | None) -> dict:
         hashes = {name: digest(path) for name, path in sorted((inputs or {}).items())}

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from analyses.engine import PACKAGES, ROOT, Engine, code_hash, file_of
 
-__all__ = ["Executed", "code_executed", "short_code_hash", "with_constants"]
+__all__ = ["Executed", "changed_modules", "code_executed", "with_constants"]
 
 
 class Executed:
@@ -73,10 +73,31 @@ def code_executed(executed: Executed, engine: Engine, root: Path = ROOT) -> dict
     called = {file_of(name, root) for name in executed.names if name and name.partition(".")[0] in PACKAGES}
     files = {file.relative_to(root).as_posix() for file in called if file is not None}
     decisive = [name for name in with_constants(files | {engine.script}, root) if engine.is_decided_by(name)]
-    return {name: short_code_hash(root / name) for name in sorted(decisive)}
+    return {name: _short_code_hash(root / name) for name in sorted(decisive)}
 
 
-def short_code_hash(file: Path) -> str:
+def changed_modules(recorded: dict, script: str, root: Path = ROOT) -> tuple[str, ...]:
+    """Modules whose code is not what made a result; the script alone where only its imports are known.
+
+    Args:
+        recorded: The code that made it, as a record has it: `files` of `code_executed`, or `code` of an `Engine`.
+        script: Path of the script below the root.
+        root: Root of the repository.
+    """
+    if "files" in recorded:
+        now = {name: root / name for name in recorded["files"]}
+        return tuple(
+            name
+            for name, file in now.items()
+            if not file.is_file() or _short_code_hash(file) != recorded["files"][name]
+        )
+    if not recorded:
+        return ()
+    known = (root / script).is_file() and Engine.of(script, root, recorded.get("rooms", ())).code == recorded["code"]
+    return () if known else (script,)
+
+
+def _short_code_hash(file: Path) -> str:
     """First 16 digits of the hash of a module's code."""
     return code_hash(file.read_bytes())[:16]
 

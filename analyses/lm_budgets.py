@@ -198,7 +198,7 @@ def committed(study, config, inputs):
         return {}
     record = json.loads(path.read_text(encoding="utf-8"))
     now = study.key(config, inputs)
-    same = record["engine"]["code"] == now["engine"] and record["config"] == now["config"]
+    same = study.is_current(record) and record["config"] == now["config"]
     if not same or record["inputs"] != now["inputs"] or record["dirty"]:
         return {}
     return record | {"table": read_table(path.with_suffix(".csv"))}

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from analyses.engine import ROOT, Engine, digest
-from analyses.executed import short_code_hash
+from analyses.engine import ROOT, digest
+from analyses.executed import changed_modules
 from analyses.studies import STUDIES
 from infodil.checks import write_whole
 
@@ -115,7 +115,7 @@ class _Tables:
     def status(self, name: str) -> Status:
         if name not in self.known:
             record = json.loads((self.data / f"{name}.json").read_text(encoding="utf-8"))
-            changed = self._changed_code(record)
+            changed = changed_modules(record.get("engine", {}), record.get("script", ""), self.root)
             reasons = ["it was made from a tree with changes"] if record.get("dirty", True) else []
             if record.get("sha256") not in (None, digest(self.data / f"{name}.csv")):
                 reasons.append("it was edited after it was made")
@@ -126,25 +126,6 @@ class _Tables:
             commit = str(record.get("commit"))[:7]
             self.known[name] = Status(name, record.get("script", ""), commit, tuple(reasons), changed)
         return self.known[name]
-
-    def _changed_code(self, record: dict) -> tuple[str, ...]:
-        """Modules whose code is not what made a table."""
-        engine = record.get("engine", {})
-        if "files" in engine:
-            return tuple(name for name, code in engine["files"].items() if not self._has_code(name, code))
-        script = record.get("script", "")
-        if not engine or (self._exists(script) and self._imports(script, engine) == engine["code"]):
-            return ()
-        return (script,)
-
-    def _has_code(self, name: str, code: str) -> bool:
-        return self._exists(name) and short_code_hash(self.root / name) == code
-
-    def _exists(self, name: str) -> bool:
-        return (self.root / name).is_file()
-
-    def _imports(self, script: str, engine: dict) -> str:
-        return Engine.of(script, self.root, engine.get("rooms", ())).code
 
     def _changed_tables(self, record: dict) -> list[str]:
         """Tables among the inputs that are not what they were, or are stale themselves; other inputs lie elsewhere."""

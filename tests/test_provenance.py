@@ -195,6 +195,28 @@ def test_under_a_debugger_the_engine_is_what_is_imported(root):
 # Cells
 
 
+def test_a_cell_runs_anew_once_a_module_that_it_executed_has_other_code(root):
+    """Only that cell; the table is of both codes, and current again."""
+
+    def one_of_two(cell, config):
+        calls.append(cell)
+        return [{"x": late["measure"](cell) if cell == 2 else cell}]
+
+    def run_both():
+        calls.clear()
+        with study(root) as one:
+            finished = one.run(one_of_two, [1, 2], Config())
+            one.write("doubles", finished.rows, Config(), finished)
+        return list(calls)
+
+    assert run_both() == [1, 2]
+    write(root, {"infodil/unused.py": "x = 1\n", "infodil/deep.py": "FACTOR = 9\n"})
+    commit(root)
+    assert status_of(root)["doubles"].changed == ("infodil/deep.py",)
+    assert run_both() == [2]
+    assert status_of(root)["doubles"].verdict == "current"
+
+
 def test_a_cell_runs_once_for_a_code_a_configuration_and_inputs(root):
     assert run(root) == [1, 2]
     assert run(root) == []
