@@ -24,7 +24,7 @@ import torch
 from tqdm.auto import tqdm
 
 from analyses.engine import ROOT, Engine, digest
-from analyses.executed import Executed, changed_modules, code_executed
+from analyses.executed import Executed, changed_modules, code_executed, joined
 from analyses.provenance import check_clean, stamp, write_table
 from infodil.checks import UserError, write_whole
 
@@ -201,10 +201,7 @@ class Study:
         parts = [origin["engine"].get("files") for origin in finished.origins]
         if code is None or None in parts:
             return {"code": self.engine.code, "source": self.engine.source, "rooms": self.engine.rooms}
-        for part in parts:
-            # A cell that ran other code of a module than another one: no code is that of both.
-            code |= {name: value if code.get(name, value) == value else "several" for name, value in part.items()}
-        return {"files": dict(sorted(code.items()))}
+        return {"files": joined([code, *parts], self.root)}
 
 
 @dataclass(frozen=True)

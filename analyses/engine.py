@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PACKAGES", "ROOT", "Engine", "code_hash", "digest", "file_of"]
+__all__ = ["PACKAGES", "ROOT", "Engine", "digest", "file_of", "tree_hash"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("infodil", "analyses")
@@ -71,7 +71,7 @@ class Engine:
             start.relative_to(root).as_posix(),
             tuple(kept),
             _joint_hash((name, digest(source)) for name, source in hashed.items()),
-            _joint_hash((name, code_hash(source)) for name, source in hashed.items()),
+            _joint_hash((name, _code_hash(source)) for name, source in hashed.items()),
             tuple(rooms),
         )
 
@@ -114,9 +114,14 @@ def _joint_hash(pairs: Iterator[tuple[str, str]]) -> str:
     return digest(json.dumps(list(pairs)).encode())
 
 
+def tree_hash(tree: ast.AST) -> str:
+    """Hash of a syntax tree without its docstrings."""
+    return digest(json.dumps(_shape(tree)).encode())
+
+
 @functools.cache
-def code_hash(source: bytes) -> str:
-    return digest(json.dumps(_shape(ast.parse(source))).encode())
+def _code_hash(source: bytes) -> str:
+    return tree_hash(ast.parse(source))
 
 
 def _shape(node: Any) -> Any:

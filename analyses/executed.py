@@ -1,49 +1,63 @@
-"""The modules of this repository that a piece of work executes, and the code that they have.
+"""The functions of this repository that a piece of work calls, and the code that decides what it comes to.
 
-What a script imports decides under which name a result is kept, for it is known before anything runs. It is more than
-what decides the result: a study of estimators imports the package, and so every encoder. While a cell runs, each call
-of a Python function leaves the name of its module here, those of generated functions (a dataclass's) too. To these are
-added, from the syntax trees, the modules whose constants they import, and those whose functions they call as they are
-loaded. A table is stale once one of these has other code.
+What a script imports is known before anything runs. It is more than what decides a result: a study of estimators
+imports the package, and so every encoder. While a cell runs, each Python function that is called leaves its name here,
+those that a dataclass generates too. What decides a module's part is then the code of these functions and whatever else
+stands in the module but other functions: constants, fields of classes, imports. To the modules whose functions are
+called are added, from the syntax trees, those whose constants they import and those that they call as they are loaded.
 """
 
 import ast
 import functools
+import inspect
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import ClassVar
 
-from analyses.engine import PACKAGES, ROOT, Engine, code_hash, file_of
+from analyses.engine import ROOT, Engine, file_of, tree_hash
 
-__all__ = ["Executed", "changed_modules", "code_executed", "with_constants"]
+__all__ = ["Executed", "changed_modules", "code_executed", "deciding", "joined"]
+
+ALL = "*"
+"""In place of the names of functions: every function of the module decides."""
+MADE = ("__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__")
+"""Methods that run when a class is called, derived from or used as a decorator while a module is loaded."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Functions = Mapping[str, frozenset[str]]
+"""From the path of a module below the root to the names of its functions that decide a result."""
 
 
 class Executed:
-    """Names of the modules whose functions were called inside this context, in this thread and those it starts.
+    """Functions that are called inside this context, in this thread and those it starts.
 
     A context inside another one has its calls to itself. Where a debugger or a coverage tool follows the calls already,
-    nothing is known, and `names` is None.
+    nothing is known.
     """
 
     _inner: ClassVar["Executed | None"] = None
 
     def __init__(self) -> None:
-        self.names: set[str] | None = set()
+        self.known = True
+        self._seen: dict[int, tuple[CodeType, str, str]] = {}
         self._outer: Executed | None = None
 
     def __enter__(self) -> "Executed":
         self._outer, self._before = Executed._inner, sys.gettrace()
         if self._before is not None and self._outer is None:
-            self.names = None
+            self.known = False
             return self
-        names = self.names
+        seen = self._seen
 
         def note(frame: FrameType, event: str, argument: object) -> None:
-            # The answer None says that single lines are not asked for.
-            names.add(frame.f_globals.get("__name__"))
+            # The answer None says that single lines are not asked for. The code is kept, so that its number stays its.
+            # What is no function is the body of a module or class that is being loaded.
+            code = frame.f_code
+            if id(code) not in seen and code.co_flags & inspect.CO_OPTIMIZED:
+                seen[id(code)] = (code, str(frame.f_globals.get("__name__")), _name(frame))
 
         Executed._inner = self
         threading.settrace(note)
@@ -51,29 +65,53 @@ class Executed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.names is not None:
+        if self.known:
             Executed._inner = self._outer
             sys.settrace(self._before)
             threading.settrace(self._before)
 
+    @property
+    def functions(self) -> dict[str, frozenset[str]]:
+        """Names of the functions that were called, by module; those inside a function go by its name."""
+        called: dict[str, set[str]] = {}
+        for _, module, name in list(self._seen.values()):
+            called.setdefault(module, set()).add(name)
+        return {module: frozenset(names) for module, names in called.items()}
 
-def code_executed(executed: Executed, engine: Engine, root: Path = ROOT) -> dict[str, str] | None:
-    """Hash of the code of each module that decided a result; None where it could not be followed.
+
+def _name(frame: FrameType) -> str:
+    """Name of a function as its module has it; of one that a dataclass generates, with the class."""
+    code = frame.f_code
+    if code.co_qualname.startswith("__create_fn__") and code.co_argcount:
+        return f"{type(frame.f_locals.get(code.co_varnames[0])).__qualname__}.{code.co_name}"
+    return code.co_qualname.partition(".<")[0]
+
+
+def code_executed(executed: Executed, engine: Engine, root: Path = ROOT) -> dict[str, list[str]] | None:
+    """The code that decided a result; None where it could not be followed.
 
     Args:
         executed: What was called.
-        engine: Engine of the script, which belongs to it.
+        engine: Engine of the script, all of which decides.
         root: Root of the repository.
 
     Returns:
-        By path, 16 digits of the hash of the code without docstrings, comments and layout.
+        By path of a module, 16 digits of the hash of what decides in it, and the names of the functions among that.
     """
-    if executed.names is None:
+    if not executed.known:
         return None
-    called = {file_of(name, root) for name in executed.names if name and name.partition(".")[0] in PACKAGES}
-    files = {file.relative_to(root).as_posix() for file in called if file is not None}
-    decisive = [name for name in with_constants(files | {engine.script}, root) if engine.is_decided_by(name)]
-    return {name: _short_code_hash(root / name) for name in sorted(decisive)}
+    called = {engine.script: frozenset({ALL})}
+    for module, names in executed.functions.items():
+        file = file_of(module, root)
+        if file is not None:
+            name = file.relative_to(root).as_posix()
+            called[name] = called.get(name, frozenset()) | names
+    functions = deciding(called, root)
+    return {
+        name: [_hash(root / name, functions[name]), " ".join(sorted(functions[name]))]
+        for name in sorted(functions)
+        if engine.is_decided_by(name)
+    }
 
 
 def changed_modules(recorded: dict, script: str, root: Path = ROOT) -> tuple[str, ...]:
@@ -85,11 +123,10 @@ def changed_modules(recorded: dict, script: str, root: Path = ROOT) -> tuple[str
         root: Root of the repository.
     """
     if "files" in recorded:
-        now = {name: root / name for name in recorded["files"]}
         return tuple(
             name
-            for name, file in now.items()
-            if not file.is_file() or _short_code_hash(file) != recorded["files"][name]
+            for name, (code, functions) in recorded["files"].items()
+            if _hash(root / name, frozenset(functions.split())) != code
         )
     if not recorded:
         return ()
@@ -97,49 +134,75 @@ def changed_modules(recorded: dict, script: str, root: Path = ROOT) -> tuple[str
     return () if known else (script,)
 
 
-def _short_code_hash(file: Path) -> str:
-    """First 16 digits of the hash of a module's code."""
-    return code_hash(file.read_bytes())[:16]
-
-
-def with_constants(files: set[str], root: Path = ROOT) -> set[str]:
-    """Files, those whose constants or modules they import, and those whose functions they call as they are loaded.
+def joined(parts: Sequence[dict[str, list[str]]], root: Path = ROOT) -> dict[str, list[str]]:
+    """The code that decided any of several results; of a module that has changed since, what it was.
 
     Args:
-        files: Paths below the root of modules that were executed.
+        parts: Code of each, of `code_executed`.
         root: Root of the repository.
     """
-    found, waiting = set(), sorted(files)
+    functions: dict[str, frozenset[str]] = {}
+    for part in parts:
+        for name, (_, names) in part.items():
+            functions[name] = functions.get(name, frozenset()) | frozenset(names.split())
+    now = {name: [_hash(root / name, functions[name]), " ".join(sorted(functions[name]))] for name in functions}
+    was = {name: part[name] for part in parts for name in changed_modules({"files": part}, "", root)}
+    return dict(sorted((now | was).items()))
+
+
+def deciding(called: Functions, root: Path = ROOT) -> dict[str, frozenset[str]]:
+    """Functions that were called, with the modules whose constants they import and what these call as they are loaded.
+
+    Args:
+        called: Functions that were called.
+        root: Root of the repository.
+    """
+    found: dict[str, frozenset[str]] = {}
+    waiting = list(called.items())
     while waiting:
-        name = waiting.pop()
+        name, functions = waiting.pop()
         if name not in found:
-            found.add(name)
-            homes = _homes((root / name).read_bytes(), root)
-            waiting += [home.relative_to(root).as_posix() for home in homes]
+            own, homes = _on_loading((root / name).read_bytes(), root)
+            found[name] = own
+            waiting += [(home.relative_to(root).as_posix(), used) for home, used in homes]
+        found[name] |= functions
     return found
 
 
 @functools.cache
-def _homes(source: bytes, root: Path) -> frozenset[Path]:
+def _on_loading(source: bytes, root: Path) -> tuple[frozenset[str], frozenset[tuple[Path, frozenset[str]]]]:
+    """Functions of a module that it calls as it is loaded, and other modules that decide it with theirs."""
     tree = ast.parse(source)
     called = {name.id for name in _called_on_loading(tree.body)}
+    own = frozenset().union(*(_made(source, name) for name in called))
     homes = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            homes |= {file_of(alias.name, root) for alias in node.names}
+            homes |= {(file_of(alias.name, root), frozenset()) for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             home = file_of(node.module, root)
             for alias in node.names if home else ():
-                if alias.asname in called or alias.name in called or alias.name not in _defined(home.read_bytes()):
-                    # A constant, what the module imports itself, or a module inside a package.
-                    homes |= {home, file_of(f"{node.module}.{alias.name}", root)}
-    return frozenset(homes - {None})
+                source_of_home = home.read_bytes()
+                if alias.name not in _defined(source_of_home):
+                    # A constant, what that module imports itself, or a module inside a package.
+                    homes |= {(home, frozenset()), (file_of(f"{node.module}.{alias.name}", root), frozenset())}
+                elif (alias.asname or alias.name) in called:
+                    homes.add((home, _made(source_of_home, alias.name)))
+    return own, frozenset((home, used) for home, used in homes if home is not None)
+
+
+def _made(source: bytes, name: str) -> frozenset[str]:
+    """What runs where a name of a module is called: all that a function may call there, or the making of a class."""
+    kind = _defined(source).get(name)
+    if kind is None:
+        return frozenset()
+    return frozenset({ALL}) if issubclass(kind, Function) else frozenset(f"{name}.{method}" for method in MADE)
 
 
 def _called_on_loading(statements: list[ast.stmt]) -> Iterator[ast.Name]:
     """Names that are called, or stand as decorators or base classes, while a module is loaded."""
     for node in statements:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, Function | ast.ClassDef):
             outside = [*node.decorator_list, *getattr(node, "bases", ())]
             yield from (name for root in outside for name in ast.walk(root) if isinstance(name, ast.Name))
             if isinstance(node, ast.ClassDef):
@@ -150,7 +213,29 @@ def _called_on_loading(statements: list[ast.stmt]) -> Iterator[ast.Name]:
 
 
 @functools.cache
-def _defined(source: bytes) -> frozenset[str]:
-    """Functions and classes of a module: what is executed of them is noticed when they are called."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return frozenset(node.name for node in ast.parse(source).body if isinstance(node, kinds))
+def _defined(source: bytes) -> dict[str, type]:
+    """Functions and classes of a module."""
+    return {node.name: type(node) for node in ast.parse(source).body if isinstance(node, Function | ast.ClassDef)}
+
+
+@functools.cache
+def _hash_of(source: bytes, functions: frozenset[str]) -> str:
+    tree = ast.parse(source)
+    if ALL not in functions:
+        tree.body = _kept(tree.body, functions)
+    return tree_hash(tree)[:16]
+
+
+def _hash(file: Path, functions: frozenset[str]) -> str:
+    return _hash_of(file.read_bytes(), functions) if file.is_file() else "gone"
+
+
+def _kept(statements: list[ast.stmt], functions: frozenset[str], place: str = "") -> list[ast.stmt]:
+    """Statements without the functions and methods that were not called."""
+    kept = []
+    for node in statements:
+        if isinstance(node, ast.ClassDef):
+            node.body = _kept(node.body, functions, f"{place}{node.name}.") or [ast.Pass()]
+        if not isinstance(node, Function) or f"{place}{node.name}" in functions:
+            kept.append(node)
+    return kept

@@ -12,7 +12,7 @@ import pytest
 
 from analyses.cells import Study, options_parser
 from analyses.engine import ROOT, Engine
-from analyses.executed import Executed, code_executed, with_constants
+from analyses.executed import Executed, changed_modules, code_executed, deciding
 from analyses.provenance import read_table, table_files
 from analyses.results import main as run_results
 from analyses.status import documents, mark_stale, read_status, status_of
@@ -149,7 +149,7 @@ def test_executed_modules_are_those_called_and_the_homes_of_their_constants(root
 
     assert executed_of(in_a_thread, root)[1] == called
     outer, _ = executed_of(lambda: executed_of(lambda: late["measure"](1), root), root)
-    assert "infodil.late" not in outer.names and sys.gettrace() is None
+    assert "infodil.late" not in outer.functions and sys.gettrace() is None
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Made:
 def test_functions_that_a_dataclass_generates_are_noticed():
     with Executed() as executed:
         Made()
-    assert __name__ in executed.names
+    assert "Made.__init__" in executed.functions[__name__]
 
 
 def test_what_is_called_while_a_module_is_loaded_decides_it(root):
@@ -176,7 +176,27 @@ def test_what_is_called_while_a_module_is_loaded_decides_it(root):
         ),
     }
     write(root, made)
-    assert with_constants({"infodil/user.py"}, root) == set(made) - {"infodil/named.py"}
+    decides = deciding({"infodil/user.py": frozenset()}, root)
+    assert set(decides) == set(made) - {"infodil/named.py"}
+    assert decides["infodil/tools.py"] == {"*"} and "Form.__init__" in decides["infodil/forms.py"]
+
+
+def test_of_a_module_the_functions_that_were_called_decide_and_all_that_is_no_function(root):
+    """Another function, a new one, comments and docstrings do not; constants, fields and imports do."""
+    text = "from infodil.deep import FACTOR\n\nA = 1\n\n\nclass K:\n    x = 1\n\n    def f(self):\n        return 1\n"
+    text += "\n    def g(self):\n        return 2\n\n\ndef measure(x):\n    return FACTOR * x\n"
+    write(root, {"infodil/late.py": text})
+    _, code = executed_of(lambda: late["measure"](1), root)
+
+    def changed(old, new):
+        write(root, {"infodil/late.py": text.replace(old, new)})
+        return changed_modules({"files": code}, SCRIPT, root)
+
+    assert not changed("return 2", "return 3")
+    assert not changed("A = 1", "A = 1  # one")
+    assert not changed("class K", "def new(x=1):\n    return x\n\n\nclass K")
+    for old, new in [("FACTOR *", "3 *"), ("A = 1", "A = 2"), ("x = 1", "x = 2"), ("import F", "import B as F")]:
+        assert changed(old, new) == ("infodil/late.py",)
 
 
 def test_under_a_debugger_the_engine_is_what_is_imported(root):
