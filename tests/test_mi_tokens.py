@@ -23,8 +23,9 @@ from infodil.sources import (
     unrelated_series,
     variance_code,
     xor_code,
+    zipf,
 )
-from infodil.statistics import copied_rows
+from infodil.statistics import copied_rows, number_labels
 
 
 def codes(vocabulary, dim, seed=5):
@@ -253,6 +254,21 @@ def test_rows_are_one_series_where_neighbours_are_alike():
 # ---------------------------------------------------------------------------------------------------- messages
 
 TOKENS, STATES = np.arange(200) % 4, np.random.default_rng(0).standard_normal((200, 2))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("shares", "rows"),
+    [(np.full(1000, 1e-3), 300), (np.full(44, 1 / 44), 2000), ([0.99, 0.005, 0.005], 1000), (zipf(1000), 1000)],
+)
+def test_independent_rows_of_rare_types_are_no_series(shares, rows):
+    """Two rows of a rare type side by side are chance; columns of such types, as one-hot states are, no less so."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        tokens = number_labels(rng.choice(len(shares), rows, p=np.asarray(shares)))
+        one_hot = torch.eye(int(tokens.max()) + 1, dtype=torch.float64)[torch.from_numpy(tokens)]
+        for states in (torch.from_numpy(rng.standard_normal((rows, 2))), one_hot):
+            assert hold_out(tokens, states, None, seed).kind == "rows"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from infodil.entropy.bounds import (
 from infodil.entropy.counts import METHODS, Method, chao1, entropy_nats
 from infodil.entropy.labels import Labels, codes_of
 from infodil.estimate import BITS_PER_NAT, Bounds, Estimate
-from infodil.statistics import Clusters, group_clusters, t_quantile
+from infodil.statistics import Clusters, make_clusters, t_quantile
 
 
 def entropy(
@@ -42,7 +42,8 @@ def entropy(
         labels: Labels of the samples, whole numbers, one a sample.
         method: Estimator, `"auto"` or one of those of `infodil.entropy.entropy_nats`.
         alphabet: Number of categories, seen or not.
-        groups: The group (document) of each sample, where samples of a group depend on one another.
+        groups: The group (document) of each sample, where samples of a group depend on one another. Without groups,
+            samples are independent unless labels stay for some samples: then blocks of ten correlation times are.
         confidence: Confidence level of the interval.
 
     Returns:
@@ -104,7 +105,8 @@ def entropy_bounds(
     Args:
         labels: Labels of the samples, whole numbers, one a sample.
         alphabet: Number of categories, seen or not: the size of the vocabulary.
-        groups: The group (document) of each sample, where samples of a group depend on one another.
+        groups: The group (document) of each sample, where samples of a group depend on one another. Without groups,
+            samples are independent unless labels stay for some samples: then blocks of ten correlation times are.
         confidence: Confidence level of each bound.
 
     Returns:
@@ -219,7 +221,7 @@ def _prepare(
                 f"`alphabet` must be at least the {codes.max() + 1} categories seen, got {alphabet}: "
                 "pass how many there are."
             )
-    return codes, group_clusters(groups, len(codes)).coarsen()
+    return codes, make_clusters(len(codes), groups, codes, fewest=2).coarsen()
 
 
 def _constant(samples: int, confidence: float, kind: str) -> Estimate:

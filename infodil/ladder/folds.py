@@ -11,7 +11,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from infodil.ladder.calibration import CALIBRATION_ROWS
-from infodil.statistics import Clusters, correlation_length, cut_cells, merge_cells
+from infodil.statistics import (
+    Clusters,
+    correlation_length,
+    cut_cells,
+    is_series,
+    label_correlation_length,
+    merge_cells,
+)
 
 FOLDS = 5
 CALIBRATION_CLUSTERS = 16
@@ -34,12 +41,8 @@ STRETCHES = 160
 WIDEST_GAP = 40
 """No more rows than one in so many are left out on either side of a stretch that is held out."""
 
-EXAMINED_ROWS = 2**16
-EXAMINED_COLUMNS = 32
-NEAREST = 16
-SERIES_ERRORS = 5.0
-"""Rows are one series where neighbours correlate by more than so many standard errors of independent rows, at one of
-`NEAREST` distances, in one of `EXAMINED_COLUMNS` columns: by chance once in some thousand data sets."""
+EXAMINED_ROWS, EXAMINED_COLUMNS = 2**16, 16
+"""Rows and numbers of a state in which a series is looked for."""
 
 
 @dataclass(frozen=True)
@@ -185,20 +188,11 @@ def hold_out(
 
 
 def dependence(labels: Int[ndarray, "rows"], states: Float[Tensor, "rows dim"]) -> float | None:
-    """The correlation time of the rows as one series, in rows; None where neighbours are not correlated.
+    """The correlation time of the rows as one series, in rows; None where neighbours are not alike.
 
-    Seen in the first numbers of the states and in the commonest labels, over the first rows.
+    Seen in the first numbers of the states and in the labels, over the first rows.
     """
-    labels = labels[:EXAMINED_ROWS]
-    common = np.argsort(-np.bincount(labels), kind="stable")[: EXAMINED_COLUMNS // 2]
-    columns = np.concatenate(
-        [states[:EXAMINED_ROWS, : EXAMINED_COLUMNS // 2].double().numpy(), labels[:, None] == common], axis=1
-    )
-    columns = columns - columns.mean(0)
-    columns = columns[:, columns.any(0)]
-    spread = np.square(columns).sum(0)
-    largest = max(
-        float(np.max(np.abs((columns[near:] * columns[:-near]).sum(0)) / spread, initial=0.0))
-        for near in range(1, min(NEAREST, len(columns) - 1) + 1)
-    )
-    return correlation_length(columns) if largest * np.sqrt(len(columns)) > SERIES_ERRORS else None
+    labels, columns = labels[:EXAMINED_ROWS], states[:EXAMINED_ROWS, :EXAMINED_COLUMNS].double().numpy()
+    if not (is_series(labels) or is_series(columns)):
+        return None
+    return max(label_correlation_length(labels), correlation_length(columns))

@@ -148,7 +148,8 @@ def _as_labels_where_sampled(x: Variable, y: Variable) -> tuple[Variable, Variab
     coded = [part.discrete or part.codes is not None for part in (x, y)]
     if all(coded):
         labels = x.as_labels(), y.as_labels()
-        if (x.discrete and y.discrete) or not poorly_sampled(count_pairs(*(part.values for part in labels), None)):
+        alone = np.arange(len(x.values))  # what columns are does not depend on the order of the rows
+        if (x.discrete and y.discrete) or not poorly_sampled(count_pairs(*(part.values for part in labels), alone)):
             return labels
         return x, y
     return tuple(part.as_labels() if known else part for part, known in zip((x, y), coded, strict=True))
@@ -173,13 +174,6 @@ def _report(method: str, found: RawEstimate, sample: Sample) -> Estimate:
         clusters.quantile(confidence) * math.hypot(found.standard_error_nats, max(0.0, sign * found.missing_nats))
         for sign in (-1.0, 1.0)
     )
-    warnings = found.warnings
-    if clusters.dependent and sample.groups is None:
-        length = len(clusters.index) / clusters.number
-        warnings += (
-            f"rows move slowly in their order: the interval resamples blocks of about {length:.0f}; pass `groups` if "
-            "they are not one series",
-        )
     return Estimate(
         value_bits=found.value_nats * BITS_PER_NAT,
         low_bits=(found.value_nats - below) * BITS_PER_NAT,
@@ -189,7 +183,7 @@ def _report(method: str, found: RawEstimate, sample: Sample) -> Estimate:
         samples=len(clusters.index),
         method=method,
         warnings=(
-            *(sentence[0].upper() + sentence[1:] + "." for sentence in warnings),
+            *(sentence[0].upper() + sentence[1:] + "." for sentence in found.warnings),
             *clusters.warnings,
         ),
     )

@@ -1,34 +1,26 @@
 """Clusters of rows that may depend on each other: what folds hold out together and intervals resample together."""
 
-__all__ = ["Clusters", "group_clusters", "independent_rows", "make_clusters"]
+__all__ = ["FEWEST_RESAMPLED", "Clusters", "few_clusters"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.sparse import coo_array
 
-from infodil.statistics.blocks import MOST_CLUSTERS, correlation_length, merge_cells
+from infodil.statistics.blocks import MOST_CLUSTERS
 from infodil.statistics.cluster_means import cluster_deviations, cluster_quantile, equal_clusters
 from infodil.statistics.folds import balanced_folds
-from infodil.statistics.labels import number_groups
 from infodil.statistics.student import skewed_addition
 
 FEWEST_RESAMPLED = 4
 """Fewest clusters that an interval is computed from: from fewer it would be wider than anything it could say."""
 
-SLOW = 0.75
-"""Rows with a correlation time above this are a series; white noise has one half."""
-
 FEWEST_WORTH = 4.0
 """Equal clusters below which an interval is said to be a guess: with three, Student's quantile is twice the normal."""
-
-CORRELATED_ROWS = 65_536
-"""Rows of a series whose correlation time is measured: more would not change the length of a block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +31,8 @@ class Clusters:
     """Number of the cluster of each row, from 0."""
     dependent: bool
     """Whether rows of one cluster may depend on each other, so that they must be held out together."""
+    blocks: bool = False
+    """Whether clusters are blocks of one series, found in the order of the rows."""
 
     @property
     def number(self) -> int:
@@ -93,7 +87,7 @@ class Clusters:
         Args:
             rows: Rows that are kept, by number or by a mask.
         """
-        return Clusters(np.unique(self.index[rows], return_inverse=True)[1], self.dependent)
+        return replace(self, index=np.unique(self.index[rows], return_inverse=True)[1])
 
     def coarsen(self, most: int = MOST_CLUSTERS) -> "Clusters":
         """Several clusters joined into one where they are more than `most`; independent rows stay as they are.
@@ -103,7 +97,7 @@ class Clusters:
         """
         if not self.dependent or self.number <= most:
             return self
-        return Clusters(self.index % most, self.dependent)
+        return replace(self, index=self.index % most)
 
     def sums(self, terms: Float[ndarray, "rows *shape"]) -> Float[ndarray, "clusters *shape"]:
         """Sum of the terms of each cluster.
@@ -124,7 +118,7 @@ class Clusters:
             terms: One term a row.
 
         Example:
-            >>> rows = independent_rows(4)
+            >>> rows = Clusters(np.arange(4), dependent=False)
             >>> round(rows.standard_error(np.array([1.0, 2.0, 3.0, 4.0])), 4)  # sqrt(5 / 3 / 4)
             0.6455
         """
@@ -150,8 +144,9 @@ class Clusters:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about an interval from few clusters, or from clusters of very unequal size."""
-        return few_clusters(self.number, self.worth) if self.dependent else ()
+        """Warnings about an interval from blocks of a series, from few clusters, or from ones of very unequal size."""
+        few = few_clusters(self.number, self.worth) if self.dependent else ()
+        return (*slow_rows(len(self.index) / self.number), *few) if self.blocks else few
 
     def half_width(self, terms: Float[ndarray, "rows"], confidence: float) -> float:
         """Half the width of the interval of the mean of `terms`: Student's where clusters have as many rows.
@@ -161,7 +156,7 @@ class Clusters:
             confidence: Confidence level of the interval.
 
         Example:
-            >>> round(independent_rows(3).half_width(np.array([1.0, 2.0, 3.0]), 0.95), 3)  # 4.303 * 1 / sqrt(3)
+            >>> round(Clusters(np.arange(3), False).half_width(np.array([1.0, 2.0, 3.0]), 0.95), 3)  # 4.303 / sqrt(3)
             2.484
         """
         return self.quantile(confidence) * self.standard_error(terms)
@@ -242,59 +237,16 @@ def few_clusters(number: int, worth: float) -> tuple[str, ...]:
     return (f"{what}: it is wide, and a guess.",)
 
 
-def independent_rows(rows: int) -> Clusters:
-    """Clusters of independent rows: every row its own.
+def slow_rows(length: float) -> tuple[str]:
+    """Warning about rows that were taken as one series.
 
     Args:
-        rows: Number of rows.
+        length: Rows of a block.
 
     Returns:
-        As many clusters as rows.
+        One sentence.
     """
-    return Clusters(np.arange(rows), dependent=False)
-
-
-def group_clusters(groups: Any, rows: int, fewest: int = 2) -> Clusters:
-    """Clusters of rows with the same group; every row its own without groups.
-
-    Args:
-        groups: One label a row, or None.
-        rows: Number of rows.
-        fewest: Least number of different groups.
-
-    Returns:
-        The clusters; their rows depend on each other where any group has more than one.
-
-    Raises:
-        UserError: There is not one label a row, labels are fractions, or there are too few groups.
-    """
-    if groups is None:
-        return independent_rows(rows)
-    index = number_groups(groups, rows, fewest)
-    return Clusters(index, dependent=int(index.max()) + 1 < rows)
-
-
-def make_clusters(rows: int, groups: object | None, *series: Float[ndarray, "rows _"]) -> Clusters:
-    """Clusters of rows with `groups`, or else of rows in the order of `series`.
-
-    Without groups the rows are independent if no column of some series remembers more than its last row: what moves
-    slowly beside something that does not adds nothing to a mean of products. Else they come in blocks of ten
-    correlation times, the most slowly varying column deciding.
-
-    Args:
-        rows: Number of rows.
-        groups: One label a row, or None.
-        series: Columns of each variable, row by row.
-
-    Returns:
-        The clusters.
-
-    Raises:
-        UserError: `groups` is not one label a row, or names fewer than four groups.
-    """
-    if groups is not None:
-        return group_clusters(groups, rows, FEWEST_RESAMPLED)
-    correlation = max(correlation_length(part[:CORRELATED_ROWS]) for part in series)
-    if correlation < SLOW:
-        return independent_rows(rows)
-    return Clusters(merge_cells(rows, correlation), dependent=True)
+    return (
+        f"Rows move slowly in their order: the interval resamples blocks of about {length:.0f}; pass `groups` if they "
+        "are not one series.",
+    )

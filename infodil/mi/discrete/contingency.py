@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 
 from infodil.checks import UserError
 from infodil.entropy import Labels, Method, codes_of, entropy_nats
-from infodil.statistics import Clusters, group_clusters
+from infodil.statistics import Clusters, make_clusters
 
 Codes = Int64[np.ndarray, "samples"]
 
@@ -82,6 +82,8 @@ class Joint:
 def count_pairs(x: Labels, y: Labels, groups: Labels | None) -> Joint:
     """Count pairs of labels.
 
+    Without groups the rows are one series if labels of x, of y or of both together stay for some rows.
+
     Raises:
         UserError: x, y or groups are not whole numbers in one row, or not as many; or there are fewer than 2.
     """
@@ -91,4 +93,5 @@ def count_pairs(x: Labels, y: Labels, groups: Labels | None) -> Joint:
         raise UserError("`x` must have at least 2 samples, got 1: pass more.")
     cell = codes_of("x", x * (y.max() + 1) + y)
     _, first = np.unique(cell, return_index=True)
-    return Joint(x, y, cell, x[first], y[first], group_clusters(groups, len(x)).coarsen())
+    clusters = make_clusters(len(x), groups, x, y, cell, fewest=2)
+    return Joint(x, y, cell, x[first], y[first], clusters.coarsen())

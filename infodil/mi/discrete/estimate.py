@@ -37,14 +37,16 @@ def discrete_information(
     one. A method by name gives its estimate whatever the sampling, with a warning where it is poor.
 
     The interval of an estimate is by likelihood ratio, tilted towards and away from dependence, with the groups' spread
-    if there are any; see `infodil.mi.discrete.intervals`. Where groups are given, corrections count them by their
-    design effect.
+    if there are any; see `infodil.mi.discrete.intervals`. Corrections count groups by their design effect. Without
+    groups, labels that stay for some rows make blocks of ten correlation times the groups (`make_clusters` of
+    `infodil.statistics`), and a warning says so; rows in no order are independent.
 
     Args:
         x: Labels, whole numbers in one row: an array, a tensor or a list.
         y: Labels paired with those of x.
         method: Estimator, `"auto"` or a method of `infodil.entropy.entropy_nats`.
-        groups: Group (document) of each sample, where samples of a group depend on one another.
+        groups: Group (document) of each sample, where samples of a group depend on one another; pass
+            `np.arange(samples)` for independent samples in an order, such as sorted ones.
         seed: Seed of the folds of the lower bound.
         confidence: Confidence level of the interval.
 
@@ -70,7 +72,8 @@ def discrete_information(
     poor = poorly_sampled(joint)
     if method == "auto" and poor:
         lower, upper = _bounds(joint, seed, confidence)
-        warnings = (f"{poor}: this is a lower bound, and the interval ends with an upper bound.", *upper.warnings)
+        warnings = (f"{poor}: this is a lower bound, and the interval ends with an upper bound.",)
+        warnings += (*upper.warnings, *joint.clusters.warnings)
         return Estimate(
             lower.value_bits,
             lower.low_bits,
@@ -96,7 +99,8 @@ def discrete_bounds(
 
     Below: how much better than by its frequency one variable is predicted from the other, on held-out samples
     (`infodil.mi.discrete.held_out`). Above: entropies of x and y from above, less that of the pair from below, and no
-    more than either of them (`infodil.mi.discrete.upper_bound`).
+    more than either of them (`infodil.mi.discrete.upper_bound`). Without groups, samples are told from a series as in
+    `discrete_information`.
 
     Args:
         x: Labels, whole numbers in one row: an array, a tensor or a list.
