@@ -95,7 +95,7 @@ class StateSample:
         no noise that hides anything for certain.
         """
         if self.noise == "gaussian":
-            return self.quantizer.unit
+            return self.quantizer.unit.to(self.states.device)
         errors = self.quantizer.errors(self.states).clamp(min=BOUND_OPTIONS.least_error)
         return 1.0 / (1.0 / errors).mean(0)
 

@@ -134,20 +134,26 @@ def check_states(states: Any, shape: tuple[int, int], dims: dict[str, int]) -> N
                 f"`model` gave states of shape {tuple(state.shape)} at {site!r} for tokens of shape {shape}: "
                 "an encoder must give [documents, tokens, dim]."
             )
-        check_numbers(site, state)
+        check_form(site, state)
         if dims.setdefault(site, state.shape[2]) != state.shape[2]:
             raise UserError(
                 f"`model` gave states of {state.shape[2]} dims at {site!r} after {dims[site]}: "
                 "an encoder must keep the shape of its states."
             )
-        if not torch.isfinite(state).all():
+    for site, largest in largest_numbers(states).items():
+        if not math.isfinite(largest):
             raise UserError(
                 f"`model` gave states that are not finite at {site!r}: "
                 "check its weights, or leave the site out with `sites`."
             )
+        if largest and not SMALLEST < largest < LARGEST:
+            raise UserError(
+                f"`model` gave states at {site!r} whose largest number is {largest:.1e}, and their squares are beyond "
+                "the numbers of float32: multiply them by a constant."
+            )
 
 
-def check_numbers(site: str, state: Tensor) -> None:
+def check_form(site: str, state: Tensor) -> None:
     """Raise `UserError` for states that are no dense floating-point numbers."""
     if state.layout != torch.strided:
         raise UserError(f"`model` gave sparse states at {site!r}: make them dense by .to_dense().")
@@ -156,13 +162,21 @@ def check_numbers(site: str, state: Tensor) -> None:
         raise UserError(f"`model` gave states of {state.dtype} at {site!r}: give floating-point numbers, by {way_out}.")
     if state.shape[2] == 0:
         raise UserError(f"`model` gave states without a number at {site!r}: leave the site out with `sites`.")
-    bounds = (state if state.element_size() > 1 else state.float()).detach().aminmax() if state.numel() else ()
-    largest = max((abs(float(bound)) for bound in bounds), default=0.0)
-    if math.isfinite(largest) and largest and not SMALLEST < largest < LARGEST:
-        raise UserError(
-            f"`model` gave states at {site!r} whose largest number is {largest:.1e}, and their squares are beyond the "
-            "numbers of float32: multiply them by a constant."
-        )
+
+
+def largest_numbers(states: Mapping[str, Tensor]) -> dict[str, float]:
+    """The largest magnitude at each site, not finite where any number is not: one copy to the host a device."""
+    found = dict.fromkeys(states, 0.0)
+    on_device: dict[torch.device, dict[str, Tensor]] = {}
+    for site, state in states.items():
+        if state.numel():
+            # Neither the least nor the greatest of numbers is finite where one of them is nan.
+            bounds = torch.stack((state if state.element_size() > 1 else state.float()).detach().aminmax())
+            exact = torch.float32 if state.device.type == "mps" else torch.float64
+            on_device.setdefault(state.device, {})[site] = bounds.to(exact).abs().amax()
+    for largest in on_device.values():
+        found |= zip(largest, torch.stack(list(largest.values())).tolist(), strict=True)
+    return found
 
 
 class ChosenSites(WrappedEncoder):

@@ -66,8 +66,9 @@ def gather(stream: StateStream, rows: Int[ndarray, "rows"]) -> dict[str, Float[T
     for chunk in stream.chunks("reading the calibration split"):
         place = np.searchsorted(rows, chunk.index).clip(max=len(rows) - 1)
         wanted = np.flatnonzero(rows[place] == chunk.index)
+        here = torch.from_numpy(np.stack([place[wanted], wanted])).to(stream.device)
         for site, states in chunk.states.items():
             if site not in gathered:
                 gathered[site] = states.new_empty(len(rows), states.shape[1])
-            gathered[site][torch.from_numpy(place[wanted]).to(states.device)] = states[wanted]
+            gathered[site][here[0]] = states[here[1]]
     return gathered

@@ -3,15 +3,20 @@
 __all__ = ["Cells", "EntrySums", "ScoreSums", "SplitSums", "given_context", "of_context"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 FIT_TERMS = ("probe", "top1", "top5")
 ROW_TERMS = ("count", "prior", "plug_in", "type_plug_in", "type_prior")
+
+WAITING_TERMS = 2**20
+"""Terms that wait on the device of the probes until they are copied to the host together: 8 MB in float64. Each copy
+waits for all that the device has been given to do."""
 
 Terms = Mapping[str, Float[ndarray, "rows"] | Float[Tensor, "rows"]]
 
@@ -119,6 +124,8 @@ class ScoreSums:
     probe: dict[str, Float[ndarray, "fits targets parts clusters"]]
     rows: dict[str, Float[ndarray, "samples targets parts clusters"]]
     """Over all rows, then over the subsample that slow probes read."""
+    waiting: list[tuple[Float[Tensor, "terms"], list["Addition"]]] = field(default_factory=list)
+    """Terms on the device of the probes that are in no sum yet."""
 
     @classmethod
     def zeros(
@@ -141,9 +148,10 @@ class ScoreSums:
             terms: Terms of each row by name.
             subsampled: Places of the rows that slow probes read.
         """
+        few = cells.at(subsampled)
         for name, values in terms.items():
-            add(self.rows[name][0, target], values, cells)
-            add(self.rows[name][1, target], values[subsampled], cells.at(subsampled))
+            whole, part = self.rows[name][:, target]
+            self.add(values, [Addition(whole, cells), Addition(part, few, subsampled)])
 
     def update_probe(self, fit: int, target: int, cells: "Cells", terms: Terms) -> None:
         """Add terms of one fitted probe.
@@ -155,13 +163,39 @@ class ScoreSums:
             terms: Terms of each row by name.
         """
         for name, values in terms.items():
-            add(self.probe[name][fit, target], values, cells)
+            self.add(values, [Addition(self.probe[name][fit, target], cells)])
+
+    def add(self, values: ndarray | Tensor, additions: list["Addition"]) -> None:
+        """Add terms to some sums: those of the host at once, those of a device once there are many."""
+        if not isinstance(values, Tensor):
+            for addition in additions:
+                addition.carry_out(values)
+            return
+        self.waiting.append((values.double(), additions))
+        if sum(len(terms) for terms, _ in self.waiting) >= WAITING_TERMS:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Add the terms that wait, in the order in which they came."""
+        if not self.waiting:
+            return
+        terms = torch.cat([terms for terms, _ in self.waiting]).cpu().numpy()
+        ends = np.cumsum([len(terms) for terms, _ in self.waiting])[:-1]
+        for values, (_, additions) in zip(np.split(terms, ends), self.waiting, strict=True):
+            for addition in additions:
+                addition.carry_out(values)
+        self.waiting.clear()
+
+    @property
+    def arrays(self) -> list[ndarray]:
+        """Every array of sums, nothing waiting."""
+        self.fetch()
+        return [*self.probe.values(), *self.rows.values()]
 
     def merge(self, other: "ScoreSums") -> None:
         """Add the sums of documents tested elsewhere."""
-        for mine, theirs in ((self.probe, other.probe), (self.rows, other.rows)):
-            for term in mine:
-                mine[term] += theirs[term]
+        for mine, theirs in zip(self.arrays, other.arrays, strict=True):
+            mine += theirs
 
     def compute(
         self,
@@ -176,6 +210,7 @@ class ScoreSums:
             subsampled: Whether a fitted probe reads the subsample only.
             names_types: Whether a fitted probe names types.
         """
+        self.fetch()
         target, read = np.arange(selected.shape[1]), subsampled[selected].astype(int)
         return [
             EntrySums(
@@ -201,9 +236,18 @@ class Cells:
         return Cells(self.part[places], self.cluster[places])
 
 
-def add(sums: Float[ndarray, "parts clusters"], values: ndarray | Tensor, cells: Cells) -> None:
-    """Add values to the sums of their cells, in place."""
-    if isinstance(values, Tensor):
-        values = values.double().cpu().numpy()
-    flat = np.bincount(cells.part * sums.shape[1] + cells.cluster, values, minlength=sums.size)
-    sums += flat.reshape(sums.shape)
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """Where some terms are to be added."""
+
+    sums: Float[ndarray, "parts clusters"]
+    """Changed in place."""
+    cells: Cells
+    places: Int[ndarray, "few"] | None = None
+    """The terms that are added; None for all."""
+
+    def carry_out(self, terms: Float[ndarray, "rows"]) -> None:
+        """Add the terms to the sums of their cells."""
+        values = terms if self.places is None else terms[self.places]
+        place = self.cells.part * self.sums.shape[1] + self.cells.cluster
+        self.sums[...] += np.bincount(place, values, minlength=self.sums.size).reshape(self.sums.shape)

@@ -42,7 +42,7 @@ def read_test_split(
     A fitted probe that is selected for several entries scores a row once, one that is selected for none not at all.
     """
     scoring = assign(ladder, task.targets)
-    plug_in = PlugIn.of(task.counts["test"], task.classes)
+    known = WithoutState.of(task.counts["test"], task.classes)
     subsample = subsample_rows(stream.split, scoring.max_rows)
     sums = ScoreSums.zeros(len(scoring.fits), task.targets, 2 * kinds.number, clusters.number, list(task.contexts))
     for place, chunk in enumerate(stream.chunks("reading the test split")):
@@ -56,8 +56,8 @@ def read_test_split(
                     deep = part.position[rows] >= task.lags[-1]
                     kind = kinds.of_type[part.types[target, rows]]
                     cells = Cells(kind + kinds.number * deep, part.cluster[rows])
-                    score_target(sums, scoring, prepared, part, target, rows, cells, task, plug_in)
-    current().add((*sums.probe.values(), *sums.rows.values()))
+                    score_target(sums, scoring, prepared, part, target, rows, cells, task, known)
+    current().add(sums.arrays)
     return SplitSums(sums.compute(scoring.selected, scoring.subsampled, scoring.names_types))
 
 
@@ -115,20 +115,28 @@ def assign(ladder: FittedLadder, targets: int) -> ScoringProbes:
 
 
 @dataclass(frozen=True, eq=False)
-class PlugIn:
-    """Log of the share of each type, and of each class, among the test labels of each target."""
+class WithoutState:
+    """What is known of a label without a state, in the memory of the host: copied from the device once."""
 
+    of_type: Int[ndarray, "vocabulary"]
+    """The class of each type."""
+    log_prior: Float[ndarray, "vocabulary"]
+    class_log_prior: Float[ndarray, "classes"]
     types: Float[ndarray, "targets vocabulary"]
+    """Log of the share of each type among the test labels of each target."""
     classes: Float[ndarray, "targets classes"]
+    """Log of the share of each class."""
 
     @classmethod
-    def of(cls, counts: Int[ndarray, "targets vocabulary"], classes: ClassMap) -> "PlugIn":
-        """Shares from the number of labels of each type."""
-        of_type = classes.of_type.cpu().numpy()
+    def of(cls, counts: Int[ndarray, "targets vocabulary"], classes: ClassMap) -> "WithoutState":
+        """Shares from the number of labels of each type, and the prior."""
+        of_type, *priors = (
+            each.cpu().numpy() for each in (classes.of_type, classes.log_prior, classes.class_log_prior)
+        )
         together = np.stack([np.bincount(of_type, row, minlength=classes.number) for row in counts])
         with np.errstate(divide="ignore"):
             logs = [np.log(part / part.sum(1, keepdims=True)) for part in (counts, together)]
-        return cls(*logs)
+        return cls(of_type, *priors, *logs)
 
 
 def subsample_rows(split: Split, most: Sequence[int | None]) -> Int[ndarray, "rows"]:
@@ -184,6 +192,35 @@ def prepare(stream: StateStream, scoring: ScoringProbes, part: Part) -> list[Any
     return prepared
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredRows:
+    """Rows of a part with a label of one target, on the device of the probes."""
+
+    place: Int[ndarray, "rows"]
+    """Where they stand among the rows with a label."""
+    prepared: Int[Tensor, "rows"]
+    """Where they stand among the rows that were prepared."""
+    types: Int[Tensor, "rows"]
+    contexts: dict[str, Float[Tensor, "rows classes"]]
+    """Log-probability of each class by each context model."""
+
+    @classmethod
+    def of_part(
+        cls, part: Part, target: int, rows: Int[ndarray, "rows"], contexts: dict[str, Tensor], device: torch.device
+    ) -> dict[bool, "ScoredRows"]:
+        """All rows with a label, under False, and those that slow probes read, under True."""
+        types = part.types[target, rows]
+        # Places of the subsampled rows among the rows with a label, and among the subsampled ones.
+        place = np.flatnonzero(np.isin(rows, part.subsample))
+        among = np.searchsorted(part.subsample, rows[place])
+        few = torch.from_numpy(np.stack([place, among, types[place]])).to(device)
+        whole = torch.from_numpy(np.stack([rows, types])).to(device)
+        return {
+            False: cls(np.arange(len(rows)), whole[0], whole[1], contexts),
+            True: cls(place, few[1], few[2], {name: log[few[0]] for name, log in contexts.items()}),
+        }
+
+
 def score_target(
     sums: ScoreSums,
     scoring: ScoringProbes,
@@ -193,49 +230,38 @@ def score_target(
     rows: Int[ndarray, "rows"],
     cells: Cells,
     task: LagTask,
-    plug_in: PlugIn,
+    known: WithoutState,
 ) -> None:
     """Score the rows of a part that have a label of one target, and add the scores to the sums."""
-    classes, types = task.classes, part.types[target, rows]
-    device = classes.of_type.device
-    terms, contexts = row_terms(part, target, rows, task, plug_in)
-    # Places of the subsampled rows among the rows with a label, and among the subsampled ones.
-    place = np.flatnonzero(np.isin(rows, part.subsample))
-    among = np.searchsorted(part.subsample, rows[place])
-    sums.update_rows(target, cells, terms, place)
+    classes = task.classes
+    # The shuffled control has no context.
+    contexts = task.context_log_probs(part.contexts, rows, task.lags[target - 1]) if target else {}
+    scored_rows = ScoredRows.of_part(part, target, rows, contexts, classes.of_type.device)
+    label = classes.of_type[scored_rows[False].types][:, None]
+    terms: dict[str, ndarray | Tensor] = row_terms(known, target, part.types[target, rows])
+    terms |= {of_context(name): log.gather(1, label).squeeze(1) for name, log in contexts.items()}
+    sums.update_rows(target, cells, terms, scored_rows[True].place)
     for number, (fitted, served) in enumerate(zip(scoring.fits, scoring.targets, strict=True)):
-        few = scoring.subsampled[number]
-        chosen, taken = (place, among) if few else (np.arange(len(rows)), rows)
-        if target not in served or (few and len(place) == 0):
+        chosen = scored_rows[bool(scoring.subsampled[number])]
+        if target not in served or len(chosen.place) == 0:
             continue
-        chosen_types = torch.from_numpy(types[chosen]).to(device)
-        states = prepared[number][torch.from_numpy(taken).to(device)]
+        states = prepared[number][chosen.prepared]
         if not target:
-            scored = {"probe": control_log_probs(fitted, states, chosen_types, classes)}
+            scored = {"probe": control_log_probs(fitted, states, chosen.types, classes)}
         else:
-            known = {name: log[torch.from_numpy(chosen).to(log.device)] for name, log in contexts.items()}
-            scores = score_rows(fitted, states, target, chosen_types, classes, known)
+            scores = score_rows(fitted, states, target, chosen.types, classes, chosen.contexts)
             scored = {"probe": scores.log_prob, "top1": scores.hits(1), "top5": scores.hits(5)}
             scored |= {given_context(name): log for name, log in scores.given_context.items()}
-        sums.update_probe(number, target, cells.at(chosen), scored)
+        sums.update_probe(number, target, cells.at(chosen.place), scored)
 
 
-def row_terms(
-    part: Part, target: int, rows: Int[ndarray, "rows"], task: LagTask, plug_in: PlugIn
-) -> tuple[dict[str, ndarray | Tensor], dict[str, Float[Tensor, "rows classes"]]]:
-    """Terms of some rows that do not depend on a probe, and what context models say of them; none for the control."""
-    classes, types = task.classes, part.types[target, rows]
-    label = classes.of_type.cpu().numpy()[types]
-    terms: dict[str, ndarray | Tensor] = {
-        "count": np.ones(len(rows)),
-        "prior": classes.class_log_prior.cpu().numpy()[label],
-        "plug_in": plug_in.classes[target][label],
-        "type_prior": classes.log_prior.cpu().numpy()[types],
-        "type_plug_in": plug_in.types[target][types],
+def row_terms(known: WithoutState, target: int, types: Int[ndarray, "rows"]) -> dict[str, ndarray]:
+    """Terms of some rows that depend neither on a probe nor on a context model."""
+    label = known.of_type[types]
+    return {
+        "count": np.ones(len(types)),
+        "prior": known.class_log_prior[label],
+        "plug_in": known.classes[target][label],
+        "type_prior": known.log_prior[types],
+        "type_plug_in": known.types[target][types],
     }
-    if not target:
-        return terms, {}
-    contexts = task.context_log_probs(part.contexts, rows, task.lags[target - 1])
-    for name, log in contexts.items():
-        terms[of_context(name)] = log.gather(1, torch.from_numpy(label).to(log.device)[:, None]).squeeze(1)
-    return terms, contexts

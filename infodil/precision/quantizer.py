@@ -108,7 +108,7 @@ class Quantizer:
             largest = FORMATS[name].largest
             _, exponent = math.frexp(FLOAT8_HEADROOM * float(peak.max()) / largest)
             unit *= 2.0 ** min(max(exponent, -126), 128 - math.frexp(largest)[1])
-        return cls(name, unit)
+        return cls(name, unit if states.device.type == "mps" else unit.to(states.device))
 
     def quantize(
         self, states: Float[Tensor, "*batch dim"], generator: torch.Generator | None = None

@@ -102,12 +102,15 @@ class ClassSums:
     def update(self, states: Float[Tensor, "rows dim"], labels: Int[Tensor, "targets rows"]) -> None:
         """Add rows; a label of -1 is no label."""
         self.rows += len(states)
-        buckets = (labels >= 0).sum(0)
-        for bucket, size in enumerate(torch.bincount(buckets, minlength=len(labels) + 1).tolist()):
-            if size:
-                self.moments[bucket].rows.append(states if size == len(states) else states[buckets == bucket])
-        for target, label in enumerate(labels):
-            self.counts[target] += torch.bincount(label[label >= 0], minlength=self.counts.shape[1])
+        labelled = labels >= 0
+        buckets = labelled.sum(0)
+        sizes = torch.zeros(len(self.moments), dtype=torch.long, device=labels.device)
+        # The one thing that the host waits for: how many rows a bucket gets decides the shapes of all that follows.
+        sizes = sizes.index_add_(0, buckets, torch.ones_like(buckets)).tolist()
+        for moment, rows in zip(self.moments, torch.argsort(buckets, stable=True).split(sizes), strict=True):
+            if len(rows):
+                moment.rows.append(states if len(rows) == len(states) else states[rows])
+        self.counts.scatter_add_(1, labels.clamp(min=0), labelled.double())
         self.labelled.append((states, labels))
         self.fold()
 
@@ -196,13 +199,14 @@ def sum_classes(
     A sparse product adds the rows of each class several times faster than index_add_, in a fixed order.
     """
     order = torch.argsort(labels, stable=True)
-    edges = torch.searchsorted(labels[order], torch.arange(classes + 1, device=labels.device))
-    chosen = order[edges[0] :]
+    # Rows without a label make a class of their own, the first: to leave them out, the host would have to know how many
+    # they are.
+    edges = torch.searchsorted(labels[order], torch.arange(-1, classes + 1, device=labels.device))
     member = torch.sparse_csr_tensor(
-        edges - edges[0],
-        chosen,
-        torch.ones(len(chosen), dtype=states.dtype, device=states.device),
-        size=(classes, len(labels)),
+        edges,
+        order,
+        torch.ones(len(order), dtype=states.dtype, device=states.device),
+        size=(classes + 1, len(labels)),
         check_invariants=False,
     )
-    return member @ states
+    return (member @ states)[1:]

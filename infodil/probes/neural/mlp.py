@@ -154,7 +154,7 @@ class MLPFit(ProbeFit):
         weaker = self.base.fit
         if weaker is None:
             return False
-        temperature = torch.tensor(weaker.temperatures[some], device=states.device)[:, None, None]
+        temperature = self.base.temperatures[some, None, None]
         torch.bmm((temperature * states).to(buffer.dtype), weaker.linear.weight[some].to(buffer.dtype), out=buffer)
         for head, logits in enumerate(buffer, start=some.start):
             if self.base.curved[head]:

@@ -41,6 +41,7 @@ class BaseEvidence:
 
     Attributes:
         fit: Fit of the weaker probe, None where there is none.
+        temperatures: Temperature of each target's evidence, on the device of the states.
         quadratic: Evidence of each target beyond an affine function of the state, None where there is none.
         total: Covariance of the training states, where it is known.
         span: Basis of the training states where they span less than the whole space, else None.
@@ -53,6 +54,8 @@ class BaseEvidence:
     def __init__(self, base: ProbeFit | None, spec: ProbeSpec) -> None:
         self.fit = base if base is not None and base.linear is not None else None
         self.classes = spec.classes
+        known = [1.0] * spec.targets if self.fit is None else self.fit.temperatures
+        self.temperatures = torch.tensor(known, dtype=torch.float32, device=spec.device)
         quadratic = None if self.fit is None else self.fit.quadratic
         self.quadratic = [None] * spec.targets if quadratic is None else quadratic
         self.total = None if self.fit is None else self.fit.total
