@@ -350,7 +350,7 @@ def test_backward_ngram_is_normalised_and_equals_counting_by_hand():
     classes = plain_classes(4)
     context = BackwardNgram(classes)
     context.fit(tokens, ends(40, 400))
-    following = rng.integers(0, 4, (50, 3))
+    following = torch.from_numpy(rng.integers(0, 4, (50, 3)))
     for length in range(4):
         probability = context.probabilities(following, length)
         torch.testing.assert_close(probability.sum(1), torch.ones(50), rtol=1e-5, atol=1e-5)
@@ -359,7 +359,7 @@ def test_backward_ngram_is_normalised_and_equals_counting_by_hand():
         if i % 40 != 39:
             pairs[tokens[i + 1], tokens[i]] += 1
     discount = context.tables[0].discount
-    given = following[0, 0]
+    given = int(following[0, 0])
     by_hand = np.maximum(pairs[given] - discount, 0) / pairs[given].sum()
     by_hand += discount * (pairs[given] > 0).sum() / pairs[given].sum() / 4
     np.testing.assert_allclose(context.probabilities(following, 1)[0].numpy(), by_hand, rtol=1e-5)
@@ -373,7 +373,7 @@ def test_backward_ngram_is_the_prior_on_independent_tokens():
     context = BackwardNgram(classes)
     context.fit(tokens[:16_000], ends(100, 16_000))
     place = np.arange(16_000, 19_990)
-    following = classes.of_type.numpy()[tokens[place[:, None] + np.arange(1, 4)]]
+    following = classes.of_type[torch.from_numpy(tokens[place[:, None] + np.arange(1, 4)])]
     context.choose(following, classes.of_type[tokens[place]])
     assert context.used == [0, 0, 0, 0]
     torch.testing.assert_close(context.log_probs(following), classes.class_log_prior.expand(len(place), -1))
@@ -389,7 +389,7 @@ def test_backward_ngram_reaches_the_conditional_entropy_of_a_chain():
     context = BackwardNgram(classes)
     context.fit(tokens[:16_000], ends(200, 16_000))
     place = np.array([i for i in range(16_000, 20_000) if i % 200 < 190])
-    following = classes.of_type.numpy()[tokens[place[:, None] + np.arange(1, 4)]]
+    following = classes.of_type[torch.from_numpy(tokens[place[:, None] + np.arange(1, 4)])]
     labels = classes.of_type[tokens[place]]
     context.choose(following, labels)
     loss = -float(context.log_probs(following).gather(1, labels[:, None]).mean()) / math.log(2)

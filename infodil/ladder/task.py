@@ -178,13 +178,8 @@ def fit_context(
     hidden = rows[remaining[rows] >= CONTEXT_TOKENS]
     if len(hidden):
         following = tokens[hidden[:, None] + np.arange(1, CONTEXT_TOKENS + 1)]
-        context.choose(as_classes(classes, following), labels_of(classes, tokens[hidden]))
+        context.choose(labels_of(classes, following), labels_of(classes, tokens[hidden]))
     return context
-
-
-def as_classes(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[ndarray, "*shape"]:
-    """The class of each type, as the context model counts them."""
-    return classes.of_type.cpu().numpy()[types]
 
 
 def labels_of(classes: ClassMap, types: Int[ndarray, "*shape"]) -> Int[Tensor, "*shape"]:

@@ -20,35 +20,35 @@ COUNTED_TOKENS = 1_000_000
 
 
 class Table:
-    """Counts of (context, class) for contexts of one length, sorted for look-up."""
+    """Counts of (context, class) for contexts of one length, sorted for look-up, on the device of the probes."""
 
-    def __init__(self, contexts: Int[ndarray, "pairs"], classes: Int[ndarray, "pairs"], number: int) -> None:
+    def __init__(
+        self, contexts: Int[ndarray, "pairs"], classes: Int[ndarray, "pairs"], number: int, device: torch.device
+    ) -> None:
         pairs, counts = np.unique(contexts * number + classes, return_counts=True)
-        self.classes = pairs % number
-        self.keys, self.starts, self.distinct = np.unique(pairs // number, return_index=True, return_counts=True)
-        self.totals = np.add.reduceat(counts, self.starts)
+        keys, starts, distinct = np.unique(pairs // number, return_index=True, return_counts=True)
+        totals = np.add.reduceat(counts, starts)
         once, twice = (counts == 1).sum(), (counts == 2).sum()
         # The leaving-one-out estimate of the discount: Ney, Essen and Kneser 1994, equation 15.
         self.discount = float(once / max(1, once + 2 * twice)) or 0.5
-        self.kept = (counts - self.discount).clip(min=0.0)
+        shares = (counts - self.discount).clip(min=0.0) / np.repeat(totals, distinct)
+        self.keys, self.starts, self.distinct, self.classes, self.weight, self.shares = (
+            torch.from_numpy(each).to(device)
+            for each in (
+                keys, starts, distinct, pairs % number,
+                (self.discount * distinct / totals).astype(np.float32), shares.astype(np.float32),
+            )
+        )  # fmt: skip
 
-    def back_off(self, contexts: Int[ndarray, "rows"], lower: Float[Tensor, "rows classes"]) -> None:
+    def back_off(self, contexts: Int[Tensor, "rows"], lower: Float[Tensor, "rows classes"]) -> None:
         """Mix the longer context into `lower`, in place, for the rows whose context was seen."""
-        entry = np.searchsorted(self.keys, contexts).clip(max=len(self.keys) - 1)
-        rows = np.flatnonzero(self.keys[entry] == contexts)
-        entry = entry[rows]
-        if len(rows) == 0:
-            return
-        weight = torch.ones(len(contexts), dtype=torch.float32)
-        weight[rows] = torch.from_numpy(self.discount * self.distinct[entry] / self.totals[entry]).float()
-        lower *= weight.to(lower.device)[:, None]
-        lengths = self.distinct[entry]
-        pair = np.arange(lengths.sum()) + np.repeat(self.starts[entry] - (lengths.cumsum() - lengths), lengths)
-        place = np.repeat(rows, lengths) * lower.shape[1] + self.classes[pair]
-        share = self.kept[pair] / np.repeat(self.totals[entry], lengths)
-        lower.view(-1).index_add_(
-            0, torch.from_numpy(place).to(lower.device), torch.from_numpy(share).float().to(lower.device)
-        )
+        entry = torch.searchsorted(self.keys, contexts).clamp(max=len(self.keys) - 1)
+        seen = self.keys[entry] == contexts
+        lower *= torch.where(seen, self.weight[entry], 1.0)[:, None]
+        lengths = torch.where(seen, self.distinct[entry], 0)
+        row = torch.repeat_interleave(lengths)
+        pair = torch.arange(len(row), device=row.device) + (self.starts[entry] - (lengths.cumsum(0) - lengths))[row]
+        lower.view(-1).index_add_(0, row * lower.shape[1] + self.classes[pair], self.shares[pair])
 
 
 class BackwardNgram(ContextModel):
@@ -83,16 +83,17 @@ class BackwardNgram(ContextModel):
             if len(place) == 0:
                 break
             contexts = np.stack([symbols[place + step] for step in range(1, length + 1)], 1)
-            self.tables.append(Table(self.keys(contexts), symbols[place], self.classes.number))
+            keys = self.keys(torch.from_numpy(contexts)).numpy()
+            self.tables.append(Table(keys, symbols[place], self.classes.number, self.classes.of_type.device))
 
-    def keys(self, following: Int[ndarray, "rows length"]) -> Int[ndarray, "rows"]:
+    def keys(self, following: Int[Tensor, "rows length"]) -> Int[Tensor, "rows"]:
         """One whole number for each context. Classes number at most a few thousand, so four of them fit 63 bits."""
-        key = np.zeros(len(following), dtype=np.int64)
-        for column in following.T:
+        key = torch.zeros(len(following), dtype=torch.long, device=following.device)
+        for column in following.unbind(1):
             key = key * self.classes.number + column
         return key
 
-    def choose(self, following: Int[ndarray, "rows length"], labels: Int[Tensor, "rows"]) -> None:
+    def choose(self, following: Int[Tensor, "rows length"], labels: Int[Tensor, "rows"]) -> None:
         """Choose how many tokens to look at, for each number available, on calibration rows that have them all.
 
         A longer context must gain as much as any evidence must: on independent tokens none is used.
@@ -111,23 +112,23 @@ class BackwardNgram(ContextModel):
         """The model and how far it looks."""
         return f"backward n-gram with back-off, up to {max(self.used)} following tokens"
 
-    def begin(self, newest: Int[ndarray, "rows tokens"]) -> Int[ndarray, "rows tokens"]:
+    def begin(self, newest: Int[ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
         """The class of each token."""
-        return self.classes.of_type.cpu().numpy()[newest]
+        return self.classes.of_type[torch.from_numpy(newest).to(self.classes.of_type.device)]
 
     def predict(
-        self, begun: Int[ndarray, "rows tokens"], rows: Int[ndarray, "some"], lag: int
+        self, begun: Int[Tensor, "rows tokens"], rows: Int[ndarray, "some"], lag: int
     ) -> Float[Tensor, "some classes"]:
         """Log-probability of each class at a lag, by the nearest of the tokens that follow it."""
-        nearest = begun[rows, max(0, lag - CONTEXT_TOKENS) : lag]
-        return self.log_probs(nearest[:, ::-1])
+        nearest = begun[torch.from_numpy(rows).to(begun.device), max(0, lag - CONTEXT_TOKENS) : lag]
+        return self.log_probs(nearest.flip(1))
 
-    def log_probs(self, following: Int[ndarray, "rows length"]) -> Float[Tensor, "rows classes"]:
+    def log_probs(self, following: Int[Tensor, "rows length"]) -> Float[Tensor, "rows classes"]:
         """Log-probability of each class given the classes of the tokens that follow, nearest first, nats."""
         available = min(following.shape[1], CONTEXT_TOKENS)
         return self.probabilities(following, self.used[available]).log()
 
-    def probabilities(self, following: Int[ndarray, "rows length"], length: int) -> Float[Tensor, "rows classes"]:
+    def probabilities(self, following: Int[Tensor, "rows length"], length: int) -> Float[Tensor, "rows classes"]:
         """Probabilities with exactly `length` following tokens looked at."""
         probability = self.classes.class_log_prior.exp().expand(len(following), -1).clone()
         for shorter, table in enumerate(self.tables[:length], start=1):
