@@ -153,7 +153,8 @@ def whiten_directions(
 ) -> Float[Tensor, "dim directions"]:
     """Combinations of the directions along which the within-class covariance is the identity."""
     square = v.T @ within @ v
-    root = torch.linalg.cholesky(square + 1e-9 * square.diagonal().mean() * torch.eye(len(square)).to(square))
+    sphere = square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype, device=square.device)
+    root = torch.linalg.cholesky(square + 1e-9 * sphere)
     return torch.linalg.solve_triangular(root, v.T, upper=False).T
 
 
