@@ -41,8 +41,8 @@ class Config:
     confidence: float = 0.95
     effect: float = 0.1
     """Share of the variance that is between groups, where there is an effect."""
-    fresh_groups: int = 20_000
-    """Groups that tell what fitted probes score."""
+    fresh_groups: int = 200_000
+    """Groups that tell what fitted probes score: so many that their own chance is below a tenth of an interval."""
     kinds: tuple[str, ...] = ()
     """All if none is named."""
 

@@ -20,6 +20,8 @@ HELD_OUT_AS = {
 def certify(predicted: CrossFit, held: HeldOut, confidence: float, warnings: tuple[str, ...] = ()) -> Estimate:
     """The lower bound of cross-fitted predictions, its interval wide enough for the unknown entropy.
 
+    Log-probabilities have a long lower tail: the low end allows for it (`Clusters.skewed_quantiles`).
+
     Args:
         predicted: Pointwise terms of every row.
         held: Clusters that were held out together.
@@ -40,8 +42,8 @@ def certify(predicted: CrossFit, held: HeldOut, confidence: float, warnings: tup
         f"{name} was left out, for it takes long: pass probe='{name}' for it." for name in predicted.left_out
     )
     value = float(certified.mean())
-    low = value - clusters.half_width(certified, confidence)
-    high = float(gain.mean()) + clusters.half_width(gain, confidence)
+    low = value - clusters.skewed_quantiles(certified, confidence)[0] * clusters.standard_error(certified)
+    high = float(gain.mean()) + clusters.skewed_quantiles(gain, confidence)[1] * clusters.standard_error(gain)
     return Estimate(
         value_bits=value * BITS_PER_NAT,
         low_bits=low * BITS_PER_NAT,

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from infodil.statistics.blocks import MOST_CLUSTERS
 from infodil.statistics.cluster_means import cluster_deviations, cluster_quantile, equal_clusters
 from infodil.statistics.folds import balanced_folds
-from infodil.statistics.student import skewed_addition
+from infodil.statistics.student import skewed_addition, t_quantile
 
 FEWEST_RESAMPLED = 4
 """Fewest clusters that an interval is computed from: from fewer it would be wider than anything it could say."""
@@ -165,8 +165,8 @@ class Clusters:
         """Standard errors that an interval of the mean of skewed `terms` spans below and above.
 
         A mean of terms with a long upper tail is more often far too low than far too high, and looks more certain where
-        it is: the upper end moves by the skewness term of the Student statistic. The lower one stays, and errs on the
-        side of less.
+        it is: the upper end moves by the skewness term of the Student statistic. With a long lower tail, as gains of
+        predictions have, the lower end does. The other end stays.
 
         Args:
             terms: One term a row.
@@ -178,12 +178,19 @@ class Clusters:
         Reference:
             Johnson (1978), Journal of the American Statistical Association 73; Hall (1992), The Bootstrap and
             Edgeworth Expansion, section 2.6.
+
+        Example:
+            >>> rows = Clusters(np.arange(4), dependent=False)
+            >>> [round(each, 2) for each in rows.skewed_quantiles(np.array([0.0, 0.0, 0.0, 1.0]), 0.95)]
+            [3.18, 5.23]
         """
         sums = self.sums(terms - terms.mean())
-        quantile = self.quantile(confidence)
         spread = math.sqrt(float((sums**2).mean()))
         skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
-        return quantile, quantile + skewed_addition(skewness, quantile, len(sums))
+        # Student's quantile, for the wider one of unequal clusters allows for what few of them may share, not for tails.
+        quantile, student = self.quantile(confidence), t_quantile(max(1, len(sums) - 1), confidence)
+        below, above = (quantile + skewed_addition(side * skewness, student, len(sums)) for side in (-1.0, 1.0))
+        return below, above
 
     def design_effect(self, codes: Int[ndarray, "rows"]) -> float:
         r"""Number of rows that are worth one independent row, by the spread of the frequencies of `codes`.
