@@ -80,6 +80,9 @@ STUDIES = (
         PARTS,
     ),
     StudyCommand("roles_table", 1, ("roles_table",)),
+    StudyCommand("roles_labels", 8, ("roles_labels", "roles_labels_crossings")),
+    StudyCommand("roles_transfer_steps", 6, ("roles_transfer_steps",)),
+    StudyCommand("roles_induction", 6, ("roles_induction",), data=True),
     StudyCommand("continuous_benchmark", 30, ("continuous_benchmark", "continuous_wide")),
     StudyCommand("recoverability_on_real_text", 40, ("recoverability_on_real_text",), data=True),
     StudyCommand(

@@ -353,7 +353,7 @@ def test_the_commands_are_listed(capsys):
 
 SLOW = {
     "benchmarks.import_time", "continuous_benchmark", "demo_states", "ema_language_model", "grammatical_roles",
-    "treebank_roles",
+    "roles_induction", "treebank_roles",
 }  # fmt: skip
 NEEDS = {
     "depth_survival": ("model-stories260k", "tinystories-sample"),
@@ -362,6 +362,7 @@ NEEDS = {
     "superposition_real_text": ("model-stories260k", "wikitext-2"),
     "treebank_roles": ("ud-english-ewt", "english-roles"),
     "reference_encoders": ("wikitext-2",),
+    "roles_induction": ("ud-english-ewt", "english-roles"),
     "whole_past": ("model-gru-tinystories", "tinystories-sample"),
 }
 """Folders of data; the study of language models reads the built-in sample without any."""
