@@ -14,7 +14,7 @@ BiGRU that is taught the development text's roles stands for labels. Few argumen
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -66,15 +66,10 @@ SMOKE = Config(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def read(data, config):
-    """Arguments of the test text, and the whole training text; every cell of a run needs both."""
-    return read_arguments(data / TEST)[: config.arguments], read_universal(data / TRAIN)
-
-
 def baselines(cell, config, data):
     """What needs no learning."""
-    arguments, train = read(data, config)
+    arguments = read_arguments(data / TEST)[: config.arguments]
+    train = read_universal(data / TRAIN)
     vectors = ppmi_vectors(train.words, len(train.vocabulary), dim=50).double().numpy()
     number = {word: place for place, word in enumerate(train.vocabulary)}
     words = vectors[[number.get(one.word, len(vectors) - 1) for one in arguments]]
@@ -91,7 +86,8 @@ def baselines(cell, config, data):
 def induced(cell, config, data):
     """Units of every condition and one seed, and what the BiGRU takes for roles."""
     (seed,) = cell
-    arguments, whole = read(data, config)
+    arguments = read_arguments(data / TEST)[: config.arguments]
+    whole = read_universal(data / TRAIN)
     train = whole[(whole.present.sum(1) <= config.longest).nonzero()[: config.sentences, 0]]
     dev, test = (read_propbank(data / path, like=whole) for path in (DEV, TEST))
     trial = Trial(train, train, seed, config.architecture, config.tuning, config.steps)

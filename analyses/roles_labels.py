@@ -41,10 +41,10 @@ class Config:
     """Training steps by the largest number of labelled sentences to which they apply."""
     moments: int = 300
     """Labelled sentences on which the moment of training is chosen, at most."""
-    pretraining: int = 1000
+    pretraining: int = 1500
     """Steps on hidden words."""
     tuning: Tuning = field(default_factory=lambda: Tuning(dropped=0.3))
-    tuned: Tuning = field(default_factory=lambda: Tuning(dropped=0.1, rate=3e-3))
+    tuned: Tuning = field(default_factory=lambda: Tuning(dropped=0.1))
     """Of the pretrained one, on labels."""
     architecture: Architecture = field(default_factory=Architecture)
 

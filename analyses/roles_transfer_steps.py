@@ -14,7 +14,6 @@ frozen (a new word is a hidden one) or tuned on n labelled sentences. So the pap
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import torch
 
@@ -51,7 +50,7 @@ class Config:
     steps: int = 400
     tuning_steps: int = 100
     tuning: Tuning = field(default_factory=lambda: Tuning(dropped=0.1))
-    tuned: Tuning = field(default_factory=lambda: Tuning(dropped=0.1, rate=3e-3))
+    tuned: Tuning = field(default_factory=lambda: Tuning(dropped=0.1))
     architecture: Architecture = field(default_factory=lambda: Architecture(hidden=750, restarts=8))
     """Half the headline's random layer and restarts: there are six languages to learn."""
 
@@ -72,7 +71,6 @@ def old_text(seed, config):
     return sample("the same", config.sentences, seed=10 * seed + 1, training=True)
 
 
-@lru_cache(maxsize=len(STEPS))
 def test_text(step, seed, sentences):
     """The text that is scored, and its groups of tokens."""
     test = sample(step, sentences, seed=10 * seed + 3)
