@@ -187,7 +187,7 @@ class Clusters:
         sums = self.sums(terms - terms.mean())
         spread = math.sqrt(float((sums**2).mean()))
         skewness = float((sums**3).mean()) / spread**3 if spread > 0 else 0.0
-        # Student's quantile, for the wider one of unequal clusters allows for what few of them may share, not for tails.
+        # Student's quantile: the wider one of unequal clusters allows for what few of them may share, not for tails.
         quantile, student = self.quantile(confidence), t_quantile(max(1, len(sums) - 1), confidence)
         below, above = (quantile + skewed_addition(side * skewness, student, len(sums)) for side in (-1.0, 1.0))
         return below, above

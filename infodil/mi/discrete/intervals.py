@@ -17,6 +17,9 @@ NEAR_INDEPENDENCE = 20.0
 RAREST = 64
 """Labels of either variable among which a pair that was never seen is looked for."""
 
+STEPS = 16
+"""Tables on the way to the one that is tilted furthest."""
+
 
 def interval_reaches(joint: Joint, confidence: float) -> tuple[float, float]:
     r"""How far the interval reaches below and above the estimate of Chao, Wang & Jost, nats.
@@ -24,9 +27,9 @@ def interval_reaches(joint: Joint, confidence: float) -> tuple[float, float]:
     Five things are put together, and each is needed somewhere:
 
     - *Tilting.* Cells are weighed by :math:`e^{t \log (p_{xy} / p_x p_y)}` until the likelihood ratio from what was
-      seen reaches its quantile; the information of the tilted table is an end. Unlike a standard error this follows the
-      skewness of rare pairs. The quantile is Student's, and with groups the ratio counts as many samples as the spread
-      of the groups' sums says.
+      seen reaches its quantile; the least and the most information on the way are the ends. Unlike a standard error
+      this follows the skewness of rare pairs. The quantile is Student's, and with groups the ratio counts as many
+      samples as the spread of the groups' sums says.
     - *Pairs never seen.* The same ratio allows a pair of labels that never met a mass of about 2/N; the one that would
       move the information most, up or down, is tried.
     - *Chance.* Under independence twice N times the plug-in is chi-square; its variance is added.
@@ -68,7 +71,7 @@ def interval_reaches(joint: Joint, confidence: float) -> tuple[float, float]:
 
 
 def _tilt(joint: Joint, radius: float) -> tuple[float, float]:
-    """The information of the tables tilted down and up, as far as the relative entropy `radius`."""
+    """The least and the most information of the tables tilted down and up, as far as the relative entropy `radius`."""
     p = joint.counts[2] / len(joint)
     x, y = (counts / len(joint) for counts in joint.counts[:2])
     gain = np.log(p / (x[joint.cell_x] * y[joint.cell_y]))
@@ -78,14 +81,19 @@ def _tilt(joint: Joint, radius: float) -> tuple[float, float]:
         top = tilt * (gain.max() if tilt > 0 else gain.min())
         return top + math.log(p @ np.exp(tilt * gain - top)) - radius
 
+    def information(tilt: float) -> float:
+        q = p * np.exp(tilt * gain - max(tilt * gain.max(), tilt * gain.min()))
+        return _table_nats(joint, q / q.sum())
+
     ends = []
     for sign in (-1.0, 1.0):
         far = sign * math.sqrt(2 * radius / float(p @ gain**2))
         while distance(far) < 0:
             far *= 2.0
         tilt = brentq(distance, 0.0, far)
-        q = p * np.exp(tilt * gain - max(tilt * gain.max(), tilt * gain.min()))
-        ends.append(_table_nats(joint, q / q.sum()))
+        # Tilted past independence, or to few cells, a table's information turns back.
+        way = (information(tilt * step / STEPS) for step in range(1, STEPS + 1))
+        ends.append(sign * max(sign * nats for nats in way))
     return ends[0], ends[1]
 
 
