@@ -83,6 +83,7 @@ def test_a_report_of_another_device_is_the_same_and_no_batch_makes_the_host_look
     assert {key: more for key, more in grown.items() if more > allowed.get(key, 0)} == {}
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", ["linear", "mlp"])
 def test_a_training_step_never_makes_the_host_look(name):
     generator = torch.Generator().manual_seed(0)
