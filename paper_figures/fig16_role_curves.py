@@ -18,7 +18,7 @@ WAYS = {
     ("units", "frozen", 0): (BLUE, "o", "units, frozen"),
     ("units", "renamed", 100): (SKY, "v", "units, renamed by 100"),
     ("units", "going on", 0): (PINK, "D", "units, going on, no label"),
-    ("units over classes", "frozen", 0): (INK, "P", "units over word classes, frozen"),
+    ("units", "going on", 10): (INK, "P", "units, going on, named by 10"),
     ("BiGRU", "frozen", 0): (ORANGE, "s", "BiGRU, frozen"),
     ("BiGRU", "renamed", 100): (GREEN, "^", "BiGRU, tuned on 100"),
 }
@@ -40,12 +40,12 @@ CONDITIONS = {
     "Hebbian": "units",
     "Hebbian, PPMI vectors": "units, PPMI vectors",
     "Hebbian, induced classes, 512 units": "512 units, classes",
-    "Hebbian, PPMI vectors, and side": "PPMI vectors, side",
-    "Hebbian, induced classes, 512 units, and side": "512 units, side",
+    "Hebbian, and side": "units, and side",
+    "Hebbian, PPMI vectors, and side": "PPMI vectors, and side",
     "BiGRU, labels": "BiGRU, labels",
 }
 """From the top down."""
-LEAST = 5e-4
+LEAST = 1e-3
 """Shares of errors below are drawn there."""
 
 
@@ -96,7 +96,7 @@ def induction(ax, rows):
     ax.invert_yaxis()
     ax.grid(axis="y")
     ax.set(xlabel="F1 of purity and collocation")
-    ax.legend(loc="upper right", handletextpad=0.1)
+    ax.legend(loc="lower right", handletextpad=0.1)
     title(ax, "d", "PropBank arguments of EWT")
 
 
