@@ -1,51 +1,15 @@
 """The memory of a measurement: what probes say that they hold, what they hold, and what does not fit."""
 
-import weakref
-
 import pytest
 import torch
+from counted_work import PeakBytes
 from gaussian_cases import plain_classes
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from infodil import recoverability
 from infodil.checks import UserError
 from infodil.encoders import CountSketch
 from infodil.probes import PROBES, Calibration, ProbeSpec
 from infodil.sources import iid
-
-
-class PeakBytes(TorchDispatchMode):
-    """The most bytes of tensors that are alive at once, of those made inside."""
-
-    def __init__(self):
-        super().__init__()
-        self.alive, self.now, self.peak = {}, 0, 0
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        found = function(*arguments, **(options or {}))
-        given = {each.untyped_storage()._cdata for each in strided(tree_leaves((arguments, options)))}
-        for each in strided(tree_leaves(found)):
-            if each.untyped_storage()._cdata not in given:
-                self.count(each.untyped_storage())
-        return found
-
-    def count(self, storage):
-        key = storage._cdata
-        if key in self.alive:
-            return
-        self.alive[key] = storage.nbytes()
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self.forget, key)
-
-    def forget(self, key):
-        self.now -= self.alive.pop(key)
-
-
-def strided(values):
-    """The tensors among some values that have a storage of their own."""
-    return [each for each in values if isinstance(each, torch.Tensor) and each.layout == torch.strided]
 
 
 def fit_peak(name, rows, dim, classes=20, targets=3):
