@@ -37,7 +37,7 @@ PAIR = torch.tensor([[-1.0], [1.0]])
 
 def trace(seed):
     """Two types, one number, a lag whose posterior goes up and down many times."""
-    return ema_channel(PAIR, 0.5, 0.02, lags=[2], documents=60, tokens=100, seed=seed).at(2)
+    return ema_channel(PAIR, 0.5, 0.02, lags=[2], documents=40, tokens=100, seed=seed).at(2)
 
 
 def register(seed):
@@ -97,7 +97,7 @@ def test_slow_states_that_know_nothing_read_nothing(grouped):
 def test_single_rows_of_slow_series_held_out_would_read_what_is_not_there():
     # Why rows of one series are held out in stretches: the test above has something to fail on.
     pair = unrelated_series(4, 0.99, dim=2, documents=1, tokens=3000)
-    bits = lower_bound(pair.x, pair.y, groups=np.arange(len(pair)))
+    bits = lower_bound(pair.x, pair.y, groups=np.arange(len(pair)), probe="neighbours")
     assert bits.low_bits > 0.1
 
 
@@ -124,7 +124,7 @@ def test_tokens_turned_against_their_states_read_nothing():
 @given(st.integers(0, 10_000))
 def test_neither_coordinates_nor_the_names_of_tokens_matter(seed):
     generator = np.random.default_rng(seed)
-    pair = gaussian_codebook(codes(6, 3), 0.6, samples=1500, seed=seed)
+    pair = gaussian_codebook(codes(6, 3), 0.6, samples=600, seed=seed)
     turn, stretch = np.linalg.qr(generator.standard_normal((3, 3)))[0], np.diag(np.exp(generator.uniform(-3, 3, 3)))
     other = pair.y.numpy() @ turn @ stretch @ turn.T + 100.0 * generator.standard_normal(3)
     names = generator.permutation(1000)[:6]
@@ -141,13 +141,6 @@ def test_a_trace_of_one_number_needs_more_than_affine_probes():
     bits = lower_bound(pair.x, pair.y, groups=pair.groups)
     assert "trace" in bits.method or "neighbours" in bits.method
     assert pair.truth_bits - 0.05 < bits.value_bits < pair.truth_bits + 0.02
-
-
-@pytest.mark.statistical
-@pytest.mark.xfail(strict=False, reason="the fitted trace may read as much as the neighbours, and is then selected")
-def test_a_trace_of_one_number_needs_the_neighbours():
-    pair = ema_channel(PAIR, 0.5, 0.02, lags=[4], documents=60, tokens=100).at(4)
-    assert "neighbours" in lower_bound(pair.x, pair.y, groups=pair.groups).method
 
 
 @pytest.mark.statistical
@@ -172,7 +165,7 @@ def test_rare_types_do_not_spoil_what_common_ones_say():
 
 @pytest.mark.statistical
 def test_the_same_seed_gives_the_same_answer_for_arrays_and_tensors():
-    pair = gaussian_codebook(codes(4, 2), 0.5, samples=600)
+    pair = gaussian_codebook(codes(4, 2), 0.5, samples=300)
     once = lower_bound(pair.x, pair.y, groups=pair.groups, seed=3)
     assert once == lower_bound(pair.x.numpy(), pair.y.numpy(), groups=pair.groups.numpy(), seed=3)
     assert once != lower_bound(pair.x, pair.y, groups=pair.groups, seed=4, probe="gaussian")
