@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from analyses.engine import ROOT
 from analyses.status import status_of
 from analyses.studies import STUDIES, StudyCommand
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     for study in STUDIES:
         if options.list:
             print(f"{study.minutes:4d} min  python -m {' '.join(study.command(options.data))}")
-        elif study.module in options.studies or (not options.studies and _is_stale(study)):
+        elif study.module in options.studies or (not options.studies and is_due(study)):
             command = [*study.command(options.data), "--n-jobs", str(options.n_jobs)]
             print(f"python -m {' '.join(command)}", flush=True)
             if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode:
@@ -42,7 +44,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
-def _is_stale(study: StudyCommand) -> bool:
+def is_due(study: StudyCommand) -> bool:
+    """Whether a table of a study is stale or missing, on a machine that can run the study."""
+    if study.gpu and not torch.cuda.is_available():
+        return False
     tables = status_of()
     return any(name not in tables or tables[name].reasons for name in study.tables)
 

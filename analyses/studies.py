@@ -16,6 +16,7 @@ class StudyCommand:
         tables: Tables that it writes.
         arguments: What is typed behind the module.
         data: Whether it reads the folder of corpora and models.
+        gpu: Whether it needs a GPU; `make results` leaves it out on a machine without one.
     """
 
     module: str
@@ -23,6 +24,7 @@ class StudyCommand:
     tables: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     data: bool = False
+    gpu: bool = False
 
     @property
     def script(self) -> str:
@@ -99,6 +101,7 @@ STUDIES = (
     StudyCommand("superposition_decoder", 70, ("superposition_decoder", "superposition_float32")),
     StudyCommand("sandwich", 5, ("sandwich",)),
     StudyCommand("reference_encoders", 20, ("reference_encoders",), data=True),
+    StudyCommand("benchmarks.gpu", 10, ("benchmark_gpu",), gpu=True),
     StudyCommand("small_traces", 90, ("small_traces",)),
     StudyCommand("calibration_states", 90, ("calibration_states", "calibration_vectors"), ("--seeds", "20")),
 )

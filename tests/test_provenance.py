@@ -14,6 +14,7 @@ from analyses.cells import Study, options_parser
 from analyses.engine import ROOT, Engine
 from analyses.executed import Executed, changed_modules, code_executed, deciding
 from analyses.provenance import read_table, table_files
+from analyses.results import is_due
 from analyses.results import main as run_results
 from analyses.status import documents, mark_stale, read_status, status_of
 from analyses.studies import STUDIES
@@ -347,6 +348,14 @@ def test_every_table_has_its_study_and_every_script_its_place():
 def test_the_commands_are_listed(capsys):
     run_results(["--list"])
     assert "python -m analyses.processing_chain --data FOLDER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_a_study_of_a_gpu_is_left_out_where_there_is_none(has_gpu, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    monkeypatch.setattr("analyses.results.status_of", dict)  # no table at all: every study is due
+    due = {study.module for study in STUDIES if is_due(study)}
+    assert ("benchmarks.gpu" in due) is has_gpu and "sandwich" in due
 
 
 # Every study, small
