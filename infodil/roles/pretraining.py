@@ -12,12 +12,12 @@ from infodil.checks import UserError, check_between, check_whole
 from infodil.roles.learners.bigru import BATCH, BiGRU, Tuning, fit
 from infodil.roles.texts import RoleText
 
-PLAIN = Tuning()
+DEFAULT_TUNING = Tuning()
 
 
 def pretrain_bigru(
     text: RoleText,
-    tuning: Tuning = PLAIN,
+    tuning: Tuning = DEFAULT_TUNING,
     *,
     hidden_share: float = 0.2,
     steps: int = 2000,
@@ -94,7 +94,7 @@ def tune_bigru(
     start: BiGRU,
     train: RoleText,
     validation: RoleText,
-    tuning: Tuning = PLAIN,
+    tuning: Tuning = DEFAULT_TUNING,
     *,
     steps: int = 400,
     seed: int = 0,

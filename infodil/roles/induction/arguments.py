@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from infodil.checks import check_not_empty
 from infodil.roles.texts.treebank import MOST_PREDICATES, sentences_of
 
-MARKERS = ("case", "mark")
+CASE_MARKERS = ("case", "mark")
 """Relations of a preposition or conjunction to the word that it marks."""
 
 
@@ -84,7 +84,7 @@ def arguments_of(
             continue
         kind = role if role.startswith("ARGM") else role.split("-")[0]
         markers = [
-            other["form"].lower() for other in words if other["head"] == word["id"] and other["deprel"] in MARKERS
+            other["form"].lower() for other in words if other["head"] == word["id"] and other["deprel"] in CASE_MARKERS
         ]
         answer.append(
             Argument(
