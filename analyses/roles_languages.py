@@ -5,12 +5,13 @@ that order and words tell exactly as much of a role as they do in A. Other words
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import torch
 
 from infodil.roles import RoleText, grammar
-from infodil.roles.texts import LANGUAGES, Language
+from infodil.roles.texts import LANGUAGES, Grammar, Language
 
 PREFIXED = ("that", "was", "by", "to", "with", "in")
 """Word classes that stand before what they belong to, in both orders."""
@@ -42,7 +43,23 @@ def turned(pattern: str) -> str:
 
 
 NEW_ORDER = reordered(LANGUAGES["A"], "A, new order")
-LANGUAGES.setdefault(NEW_ORDER.name, NEW_ORDER)
+
+
+@functools.cache
+def grammar_of(language: str) -> Grammar:
+    """The grammar of a step's language.
+
+    The package looks a language up by its name while it lists sentence patterns: the new order is there for so long.
+    """
+    if language != NEW_ORDER.name:
+        return grammar(language)
+    LANGUAGES[language] = NEW_ORDER
+    try:
+        of = grammar(language)
+        of.templates  # noqa: B018  (listed now, and kept)
+    finally:
+        del LANGUAGES[language]
+    return of
 
 
 class Step(NamedTuple):
@@ -71,7 +88,7 @@ OPEN = ("N", "V", "ADJ", "ADV")
 def sample(step: str, sentences: int, *, seed: int, training: bool = False) -> RoleText:
     """Sentences of a step, with the words of all steps numbered alike: those of A, the same respelled, those of B."""
     chosen = STEPS[step]
-    of = grammar(chosen.language)
+    of = grammar_of(chosen.language)
     text = of.sample(sentences, seed=seed, training=training)
     a, b = grammar("A").vocabulary, grammar("B").vocabulary
     if chosen.language == "B":

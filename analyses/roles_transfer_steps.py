@@ -194,8 +194,9 @@ def main(arguments=None):
         finished += study.run(by_classes, seeds, config)
         finished += study.run(by_bigru, seeds, config)
         finished += study.run(going_on, [(seed, step) for seed in config.seeds for step in NEW], config)
-        study.write("roles_transfer_steps", over_seeds(finished.rows), config, finished)
-    for row in over_seeds(finished.rows):
+        rows = over_seeds(finished.rows)
+        study.write("roles_transfer_steps", rows, config, finished)
+    for row in rows:
         if row["group"] == "arguments":
             ends = "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * row[name] for name in ("mean", "low", "high")))
             print(*(row[name] for name in KEYS), ends, row["beside_the_paper"], sep="\t")
