@@ -2,9 +2,9 @@
 
 A cell is one call of a function of the study's script. Its rows are kept in
 `<out>/<script>/<hash of configuration and inputs>/<cell>.json`, with the commit, versions and date at which it ran, and
-the code of the modules that it executed: a study that was killed takes up where it stopped, another number or input
-begins anew, and a cell runs anew once a module that it executed has other code. So it is with tables: one is stale once
-a module that its cells or its script executed has other code.
+the code of the functions that it called: a study that was killed takes up where it stopped, another number or input
+begins anew, and a cell runs anew once a function that it called has other code. So it is with tables: one is stale once
+a function that its cells or its script called has other code.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -92,24 +92,22 @@ class Study:
             check_clean(root)
         self.smoke, self.n_jobs, self.root = options.smoke, options.n_jobs, root
         self.engine = Engine.of(script, root, rooms)
-        self._temporary = tempfile.TemporaryDirectory() if options.smoke and options.out is None else None
-        self.out = Path(self._temporary.name) if self._temporary else options.out or Path("out")
-        # A benchmark times what it runs, or starts processes of its own: its engine is all that it imports.
-        self._followed = "analyses/benchmarks/" not in self.engine.script
-        self._executed = Executed()
+        self._contexts = ExitStack()
+        temporary = options.smoke and options.out is None
+        self.out = Path(
+            self._contexts.enter_context(tempfile.TemporaryDirectory()) if temporary else options.out or "out"
+        )
+        self._executed = Executed() if self.engine.is_followed else None
         # Under a test runner, modules of others were loaded before; alone, everything that is loaded is the study's.
         self._known = frozenset(sys.modules) if options.smoke else frozenset()
 
     def __enter__(self) -> "Study":
-        if self._followed:
-            self._executed.__enter__()
+        if self._executed:
+            self._contexts.enter_context(self._executed)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._followed:
-            self._executed.__exit__()
-        if self._temporary:
-            self._temporary.cleanup()
+        self._contexts.close()
 
     def run(
         self,
@@ -137,7 +135,7 @@ class Study:
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
-        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device, self._followed)
+        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device)
         missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not self._is_kept(path)]
         calls = (joblib.delayed(job.run)(cell, path, key) for cell, path in missing)
         done = joblib.Parallel(self.n_jobs, return_as="generator_unordered")(calls)
@@ -196,12 +194,10 @@ class Study:
         return path
 
     def _code(self, finished: Finished) -> dict:
-        """Code of every module that the cells or this script executed, or the engine where that is not known."""
-        code = code_executed(self._executed, self.engine, self.root) if self._followed else None
-        parts = [origin["engine"].get("files") for origin in finished.origins]
-        if code is None or None in parts:
-            return {"code": self.engine.code, "source": self.engine.source, "rooms": self.engine.rooms}
-        return {"files": joined([code, *parts], self.root)}
+        """Code that the cells or this script called, or the engine where that is not known."""
+        own = code_executed(self._executed, self.engine, self.root)
+        parts = [own, *(origin["engine"].get("files") for origin in finished.origins)]
+        return self.engine.record if None in parts else {"files": joined(parts, self.root)}
 
 
 @dataclass(frozen=True)
@@ -216,7 +212,6 @@ class _Job:
     known: frozenset[str]
     threads: int
     device: str
-    followed: bool
 
     def run(self, cell: Any, path: Path, key: dict) -> None:
         if not self.smoke:
@@ -225,13 +220,13 @@ class _Job:
         torch.set_num_threads(self.threads)
         try:
             origin, begin = stamp(self.engine, self.device, self.root), time.perf_counter()
-            with Executed() if self.followed else nullcontext() as executed:
+            with Executed() if self.engine.is_followed else nullcontext() as executed:
                 rows = self.work(cell, self.config)
         finally:
             torch.set_num_threads(threads)
         self.engine.check_loaded(self.known, self.root)
-        files = code_executed(executed, self.engine, self.root) if executed else None
-        if files:
+        files = code_executed(executed, self.engine, self.root)
+        if files is not None:
             origin["engine"] = {"files": files}
         if Engine.of(self.engine.script, self.root, self.engine.rooms).source != self.engine.source:
             raise RuntimeError(f"{self.engine.script} or what it imports was changed while it ran")

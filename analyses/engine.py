@@ -75,6 +75,16 @@ class Engine:
             tuple(rooms),
         )
 
+    @property
+    def record(self) -> dict:
+        """The engine as the record of a result has it where it is not known what was called."""
+        return {"code": self.code, "source": self.source} | ({"rooms": self.rooms} if self.rooms else {})
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether calls are followed: a benchmark times what it runs, or starts processes of its own."""
+        return not self.script.startswith("analyses/benchmarks/")
+
     def is_decided_by(self, name: str) -> bool:
         """Whether the file of this path computes numbers of the study."""
         return _decides(name, self.rooms)

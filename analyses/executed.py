@@ -87,18 +87,18 @@ def _name(frame: FrameType) -> str:
     return code.co_qualname.partition(".<")[0]
 
 
-def code_executed(executed: Executed, engine: Engine, root: Path = ROOT) -> dict[str, list[str]] | None:
+def code_executed(executed: Executed | None, engine: Engine, root: Path = ROOT) -> dict[str, list[str]] | None:
     """The code that decided a result; None where it could not be followed.
 
     Args:
-        executed: What was called.
+        executed: What was called; None where it was not followed.
         engine: Engine of the script, all of which decides.
         root: Root of the repository.
 
     Returns:
         By path of a module, 16 digits of the hash of what decides in it, and the names of the functions among that.
     """
-    if not executed.known:
+    if executed is None or not executed.known:
         return None
     called = {engine.script: frozenset({ALL})}
     for module, names in executed.functions.items():
@@ -107,11 +107,7 @@ def code_executed(executed: Executed, engine: Engine, root: Path = ROOT) -> dict
             name = file.relative_to(root).as_posix()
             called[name] = called.get(name, frozenset()) | names
     functions = deciding(called, root)
-    return {
-        name: [_hash(root / name, functions[name]), " ".join(sorted(functions[name]))]
-        for name in sorted(functions)
-        if engine.is_decided_by(name)
-    }
+    return _recorded({name: names for name, names in functions.items() if engine.is_decided_by(name)}, root)
 
 
 def changed_modules(recorded: dict, script: str, root: Path = ROOT) -> tuple[str, ...]:
@@ -145,9 +141,8 @@ def joined(parts: Sequence[dict[str, list[str]]], root: Path = ROOT) -> dict[str
     for part in parts:
         for name, (_, names) in part.items():
             functions[name] = functions.get(name, frozenset()) | frozenset(names.split())
-    now = {name: [_hash(root / name, functions[name]), " ".join(sorted(functions[name]))] for name in functions}
     was = {name: part[name] for part in parts for name in changed_modules({"files": part}, "", root)}
-    return dict(sorted((now | was).items()))
+    return _recorded(functions, root) | was
 
 
 def deciding(called: Functions, root: Path = ROOT) -> dict[str, frozenset[str]]:
@@ -224,6 +219,13 @@ def _hash_of(source: bytes, functions: frozenset[str]) -> str:
     if ALL not in functions:
         tree.body = _kept(tree.body, functions)
     return tree_hash(tree)[:16]
+
+
+def _recorded(functions: Functions, root: Path) -> dict[str, list[str]]:
+    """Code of each module as a record has it, sorted."""
+    return {
+        name: [_hash(root / name, functions[name]), " ".join(sorted(functions[name]))] for name in sorted(functions)
+    }
 
 
 def _hash(file: Path, functions: frozenset[str]) -> str:

@@ -30,7 +30,7 @@ def stamp(engine: Engine, device: str = "cpu", root: Path = ROOT) -> dict:
     return {
         "commit": _git(root, "rev-parse", "HEAD") or None,
         "dirty": is_dirty(root),
-        "engine": {"code": engine.code, "source": engine.source} | ({"rooms": engine.rooms} if engine.rooms else {}),
+        "engine": engine.record,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in ("torch", "numpy", "infodil")},
         "device": _device_name(device),

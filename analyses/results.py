@@ -13,8 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from analyses.engine import ROOT
 from analyses.status import status_of
 from analyses.studies import STUDIES, StudyCommand
@@ -46,10 +44,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def is_due(study: StudyCommand) -> bool:
     """Whether a table of a study is stale or missing, on a machine that can run the study."""
-    if study.gpu and not torch.cuda.is_available():
+    if study.gpu and not has_gpu():
         return False
-    tables = status_of()
+    tables = status_of(names=study.tables)
     return any(name not in tables or tables[name].reasons for name in study.tables)
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU; the list of commands does without torch."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 if __name__ == "__main__":

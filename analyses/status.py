@@ -1,9 +1,9 @@
 """Which tables of the paper are current, and which are stale, and why.
 
 A table is *current* if it was made from a commit, nobody edited it since, the tables that it was made from are as they
-were and current themselves, and the modules of this repository that were executed to make it (`analyses.executed`; for
-a benchmark, all that its script imports) have the code that they had. Docstrings and comments may differ. What is not
-known is stale.
+were and current themselves, and the functions of this repository that were called to make it (`analyses.executed`; for
+a benchmark, all modules that its script imports) have the code that they had. Docstrings and comments may differ. What
+is not known is stale.
 
     python -m analyses.status            # the list
     python -m analyses.status --write    # and mark what is stale
@@ -16,6 +16,7 @@ claims and the page on performance as well.
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +46,7 @@ class Status:
         script: Path of its script below the root, or nothing if it was not recorded.
         commit: Commit of its newest cell.
         reasons: Why it is stale; none if it is current.
-        changed: Modules that were executed and have other code now; the script where its imports alone are known.
+        changed: Modules of which what was called has other code now; the script where its imports alone are known.
     """
 
     name: str
@@ -60,14 +61,15 @@ class Status:
         return f"stale: {'; '.join(self.reasons)}" if self.reasons else "current"
 
 
-def status_of(root: Path = ROOT) -> dict[str, Status]:
-    """Status of every table in `paper_figures/data`, by name.
+def status_of(root: Path = ROOT, names: Sequence[str] | None = None) -> dict[str, Status]:
+    """Status of tables in `paper_figures/data`, by name.
 
     Args:
         root: Root of the repository.
+        names: Tables that are asked for; all if none is named. One that is not there has no status.
     """
     tables = _Tables(root)
-    return {name: tables.status(name) for name in tables.names}
+    return {name: tables.status(name) for name in tables.names if names is None or name in names}
 
 
 def read_status(root: Path = ROOT) -> dict[str, str]:

@@ -182,7 +182,7 @@ def probe_job(name, config, *_):
         seconds += now(device) - begin
         fit.end_pass(held_out)
     peaks.append(gemm_peak(config, device))
-    width = getattr(fit.probe, "width", 0)
+    width = PROBES["mlp"].width
     products = {
         "linear": 4 * config.dim * classes.number * config.lags,
         "mlp": (6 * width + 2 * config.dim) * classes.number * config.lags + 6 * config.dim * width,
