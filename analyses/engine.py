@@ -10,12 +10,13 @@ import functools
 import hashlib
 import json
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PACKAGES", "ROOT", "Engine", "digest", "file_of", "tree_hash"]
+__all__ = ["PACKAGES", "ROOT", "Engine", "digest", "file_of", "parsed", "tree_hash"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("infodil", "analyses")
@@ -23,6 +24,7 @@ MACHINERY = frozenset(
     f"analyses/{name}.py" for name in ("cells", "engine", "executed", "provenance", "results", "status", "studies")
 )
 """These run and record studies and compute none of their numbers."""
+_ONE_TREE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,16 @@ def _joint_hash(pairs: Iterator[tuple[str, str]]) -> str:
     return digest(json.dumps(list(pairs)).encode())
 
 
+def parsed(source: bytes | str) -> ast.Module:
+    """The syntax tree of a source, made by one thread at a time.
+
+    In CPython 3.11 all threads share the count of a tree's depth, and two that build trees at once get a `SystemError`
+    (python/cpython issue 106905).
+    """
+    with _ONE_TREE_AT_A_TIME:
+        return ast.parse(source)
+
+
 def tree_hash(tree: ast.AST) -> str:
     """Hash of a syntax tree without its docstrings."""
     return digest(json.dumps(_shape(tree)).encode())
@@ -131,7 +143,7 @@ def tree_hash(tree: ast.AST) -> str:
 
 @functools.cache
 def _code_hash(source: bytes) -> str:
-    return tree_hash(ast.parse(source))
+    return tree_hash(parsed(source))
 
 
 def _shape(node: Any) -> Any:
@@ -172,7 +184,7 @@ def _imported(source: bytes, root: Path) -> set[Path]:
 def _modules_named(source: bytes) -> frozenset[str]:
     """Modules that a source imports; of `from a import b` both `a` and `a.b`, whether or not `b` is a module."""
     names = set()
-    for node in _executed(ast.parse(source)):
+    for node in _executed(parsed(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -193,7 +205,7 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
 @functools.cache
 def _loaded_when_used(face: bytes) -> dict[str, str]:
     """Home of each name that a package loads when it is first used: its imports for type checkers say so."""
-    blocks = [block for block in ast.parse(face).body if _is_for_type_checkers(block)]
+    blocks = [block for block in parsed(face).body if _is_for_type_checkers(block)]
     return {
         alias.asname or alias.name: node.module
         for block in blocks

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import ClassVar
 
-from analyses.engine import ROOT, Engine, file_of, tree_hash
+from analyses.engine import ROOT, Engine, file_of, parsed, tree_hash
 
 __all__ = ["Executed", "changed_modules", "code_executed", "deciding", "joined"]
 
@@ -167,7 +167,7 @@ def deciding(called: Functions, root: Path = ROOT) -> dict[str, frozenset[str]]:
 @functools.cache
 def _on_loading(source: bytes, root: Path) -> tuple[frozenset[str], frozenset[tuple[Path, frozenset[str]]]]:
     """Functions of a module that it calls as it is loaded, and other modules that decide it with theirs."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     called = {name.id for name in _called_on_loading(tree.body)}
     own = frozenset().union(*(_made(source, name) for name in called))
     homes = set()
@@ -210,12 +210,12 @@ def _called_on_loading(statements: list[ast.stmt]) -> Iterator[ast.Name]:
 @functools.cache
 def _defined(source: bytes) -> dict[str, type]:
     """Functions and classes of a module."""
-    return {node.name: type(node) for node in ast.parse(source).body if isinstance(node, Function | ast.ClassDef)}
+    return {node.name: type(node) for node in parsed(source).body if isinstance(node, Function | ast.ClassDef)}
 
 
 @functools.cache
 def _hash_of(source: bytes, functions: frozenset[str]) -> str:
-    tree = ast.parse(source)
+    tree = parsed(source)
     if ALL not in functions:
         tree.body = _kept(tree.body, functions)
     return tree_hash(tree)[:16]

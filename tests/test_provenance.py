@@ -1,17 +1,20 @@
 """Provenance of the paper's tables: engines, cells, records, the committed status, and a small run of every study."""
 
+import gc
 import importlib
 import json
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from analyses.cells import Study, options_parser
-from analyses.engine import ROOT, Engine
+from analyses.engine import ROOT, Engine, parsed
 from analyses.executed import Executed, changed_modules, code_executed, deciding
 from analyses.provenance import read_table, table_files
 from analyses.results import is_due
@@ -410,3 +413,29 @@ def test_a_table_made_from_tables_names_them_and_cells_run_in_several_processes(
     assert len(read_table(tmp_path / "tables" / "roles_table.csv")) > 100
     inputs = json.loads((tmp_path / "tables" / "roles_table.json").read_text())["inputs"]
     assert set(inputs) >= set(table_files("roles_headline", "roles_ceilings"))
+
+
+class Slow:
+    """A circle whose end lets other threads run, in the middle of whatever was being made."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        time.sleep(1e-4)
+
+
+def test_threads_build_syntax_trees_one_at_a_time():
+    """Two at once end in a `SystemError` in CPython 3.11: with `ast.parse` for `parsed` this fails."""
+    source, threshold = Path(__file__).read_text(), gc.get_threshold()
+
+    def tree(_):
+        Slow()
+        return len(parsed(source).body)
+
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert len(set(threads.map(tree, range(40)))) == 1
+    finally:
+        gc.set_threshold(*threshold)
