@@ -120,17 +120,17 @@ def test_noise_in_the_states_lowers_the_bits_and_rounding_is_named():
 def test_controls_read_zero_for_almost_every_seed():
     source = iid(6, documents=60, tokens=40, seed=9)
     inside = 0
-    for seed in range(100):
+    for seed in range(40):
         report = measure(
             ShiftRegisterEncoder(6, window=1, dim=3),
             source.tokens,
             lags=[0],
             seed=seed,
             probes=("gaussian",),
-            controls=False,  # no learning curves: a hundred runs
+            controls=False,  # no learning curves: forty runs
         )
         inside += report.rows[0]["shuffled_low_bits"] <= 0 <= report.rows[0]["shuffled_high_bits"]
-    assert inside >= 95
+    assert inside >= 36  # at a cover of 95%, fewer have a probability of one in twenty
 
 
 # ------------------------------------------------------------------------------------------------------- counting

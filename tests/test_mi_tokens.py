@@ -57,7 +57,10 @@ CASES = {
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    # A trace of one number, at a longer lag, has a test of its own.
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "trace")) for name in CASES],
+)  # fmt: skip
 def test_the_bound_is_below_the_truth_and_near_it(name):
     pair = CASES[name](0)
     assert pair.truth_bits > 0.3  # of less, a bound that says nothing is near
