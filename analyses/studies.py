@@ -70,6 +70,7 @@ STUDIES = (
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
     StudyCommand("superposition_length", 15, ("superposition_length",)),
     StudyCommand("structure_and_content", 15, ("structure_and_content",)),
+    StudyCommand("trained_states", 12, ("trained_states",), data=True),
     StudyCommand("superposition_real_text", 15, ("superposition_real_text",), data=True),
     StudyCommand("treebank_roles", 20, ("roles_treebank",), data=True),
     StudyCommand(

@@ -375,6 +375,7 @@ NEEDS = {
     "treebank_roles": ("ud-english-ewt", "english-roles"),
     "reference_encoders": ("wikitext-2",),
     "roles_induction": ("ud-english-ewt", "english-roles"),
+    "trained_states": ("model-rwkv5-730k", "model-lstm-char", "c4-sample", "tinyshakespeare"),
     "whole_past": ("model-gru-tinystories", "tinystories-sample"),
 }
 """Folders of data; the study of language models reads the built-in sample without any."""
