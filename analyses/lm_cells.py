@@ -228,7 +228,11 @@ def train(cell, config, data, folder, out_of_time):
     shared = asdict(cell) | {
         "own_parameters": own_parameters(built), "parameters": training.parameters, "tokens": training.tokens,
     }  # fmt: skip
-    return [shared | {"text": name} | loss_row(model, split, cell.context, tokenizer) for name, split in scored.items()]
+    counts = sum(np.bincount(part, minlength=cell.vocabulary) for part in np.array_split(ids, 64))
+    return [
+        shared | {"text": name} | loss_row(model, split, cell.context, tokenizer, counts)
+        for name, split in scored.items()
+    ]
 
 
 def begin_from_smaller(place, cell, checkpoint):

@@ -13,6 +13,7 @@ POINT = ("size", "tokens_per_parameter", "vocabulary", "context")
 SCHEMES = {
     "position": tuple(f"{place}/16" for place in range(1, 17)),
     "depth": ("not recalled", "1", "2", "3 to 4", "5 to 8", "9 and more"),
+    "frequency": ("1 to 4", "5 to 16", "17 to 64", "65 to 1024", "1025 and more"),
     "kind": ("first letter", "second or third letter", "later letter", "space", "other"),
 }
 """Names of the classes of each scheme, in the order of the table's sums."""
@@ -89,7 +90,8 @@ def class_rows(texts, named, family, base, seeds, recall):
             for seed in seeds
         ])  # fmt: skip
         for place, name in enumerate(classes):
-            rows.append(gap_row(scheme, name, gaps, tokens, np.arange(len(classes)) == place))
+            if tokens[place]:
+                rows.append(gap_row(scheme, name, gaps, tokens, np.arange(len(classes)) == place))
         if scheme == "depth":
             rows.append(gap_row("recall", f"{recall} and more", gaps, tokens, np.array(LEAST_DEPTHS) >= recall))
     return rows

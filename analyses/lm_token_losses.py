@@ -1,4 +1,4 @@
-"""Losses of a language model on held-out text, summed by document, by position, by recall and by kind of byte.
+"""Losses of a language model on held-out text, summed by document, position, recall, frequency and kind of byte.
 
 A token is *recalled* from depth d if it stands earlier in the window behind the same d tokens as now: with one, it is
 the second token of a pair seen before (Arora et al. 2023, Zoology, arXiv 2312.04927). Bytes repeat their pairs all the
@@ -13,19 +13,22 @@ from infodil.corpus import token_bytes
 from infodil.estimate import BITS_PER_NAT
 from infodil.lm import next_token_windows
 
-__all__ = ["DEPTHS", "KINDS", "POSITION_BINS", "loss_row", "recall_depths"]
+__all__ = ["DEPTHS", "KINDS", "POSITION_BINS", "RANKS", "loss_row", "recall_depths"]
 
 DEPTHS = (0, 1, 2, 3, 5, 9)
 """Least depth of each class of recall; the first class is not recalled."""
 KINDS = ("first letter", "second or third letter", "later letter", "space", "other")
 """Of the predicted byte: its place in its word."""
 POSITION_BINS = 16
+RANKS = (1, 5, 17, 65, 1025)
+"""Least rank, by frequency in the training text, of each class of frequency."""
 
 
 @torch.no_grad()
-def loss_row(model, split, window, tokenizer, batch_size=32):
-    """The fields of one scored text."""
-    nats, depths, kinds, positions, documents = ([] for _ in range(5))
+def loss_row(model, split, window, tokenizer, counts, batch_size=32):
+    """The fields of one scored text; `counts` are of the tokens of the training text."""
+    nats, depths, frequencies, kinds, positions, documents = ([] for _ in range(6))
+    classes = frequency_classes(counts)
     for rows, document in next_token_windows(split, window, batch_size):
         real = rows[:, 1:] >= 0
         logits = model(rows[:, :-1].clamp(min=0)).float()
@@ -33,22 +36,24 @@ def loss_row(model, split, window, tokenizer, batch_size=32):
         real = real.numpy()
         nats.append(losses.view(rows[:, 1:].shape).numpy()[real])
         depths.append(np.searchsorted(DEPTHS, recall_depths(rows.numpy())[real], side="right") - 1)
+        frequencies.append(classes[rows[:, 1:].numpy()[real]])
         kinds.append(kinds_of(rows.numpy())[real])
         positions.append(np.broadcast_to(np.arange(real.shape[1]) * POSITION_BINS // window, real.shape)[real])
         documents.append(np.broadcast_to(document[:, None], real.shape)[real])
     nats = np.concatenate(nats).astype(np.float64)
     bytes_of = token_bytes(tokenizer)
     sizes = bytes_of[split.tokens].sum() - bytes_of[split.tokens[split.starts]].sum()
-    classes = {
+    schemes = {
         "document": (documents, split.documents),
         "position": (positions, POSITION_BINS),
         "depth": (depths, len(DEPTHS)),
+        "frequency": (frequencies, len(RANKS)),
         **({"kind": (kinds, len(KINDS))} if model.vocabulary == 256 else {}),
     }
     row = {
         "scored_tokens": len(nats), "loss_nats": nats.mean(), "bits_per_byte": nats.sum() * BITS_PER_NAT / sizes,
     }  # fmt: skip
-    for name, (places, number) in classes.items():
+    for name, (places, number) in schemes.items():
         place = np.concatenate(places)
         row[f"{name}_tokens"] = " ".join(map(str, np.bincount(place, minlength=number)))
         row[f"{name}_nats"] = " ".join(f"{total:.2f}" for total in np.bincount(place, nats, minlength=number))
@@ -71,6 +76,18 @@ def recall_depths(rows):
         found[:, place - 1] = np.maximum(run.max(1) - 1, 0)
         before[:, :place] = run
     return found
+
+
+def frequency_classes(counts):
+    """Class of frequency of each token, from how often it stands in the training text.
+
+    Example:
+        >>> frequency_classes(np.array([3, 90, 1, 50, 7, 40, 0])).tolist()
+        [1, 0, 1, 0, 0, 0, 1]
+    """
+    ranks = np.empty(len(counts), dtype=np.int64)
+    ranks[np.argsort(-counts, kind="stable")] = np.arange(1, len(counts) + 1)
+    return np.searchsorted(RANKS, ranks, side="right") - 1
 
 
 def kinds_of(rows):

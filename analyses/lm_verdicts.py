@@ -1,9 +1,9 @@
 """What the finished cells of `analyses.lm_budgets` say of the paper's claims on language models, sentence by sentence.
 
 Four tables from that one: perplexity of every family over the stronger attention's at each size and budget; where in
-the text the difference lies (position, recall, kind of byte); the scaling law of each family and the ratio that it
-predicts; and the verdicts, each with its interval, the conditions it holds under and what would change it. All of it
-is computed from the table, and changes as cells are added.
+the text the difference lies (position, recall, frequency, kind of byte); the scaling law of each family and the ratio
+that it predicts; and the verdicts, each with its interval, the conditions it holds under and what would change it. All
+of it is computed from the table, and changes as cells are added.
 
     python -m analyses.lm_verdicts
 """

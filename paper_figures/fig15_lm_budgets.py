@@ -2,8 +2,8 @@
 
 a: loss on C4 by training tokens a parameter, mean over seeds, at the size with most cells. b: loss of each family less
 that of the stronger attention, by position in the window. c: the same by recall: how many of the bytes before the
-predicted one stand before an earlier copy of it. d: the same by kind of byte. b to d are of all held-out texts, at the
-largest budget that the families share.
+predicted one stand before an earlier copy of it. d: the same by kind of byte. e: the same by how frequent the byte is
+in the training text. b to e are of all held-out texts, at the largest budget that the families share.
 """
 
 from style import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, Paper, styled, title
@@ -21,10 +21,12 @@ FAMILIES = {
 CLASSES = {
     "position": [f"{place}/16" for place in range(1, 17)],
     "depth": ["not recalled", "1", "2", "3 to 4", "5 to 8", "9 and more"],
+    "frequency": ["1 to 4", "5 to 16", "17 to 64", "65 to 1024"],
     "kind": ["first letter", "second or third letter", "later letter", "space", "other"],
 }
 DEPTHS = ("0", "1", "2", "3", "5", "9+")
-KINDS = ("1st\nletter", "2nd, 3rd", "later\nletters", "space", "other")
+KINDS = ("1st", "2nd,\n3rd", "later", "space", "other")
+RANKS = ("1-4", "5-16", "17-64", "65-256")
 
 
 def main_size(rows):
@@ -65,15 +67,15 @@ def where(ax, rows, scheme, letter, words):
                 range(len(names)), values["least_nats"], values["most_nats"], color=colour, alpha=0.18, linewidth=0
             )
     ax.axhline(0.0, color=GREY, lw=0.7)
-    ax.set(ylabel="gap to attention, nats a byte")
+    ax.set_ylabel("gap to attention, nats a byte" if letter == "d" else "")
     title(ax, letter, words)
 
 
 @styled
 def draw():
-    paper = Paper("fig15_lm_budgets", 4.6)
+    paper = Paper("fig15_lm_budgets", 3.9)
     cells, classes = paper.read("lm_budgets"), paper.read("lm_budgets_where")
-    (budget, position), (recall, kind) = paper.figure.subplots(2, 2)
+    (budget, position, recall), (kind, frequency, words_of_families) = paper.figure.subplots(2, 3)
     by_budget(budget, cells)
     where(position, classes, "position", "b", "by position")
     position.set_xticks([0, 5, 10, 15], ["8", "48", "88", "128"])
@@ -83,11 +85,16 @@ def draw():
     recall.set_xlabel("equal bytes before")
     where(kind, classes, "kind", "d", "by kind of byte")
     kind.set_xticks(range(len(KINDS)), KINDS)
+    kind.set_xlabel("letter of a word, and others")
+    where(frequency, classes, "frequency", "e", "by frequency")
+    frequency.set_xticks(range(len(RANKS)), RANKS)
+    frequency.set_xlabel("rank of the byte")
     names = set(main_size(cells)["family"])
     for family, (colour, marker, words) in FAMILIES.items():
         if family in names:
-            budget.plot([], [], marker=marker, color=colour, mew=0, label=words)
-    paper.figure.legend(loc="outside lower center", ncols=4)
+            words_of_families.plot([], [], marker=marker, color=colour, mew=0, label=words)
+    words_of_families.set_axis_off()
+    words_of_families.legend(loc="center")
     return paper
 
 

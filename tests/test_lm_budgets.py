@@ -55,7 +55,7 @@ def test_a_killed_cell_comes_to_the_same_row(tmp_path):
         train(large, SMALL, None, tmp_path / "killed", lambda: True)
     assert train(large, SMALL, None, tmp_path / "killed", lambda: False) == whole
     (row,) = whole
-    for scheme in ("document", "position", "depth", "kind"):
+    for scheme in ("document", "position", "depth", "frequency", "kind"):
         assert sum(map(int, row[f"{scheme}_tokens"].split())) == row["scored_tokens"]
         total = sum(map(float, row[f"{scheme}_nats"].split()))
         assert total == pytest.approx(row["loss_nats"] * row["scored_tokens"], abs=0.1)
