@@ -17,23 +17,25 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Reference", "notes")]
 nitpicky = False
 
-as_written = {}
-"""Docstrings of attributes, which napoleon would split at their first colon into a type and a description."""
+first_paragraphs = {}
+"""Of docstrings of attributes and properties: napoleon would split them at a colon into a type and a description."""
 
 
-def keep_attribute(app, what, name, obj, options, lines):
-    """The docstring of an attribute, kept before napoleon reads it."""
-    if what == "attribute":
-        as_written[name] = list(lines)
+def keep_first_paragraph(app, what, name, obj, options, lines):
+    """Take away the first paragraph of what has a value before napoleon reads it."""
+    if what in ("attribute", "property"):
+        end = lines.index("") if "" in lines else len(lines)
+        first_paragraphs[name] = lines[:end]
+        del lines[:end]
 
 
-def restore_attribute(app, what, name, obj, options, lines):
-    """The docstring of an attribute as it is written."""
-    if what == "attribute":
-        lines[:] = as_written.pop(name)
+def restore_first_paragraph(app, what, name, obj, options, lines):
+    """Put the first paragraph back as it is written."""
+    if what in ("attribute", "property"):
+        lines[:0] = first_paragraphs.pop(name)
 
 
 def setup(app):
     """Handlers on both sides of napoleon, whose priority is 500."""
-    app.connect("autodoc-process-docstring", keep_attribute, priority=400)
-    app.connect("autodoc-process-docstring", restore_attribute, priority=600)
+    app.connect("autodoc-process-docstring", keep_first_paragraph, priority=400)
+    app.connect("autodoc-process-docstring", restore_first_paragraph, priority=600)
