@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,15 @@ class Engine:
             FileNotFoundError: If the script is no longer there.
         """
         start = (root / script).resolve()
+        # Hundreds of files import the same modules: each is looked for once.
+        find = functools.cache(functools.partial(file_of, root=root))
         found, waiting = set(), [start, *_packages_of(start, root)]
         while waiting:
             path = waiting.pop()
             if path in found:
                 continue
             found.add(path)
-            waiting += _imported(path.read_bytes(), root)
+            waiting += _imported(path.read_bytes(), find)
         names = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
         kept = {name: names[name] for name in sorted(names) if name not in MACHINERY}
         hashed = {name: source for name, source in kept.items() if _decides(name, tuple(rooms))}
@@ -164,20 +166,17 @@ def _is_documentation(statement: ast.stmt) -> bool:
     return alone and isinstance(statement.value.value, str)
 
 
-def _imported(source: bytes, root: Path) -> set[Path]:
+def _imported(source: bytes, find: Callable[[str], Path | None]) -> set[Path]:
     """Files of the modules that a source imports, and of the packages that these lie in."""
     files = set()
     for module in _modules_named(source):
         package, _, name = module.rpartition(".")
         parts = module.split(".")
-        for end in range(1, len(parts) + 1):
-            file = file_of(".".join(parts[:end]), root)
-            if file is not None:
-                files.add(file)
-        face = file_of(package, root)
+        files.update(find(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+        face = find(package)
         home = _loaded_when_used(face.read_bytes()).get(name) if face else None
-        files |= _imported(f"import {home}".encode(), root) if home else set()
-    return files
+        files |= _imported(f"import {home}".encode(), find) if home else set()
+    return files - {None}
 
 
 @functools.cache

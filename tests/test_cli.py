@@ -87,7 +87,7 @@ def test_compare_writes_what_two_reports_say_together(place, capsys):
 def test_the_demo_from_a_shell(place, capsys, monkeypatch):
     for name, value in {"VOCABULARY": 270, "TOKENIZER_TEXTS": 5, "PARAMETERS": 15_000}.items():
         monkeypatch.setattr(demonstration, name, value)
-    small = partial(demonstration.demo, corpus_tokens=20_000, training_tokens=2_000, lags=(0, 1, 4))
+    small = partial(demonstration.demo, corpus_tokens=8_000, training_tokens=2_000, lags=(0, 1, 4))
     monkeypatch.setattr(demonstration, "demo", small)
     assert main(["demo", "--out", "out", "--quiet"]) == 0
     assert names(place) == {"texts.jsonl", "out", *(f"out/{name}" for name in FILES)}
