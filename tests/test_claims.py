@@ -78,8 +78,13 @@ def test_verdicts_follow_the_rows():
     rows = [dict(row) for row in committed("ema_predictor_ablation")]
     same = [row | {"verdict": "identical within 0.02 nats"} for row in rows]
     assert predictor(lambda name: same).verdict == "holds"
-    wide = [row | {"verdict": "cannot be told", "low_nats": "-0.1", "high_nats": "0.1"} for row in rows]
-    assert predictor(lambda name: wide).verdict == "cannot be told"
+    for low, high, verdict in (
+        (-0.1, 0.1, "cannot be told"),
+        (-0.033, -0.012, "cannot be told"),  # there is a difference, and it may be within what counts as the same
+        (-0.033, -0.021, "contradicted"),
+    ):
+        found = [row | {"verdict": "different", "low_nats": str(low), "high_nats": str(high)} for row in rows]
+        assert predictor(lambda name, found=found: found).verdict == verdict
 
 
 def test_the_command_prints_the_table_or_json(capsys):
