@@ -7,7 +7,7 @@ another seed than those reported); losses are kept for each held-out document of
 130M parameters on 8 billion tokens of FineWeb: these runs are at 0.3M and 1M parameters and at most 262,144 tokens of
 Wikipedia, 30,000 times fewer, and say nothing of its scale beyond the trend they show.
 
-About 40 core-minutes: 10 for the rates, 22 for the models, 6 for the ablation, 3 for the decomposition.
+About an hour of one core.
 
     python -m analyses.ema_language_model --data ../shared/data
 """

@@ -3,7 +3,7 @@
 Four cells, each a public call of `infodil.recoverability` on models and corpora that lie in one folder beside the
 project (`--data`): a small transformer on stories, a character LSTM through `torch.nn.Module` and `sites`,
 SmolLM2-135M at three depths, and an EMA bank. It could refute that a trace without gates keeps less of the identity
-of recent tokens than a trained state of about its size. About 20 minutes on 2 cores.
+of recent tokens than a trained state of about its size. About 20 minutes of one core.
 
     python -m analyses.recoverability_on_real_text --data ../shared/data
 """

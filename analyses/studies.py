@@ -70,7 +70,7 @@ STUDIES = (
     StudyCommand("superposition_phase", 10, ("superposition_phase",)),
     StudyCommand("superposition_length", 15, ("superposition_length",)),
     StudyCommand("structure_and_content", 15, ("structure_and_content",)),
-    StudyCommand("trained_states", 12, ("trained_states",), data=True),
+    StudyCommand("trained_states", 7, ("trained_states",), data=True),
     StudyCommand("superposition_real_text", 15, ("superposition_real_text",), data=True),
     StudyCommand("treebank_roles", 20, ("roles_treebank",), data=True),
     StudyCommand(
@@ -87,10 +87,10 @@ STUDIES = (
     StudyCommand("roles_transfer_steps", 6, ("roles_transfer_steps",)),
     StudyCommand("roles_induction", 6, ("roles_induction",), data=True),
     StudyCommand("continuous_benchmark", 30, ("continuous_benchmark", "continuous_wide")),
-    StudyCommand("recoverability_on_real_text", 40, ("recoverability_on_real_text",), data=True),
+    StudyCommand("recoverability_on_real_text", 20, ("recoverability_on_real_text",), data=True),
     StudyCommand(
         "ema_language_model",
-        40,
+        62,
         (
             *("ema_language_model_rates", "ema_language_model", "ema_language_model_ratio"),
             *("ema_language_model_trend", "ema_predictor_ablation", "ema_gap_decomposition"),
@@ -99,7 +99,7 @@ STUDIES = (
     ),
     StudyCommand("lm_budgets", 60, ("lm_budgets",), ("--minutes", "60"), data=True),
     StudyCommand("lm_verdicts", 2, ("lm_budgets_ratio", "lm_budgets_where", "lm_budgets_scaling", "lm_verdicts")),
-    StudyCommand("superposition_decoder", 70, ("superposition_decoder", "superposition_float32")),
+    StudyCommand("superposition_decoder", 90, ("superposition_decoder", "superposition_float32")),
     StudyCommand("sandwich", 5, ("sandwich",)),
     StudyCommand("reference_encoders", 20, ("reference_encoders",), data=True),
     StudyCommand("benchmarks.gpu", 10, ("benchmark_gpu",), gpu=True),

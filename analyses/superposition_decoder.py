@@ -4,7 +4,7 @@ Independent Zipf tokens (4,096 types), random unit token vectors (768 dims), one
 least 300 tokens, rounded to several precisions. For each lag: the share of tokens read exactly, and the bits. Beside
 it the horizon predicted from weight against rounding before anything is decoded (`infodil.precision.horizon`). It could
 refute that an EMA trace destroys token identity, and that the horizon is set by rounding. Each precision and seed is a
-cell of its own: a run that was killed takes up where it stopped. About 20 minutes of one idle core.
+cell of its own: a run that was killed takes up where it stopped. About 40 minutes of one core.
 
 A second table has float32 alone, from fresh documents and enough states to tell at each lag whether 95% are read
 exactly: 50 minutes more.

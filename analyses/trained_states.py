@@ -3,7 +3,7 @@
 RWKV-5.2 with 730 thousand parameters on web text, and a character LSTM on Shakespeare: the recurrent state, the mixer's
 output and the stream of three depths, hidden and cell state of both layers, and for each model a bank of exponential
 traces with as many numbers as one recurrent state. It could refute that a trained recurrent state keeps more of the
-past than a trace that was never trained, and that the output of a mixer stands for its state. About twelve minutes of
+past than a trace that was never trained, and that the output of a mixer stands for its state. About seven minutes of
 one core.
 
     python -m analyses.trained_states --data ../shared/data
