@@ -62,7 +62,7 @@ class Config:
 
 
 SMOKE = Config(
-    text_tokens=60_000, shapes=((2, 8), (3, 8)), block_parameters=1500, steps=6, rates=(8e-3,), rate_blocks=2,
+    text_tokens=60_000, shapes=((2, 8),), block_parameters=1500, steps=4, rates=(8e-3,), rate_blocks=2,
     seeds=(0, 1), held_out_tokens=2000,
 )  # fmt: skip
 

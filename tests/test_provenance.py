@@ -365,7 +365,7 @@ def test_a_study_of_a_gpu_is_left_out_where_there_is_none(has_gpu, monkeypatch):
 
 SLOW = {
     "benchmarks.import_time", "continuous_benchmark", "demo_states", "ema_language_model", "grammatical_roles",
-    "roles_induction", "treebank_roles",
+    "roles_induction", "roles_transfer_steps", "treebank_roles",
 }  # fmt: skip
 NEEDS = {
     "depth_survival": ("model-stories260k", "tinystories-sample"),
