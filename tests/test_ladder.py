@@ -260,14 +260,6 @@ def test_lags_picked_for_their_gain_do_not_look_like_gain():
 # ---------------------------------------------------------------------------------------------------- precision
 
 
-@pytest.fixture(scope="module")
-def observed(_few_sequences):
-    tokens = iid(TYPES, documents=90, tokens=40, seed=3).tokens
-    names = ["float64", "float32", "bfloat16", "float8_e4m3", "float8_e5m2", "int8", "snr=30dB", "snr=10dB", "snr=-5dB"]
-    encoder = TraceEncoder(TYPES, (0.6,), dim=4)
-    return {name: measure(encoder, tokens, precision=name, probes=["gaussian", "exact"]) for name in names}
-
-
 @pytest.mark.statistical
 def test_less_precision_never_gives_more_bits_and_every_report_names_its_own():
     """One test, so that no report is made in both of pytest's processes."""
