@@ -353,7 +353,7 @@ CLAIMS = (
     Claim(
         "predictor swap", "Full softmax attention in place of the linear predictor leaves the loss identical.",
         ("ema_predictor_ablation",), "analyses.ema_language_model",
-        "An interval within the margin, at this size or a larger one.", predictor,
+        "An interval within the margin or beyond it, at this size or a larger one.", predictor,
     ),
     Claim(
         "gap in the traces", "The whole gap to other models lies in what the traces have lost.",
