@@ -1,10 +1,10 @@
 """Which state of a trained recurrent model keeps what, beside a trace of as many numbers?
 
-RWKV-5.2 with 730 thousand parameters on web text, and a character LSTM on Shakespeare: the recurrent state, the mixer's
-output and the stream of three depths, hidden and cell state of both layers, and for each model a bank of exponential
-traces with as many numbers as one recurrent state. It could refute that a trained recurrent state keeps more of the
-past than a trace that was never trained, and that the output of a mixer stands for its state. About seven minutes of
-one core.
+RWKV-5.2 with 730 thousand parameters on web text, and a character LSTM on Shakespeare: matrices and token shifts of
+every block, mixer's output and stream of the seventh, the last stream, hidden and cell state of both layers, and for
+each model banks of exponential traces with as many numbers as one state. It could refute that a trained recurrent state
+keeps more of the past than a trace that was never trained, and that the output of a mixer stands for its state. About
+fifteen minutes of one core. The third released model, a GRU, is in `analyses.whole_past`.
 
     python -m analyses.trained_states --data ../shared/data
 """
@@ -29,18 +29,20 @@ RWKV, WEB = "model-rwkv5-730k", "c4-sample/c4-documents.jsonl.gz"
 class Config:
     """Every number that matters."""
 
-    cells: tuple[str, ...] = ("rwkv5", "web trace", "lstm", "characters trace")
+    cells: tuple[str, ...] = ("rwkv5", "web trace", "small web trace", "lstm", "characters trace")
     lags: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
     probes: tuple[str, ...] = ("gaussian", "linear")
     tokens: int = 150_000
     rwkv_sites: tuple[str, ...] = (
-        "embedding", "layer.1.recurrent", "layer.7", "layer.7.mixer", "layer.7.recurrent", "layer.12.recurrent"
+        "embedding", "layer.7", "layer.7.mixer", "layer.12", "layer.*.recurrent", "layer.*.conv"
     )  # fmt: skip
     lstm_sites: tuple[str, ...] = (
         "embedding", "lstm.hidden.1", "lstm.cell.1", "lstm.hidden.2", "lstm.cell.2"
     )  # fmt: skip
     alphas: tuple[float, ...] = (0.8, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02)
     """Decays of the web trace, whose 8 times 64 numbers are those of a block's matrices."""
+    small_alphas: tuple[float, ...] = (0.5, 0.1)
+    """Decays of the small one: 2 times 64 numbers, those of a block's token shifts."""
     character_alphas: tuple[float, ...] = (0.5, 0.1)
     """Two traces of 64 numbers each: as many as hidden or cell state of a layer."""
     dim: int = 64
@@ -49,7 +51,7 @@ class Config:
 
 SMOKE = Config(
     lags=(0, 2), probes=("gaussian",), tokens=3000, rwkv_sites=("layer.7.recurrent",), lstm_sites=("lstm.cell.2",),
-    alphas=(0.5,), character_alphas=(0.5,), dim=8,
+    cells=("rwkv5", "web trace", "lstm", "characters trace"), alphas=(0.5,), character_alphas=(0.5,), dim=8,
 )  # fmt: skip
 
 
@@ -82,6 +84,7 @@ def measure(cell, config, data):
     model, corpus, options = {
         "rwkv5": lambda: (data / RWKV, web(data), {"sites": config.rwkv_sites}),
         "web trace": lambda: ("ema_bank", web(data), {"alphas": config.alphas, "dim": config.dim}),
+        "small web trace": lambda: ("ema_bank", web(data), {"alphas": config.small_alphas, "dim": config.dim}),
         "lstm": lambda: (lstm(data), shakespeare(data), {"sites": config.lstm_sites}),
         "characters trace": lambda: (
             "ema_bank", shakespeare(data), {"alphas": config.character_alphas, "dim": config.dim}

@@ -1,9 +1,9 @@
 """How much of what a state seems to remember of text is guesswork that an n-gram missed?
 
-A trained character GRU with a gated memory and an exponential trace of as many numbers, on stories: bits beyond context
-under a backward n-gram and under a backward language model that is trained on the same split, and the whole past under
-the better one; and each row by kind of the hidden character. It could refute "bits beyond an n-gram are memory". About
-eight minutes of one core.
+A trained character GRU with a gated memory (hidden state and memory together and each alone, and the output that its
+logits read) and exponential traces of as many numbers, on stories: bits beyond context under a backward n-gram and
+under a backward language model that is trained on the same split, and the whole past under the better one; and each row
+by kind of the hidden character. It could refute "bits beyond an n-gram are memory". About eight minutes of one core.
 
     python -m analyses.whole_past --data FOLDER
 """
@@ -32,11 +32,13 @@ CONTEXT = 256
 class Config:
     """Every number that matters."""
 
-    cells: tuple[str, ...] = ("gru", "ema")
+    cells: tuple[str, ...] = ("gru", "ema", "small ema")
+    sites: tuple[str, ...] = ("state", "hidden", "memory", "ln_f")
     lags: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
     tokens: int = 200_000
     alpha: float = 0.1
     dim: int = 248
+    """Numbers of hidden state and memory together; the small trace has half of them, as many as either alone."""
     lm_dim: int = 192
     lm_epochs: int = 6
     lm_window: int = 32
@@ -67,7 +69,9 @@ class MemoryGRU(nn.Module):
             memory = (1 - share) * memory + share * torch.tanh(self.memory_writer(hidden))
             states.append(torch.cat([hidden, memory], 1))
         states = record(torch.stack(states, 1), "state")
-        return self.head(self.ln_f(states[..., : hidden.shape[1]]))
+        hidden, memory = states.split([hidden.shape[1], memory.shape[1]], 2)
+        record(memory, "memory")
+        return self.head(self.ln_f(record(hidden, "hidden")))
 
 
 def load_gru(folder):
@@ -107,21 +111,23 @@ def kinds(alphabet):
 
 
 def measure(cell, config, data):
-    """Rows of one state: whole ones, then those by kind of character."""
+    """Rows of the states of one model: whole ones, then those by kind of character."""
     torch.manual_seed(config.seed)
     alphabet, documents = stories(data)
     corpus = infodil.load_corpus(documents, vocabulary=len(alphabet), name="tinystories", max_length=CONTEXT)
-    model = {"gru": lambda: load_gru(data / MODEL), "ema": lambda: "ema"}[cell]()
-    options = {"sites": "state"} if cell == "gru" else {"dim": config.dim, "alpha": config.alpha}
+    gru = cell == "gru"
+    model = load_gru(data / MODEL) if gru else "ema"
+    dim = config.dim if cell == "ema" else config.dim // 2
+    options = {"sites": config.sites} if gru else {"dim": dim, "alpha": config.alpha}
     report = infodil.recoverability(
         model, corpus, lags=config.lags, probes="gaussian", by=kinds(alphabet), seed=config.seed,
         context=BackwardLM(dim=config.lm_dim, epochs=config.lm_epochs, window=config.lm_window),
         max_tokens=config.tokens, controls=False, progress=False, **options,
     )  # fmt: skip
     print(report, report.corpus["context_models"], "\n", sep="\n", flush=True)
-    (whole,) = report.summary
-    total = {name: whole[name] for name in whole if name.startswith("whole_past")}
-    return [{"cell": cell, **total, **row} for row in report.to_frame().to_dict("records") if row["chosen"]]
+    whole = {row["site"]: {name: row[name] for name in row if name.startswith("whole_past")} for row in report.summary}
+    rows = report.to_frame().to_dict("records")
+    return [{"cell": cell, **whole[row["site"]], **row} for row in rows if row["chosen"]]
 
 
 def main(arguments=None):
