@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 JOBS ?= 1
 
+# Compiled modules are kept: the second part of the tests and every command that a test starts need not compile anew.
+export PYTHONDONTWRITEBYTECODE =
+
 # Two processes of one thread each; a free one takes tests over from a busy one.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 

@@ -23,9 +23,10 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
-from analyses.engine import ROOT, Engine, digest
+from analyses.engine import ROOT, Engine
 from analyses.executed import Executed, changed_modules, code_executed, joined
 from analyses.provenance import check_clean, stamp, write_table
+from analyses.sources import digest
 from infodil.checks import UserError, write_whole
 
 __all__ = ["Finished", "Study", "options_parser"]
@@ -97,7 +98,9 @@ class Study:
         self.out = Path(
             self._contexts.enter_context(tempfile.TemporaryDirectory()) if temporary else options.out or "out"
         )
-        self._executed = Executed() if self.engine.is_followed else None
+        # No smoke run makes a table of the paper, and following its calls takes a third of its time.
+        self.follows = self.engine.is_followed and not options.smoke
+        self._executed = Executed() if self.follows else None
         # Under a test runner, modules of others were loaded before; alone, everything that is loaded is the study's.
         self._known = frozenset(sys.modules) if options.smoke else frozenset()
 
@@ -135,7 +138,7 @@ class Study:
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
-        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device)
+        job = _Job(work, config, self.engine, self.root, self.smoke, self.follows, self._known, threads, device)
         missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not self._is_kept(path)]
         calls = (joblib.delayed(job.run)(cell, path, key) for cell, path in missing)
         done = joblib.Parallel(self.n_jobs, return_as="generator_unordered")(calls)
@@ -209,6 +212,7 @@ class _Job:
     engine: Engine
     root: Path
     smoke: bool
+    follows: bool
     known: frozenset[str]
     threads: int
     device: str
@@ -220,7 +224,7 @@ class _Job:
         torch.set_num_threads(self.threads)
         try:
             origin, begin = stamp(self.engine, self.device, self.root), time.perf_counter()
-            with Executed() if self.engine.is_followed else nullcontext() as executed:
+            with Executed() if self.follows else nullcontext() as executed:
                 rows = self.work(cell, self.config)
         finally:
             torch.set_num_threads(threads)

@@ -16,8 +16,8 @@ from functools import partial
 from safetensors.torch import load_file, save_file
 
 from analyses.cells import Study, options_parser
-from analyses.engine import digest
 from analyses.provenance import files_in
+from analyses.sources import digest
 from infodil import depth, load_corpus
 from infodil.checks import UserError
 from infodil.lm import LanguageModel, LanguageModelConfig

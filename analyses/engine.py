@@ -5,26 +5,23 @@ it is part of the name under which a result is kept (`analyses.cells`). Which of
 when it has been made (`analyses.executed`).
 """
 
-import ast
 import functools
-import hashlib
 import json
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-__all__ = ["PACKAGES", "ROOT", "Engine", "digest", "file_of", "parsed", "tree_hash"]
+from analyses.sources import PACKAGES, Source, digest
+
+__all__ = ["ROOT", "Engine", "file_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("infodil", "analyses")
 MACHINERY = frozenset(
-    f"analyses/{name}.py" for name in ("cells", "engine", "executed", "provenance", "results", "status", "studies")
+    f"analyses/{name}.py"
+    for name in ("cells", "engine", "executed", "provenance", "results", "sources", "status", "studies")
 )
 """These run and record studies and compute none of their numbers."""
-_ONE_TREE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Engine:
             if path in found:
                 continue
             found.add(path)
-            waiting += _imported(path.read_bytes(), find)
+            waiting += _imported(Source.of(path.read_bytes()).modules, find)
         names = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
         kept = {name: names[name] for name in sorted(names) if name not in MACHINERY}
         hashed = {name: source for name, source in kept.items() if _decides(name, tuple(rooms))}
@@ -75,7 +72,7 @@ class Engine:
             start.relative_to(root).as_posix(),
             tuple(kept),
             _joint_hash((name, digest(source)) for name, source in hashed.items()),
-            _joint_hash((name, _code_hash(source)) for name, source in hashed.items()),
+            _joint_hash((name, Source.of(source).hash()) for name, source in hashed.items()),
             tuple(rooms),
         )
 
@@ -119,103 +116,21 @@ def _decides(name: str, rooms: tuple[str, ...]) -> bool:
     return name not in MACHINERY and (not rooms or name.startswith(rooms))
 
 
-def digest(content: bytes | Path) -> str:
-    """SHA-256 of bytes, or of a file's."""
-    return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
-
-
 def _joint_hash(pairs: Iterator[tuple[str, str]]) -> str:
     return digest(json.dumps(list(pairs)).encode())
 
 
-def parsed(source: bytes | str) -> ast.Module:
-    """The syntax tree of a source, made by one thread at a time.
-
-    In CPython 3.11 all threads share the count of a tree's depth, and two that build trees at once get a `SystemError`
-    (python/cpython issue 106905).
-    """
-    with _ONE_TREE_AT_A_TIME:
-        return ast.parse(source)
-
-
-def tree_hash(tree: ast.AST) -> str:
-    """Hash of a syntax tree without its docstrings."""
-    return digest(json.dumps(_shape(tree)).encode())
-
-
-@functools.cache
-def _code_hash(source: bytes) -> str:
-    return tree_hash(parsed(source))
-
-
-def _shape(node: Any) -> Any:
-    """A syntax tree as lists, without docstrings, places and empty fields (which differ between Python's versions)."""
-    if isinstance(node, ast.AST):
-        fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A string that stands alone documents what is above it; it computes nothing.
-            fields["body"] = [statement for statement in node.body if not _is_documentation(statement)]
-        return [type(node).__name__, *([name, _shape(value)] for name, value in fields.items())]
-    if isinstance(node, list):
-        return [_shape(element) for element in node]
-    return repr(node)
-
-
-def _is_documentation(statement: ast.stmt) -> bool:
-    alone = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return alone and isinstance(statement.value.value, str)
-
-
-def _imported(source: bytes, find: Callable[[str], Path | None]) -> set[Path]:
-    """Files of the modules that a source imports, and of the packages that these lie in."""
+def _imported(modules: Iterable[str], find: Callable[[str], Path | None]) -> set[Path]:
+    """Files of modules that are imported, and of the packages that these lie in."""
     files = set()
-    for module in _modules_named(source):
+    for module in modules:
         package, _, name = module.rpartition(".")
         parts = module.split(".")
         files.update(find(".".join(parts[:end])) for end in range(1, len(parts) + 1))
         face = find(package)
-        home = _loaded_when_used(face.read_bytes()).get(name) if face else None
-        files |= _imported(f"import {home}".encode(), find) if home else set()
+        home = Source.of(face.read_bytes()).homes.get(name) if face else None
+        files |= _imported([home], find) if home else set()
     return files - {None}
-
-
-@functools.cache
-def _modules_named(source: bytes) -> frozenset[str]:
-    """Modules that a source imports; of `from a import b` both `a` and `a.b`, whether or not `b` is a module."""
-    names = set()
-    for node in _executed(parsed(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in PACKAGES:
-            names.add(f"{node.value.id}.{node.attr}")  # `infodil.mi`, which the package loads when it is first used
-    return frozenset(name for name in names if name.partition(".")[0] in PACKAGES)
-
-
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
-        if not _is_for_type_checkers(node):
-            yield node
-            yield from _executed(node)
-
-
-@functools.cache
-def _loaded_when_used(face: bytes) -> dict[str, str]:
-    """Home of each name that a package loads when it is first used: its imports for type checkers say so."""
-    blocks = [block for block in parsed(face).body if _is_for_type_checkers(block)]
-    return {
-        alias.asname or alias.name: node.module
-        for block in blocks
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def _is_for_type_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _packages_of(path: Path, root: Path) -> list[Path]:

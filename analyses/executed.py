@@ -7,17 +7,17 @@ stands in the module but other functions: constants, fields of classes, imports.
 called are added, from the syntax trees, those whose constants they import and those that they call as they are loaded.
 """
 
-import ast
 import functools
 import inspect
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import ClassVar
 
-from analyses.engine import ROOT, Engine, file_of, parsed, tree_hash
+from analyses.engine import ROOT, Engine, file_of
+from analyses.sources import Function, Source
 
 __all__ = ["Executed", "changed_modules", "code_executed", "deciding", "joined"]
 
@@ -26,7 +26,6 @@ ALL = "*"
 MADE = ("__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__")
 """Methods that run when a class is called, derived from or used as a decorator while a module is loaded."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Functions = Mapping[str, frozenset[str]]
 """From the path of a module below the root to the names of its functions that decide a result."""
 
@@ -167,58 +166,35 @@ def deciding(called: Functions, root: Path = ROOT) -> dict[str, frozenset[str]]:
 @functools.cache
 def _on_loading(source: bytes, root: Path) -> tuple[frozenset[str], frozenset[tuple[Path, frozenset[str]]]]:
     """Functions of a module that it calls as it is loaded, and other modules that decide it with theirs."""
-    tree = parsed(source)
-    called = {name.id for name in _called_on_loading(tree.body)}
-    own = frozenset().union(*(_made(source, name) for name in called))
+    facts = Source.of(source)
+    own = frozenset().union(*(_made(facts, name) for name in facts.called))
     homes = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            homes |= {(file_of(alias.name, root), frozenset()) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            home = file_of(node.module, root)
-            for alias in node.names if home else ():
-                source_of_home = home.read_bytes()
-                if alias.name not in _defined(source_of_home):
-                    # A constant, what that module imports itself, or a module inside a package.
-                    homes |= {(home, frozenset()), (file_of(f"{node.module}.{alias.name}", root), frozenset())}
-                elif (alias.asname or alias.name) in called:
-                    homes.add((home, _made(source_of_home, alias.name)))
+    for module, *names in facts.imports:
+        home = file_of(module, root)
+        if not names:
+            homes.add((home, frozenset()))
+        elif home is not None:
+            name, known_as = names
+            facts_of_home = Source.of(home.read_bytes())
+            if name not in facts_of_home.defined:
+                # A constant, what that module imports itself, or a module inside a package.
+                homes |= {(home, frozenset()), (file_of(f"{module}.{name}", root), frozenset())}
+            elif known_as in facts.called:
+                homes.add((home, _made(facts_of_home, name)))
     return own, frozenset((home, used) for home, used in homes if home is not None)
 
 
-def _made(source: bytes, name: str) -> frozenset[str]:
+def _made(source: Source, name: str) -> frozenset[str]:
     """What runs where a name of a module is called: all that a function may call there, or the making of a class."""
-    kind = _defined(source).get(name)
+    kind = source.defined.get(name)
     if kind is None:
         return frozenset()
     return frozenset({ALL}) if issubclass(kind, Function) else frozenset(f"{name}.{method}" for method in MADE)
 
 
-def _called_on_loading(statements: list[ast.stmt]) -> Iterator[ast.Name]:
-    """Names that are called, or stand as decorators or base classes, while a module is loaded."""
-    for node in statements:
-        if isinstance(node, Function | ast.ClassDef):
-            outside = [*node.decorator_list, *getattr(node, "bases", ())]
-            yield from (name for root in outside for name in ast.walk(root) if isinstance(name, ast.Name))
-            if isinstance(node, ast.ClassDef):
-                yield from _called_on_loading(node.body)
-        else:
-            calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
-            yield from (name for call in calls for name in ast.walk(call) if isinstance(name, ast.Name))
-
-
-@functools.cache
-def _defined(source: bytes) -> dict[str, type]:
-    """Functions and classes of a module."""
-    return {node.name: type(node) for node in parsed(source).body if isinstance(node, Function | ast.ClassDef)}
-
-
 @functools.cache
 def _hash_of(source: bytes, functions: frozenset[str]) -> str:
-    tree = parsed(source)
-    if ALL not in functions:
-        tree.body = _kept(tree.body, functions)
-    return tree_hash(tree)[:16]
+    return Source.of(source).hash(None if ALL in functions else functions)[:16]
 
 
 def _recorded(functions: Functions, root: Path) -> dict[str, list[str]]:
@@ -230,14 +206,3 @@ def _recorded(functions: Functions, root: Path) -> dict[str, list[str]]:
 
 def _hash(file: Path, functions: frozenset[str]) -> str:
     return _hash_of(file.read_bytes(), functions) if file.is_file() else "gone"
-
-
-def _kept(statements: list[ast.stmt], functions: frozenset[str], place: str = "") -> list[ast.stmt]:
-    """Statements without the functions and methods that were not called."""
-    kept = []
-    for node in statements:
-        if isinstance(node, ast.ClassDef):
-            node.body = _kept(node.body, functions, f"{place}{node.name}.") or [ast.Pass()]
-        if not isinstance(node, Function) or f"{place}{node.name}" in functions:
-            kept.append(node)
-    return kept

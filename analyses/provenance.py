@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from analyses.engine import ROOT, Engine, digest
+from analyses.engine import ROOT, Engine
+from analyses.sources import digest
 from infodil.checks import UserError, check_not_empty, write_whole
 
 __all__ = ["check_clean", "files_in", "read_record", "read_table", "stamp", "table_files", "write_table"]

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from analyses.engine import ROOT, digest
+from analyses.engine import ROOT
 from analyses.executed import changed_modules
+from analyses.sources import digest
 from analyses.studies import STUDIES
 from infodil.checks import write_whole
 

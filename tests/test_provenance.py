@@ -1,6 +1,8 @@
 """Provenance of the paper's tables: engines, cells, records, the committed status, and a small run of every study."""
 
+import ast
 import gc
+import hashlib
 import importlib
 import json
 import subprocess
@@ -14,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from analyses.cells import Study, options_parser
-from analyses.engine import ROOT, Engine, parsed
+from analyses.engine import ROOT, Engine
 from analyses.executed import Executed, changed_modules, code_executed, deciding
 from analyses.provenance import read_table, table_files
 from analyses.results import is_due
 from analyses.results import main as run_results
+from analyses.sources import Source, parsed
 from analyses.status import documents, mark_stale, read_status, status_of
 from analyses.studies import STUDIES
 from infodil.checks import UserError
@@ -327,6 +330,63 @@ def test_the_committed_status_is_that_of_the_tables():
     for page in documents():
         text = page.read_text(encoding="utf-8")
         assert mark_stale(text, verdicts) == text, f"{page.name}: {way_out}"
+
+
+def plain_shape(node):
+    """A syntax tree as lists, the slow way."""
+    if isinstance(node, list):
+        return [plain_shape(element) for element in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        fields["body"] = [each for each in node.body if not isinstance(getattr(each, "value", None), ast.Constant)
+                          or not isinstance(each, ast.Expr) or not isinstance(each.value.value, str)]  # fmt: skip
+    return [type(node).__name__, *([name, plain_shape(value)] for name, value in fields.items())]
+
+
+def without(statements, names, place=""):
+    """Statements without the functions of these names."""
+    kept = []
+    for node in statements:
+        if isinstance(node, ast.ClassDef):
+            node.body = without(node.body, names, f"{place}{node.name}.") or [ast.Pass()]
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or f"{place}{node.name}" not in names:
+            kept.append(node)
+    return kept
+
+
+def names_of_functions(statements, place=""):
+    for node in statements:
+        if isinstance(node, ast.ClassDef):
+            yield from names_of_functions(node.body, f"{place}{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{place}{node.name}"
+
+
+NESTED = b"""
+class A(B, metaclass=M):
+    'words'
+    class C:
+        'words alone'
+        def f(self): pass
+    @property
+    def g(self): 'words'
+async def h(): ...
+"""
+
+
+@pytest.mark.parametrize("file", [None, "", "analyses/sources.py", "infodil/traces.py", "infodil/cli/__init__.py"])
+def test_the_hash_of_some_functions_is_that_of_a_tree_without_the_others(file):
+    """Of all, of none, and of every second one."""
+    source = NESTED if file is None else (ROOT / file).read_bytes() if file else b""
+    names = sorted(set(names_of_functions(ast.parse(source).body)))
+    for kept in (names, [], names[::2]):
+        tree = ast.parse(source)
+        tree.body = without(tree.body, set(names) - set(kept))
+        assert Source.of(source).hash(kept) == hashlib.sha256(json.dumps(plain_shape(tree)).encode()).hexdigest()
+    whole = hashlib.sha256(json.dumps(plain_shape(ast.parse(source))).encode()).hexdigest()
+    assert Source.of(source).hash() == whole
 
 
 def test_commands_of_stale_tables_have_a_dagger():
