@@ -33,7 +33,7 @@ class Config:
     """Of the sources, one in so many is run."""
 
 
-SMOKE = Config(seeds=2, samples=(250,), every=10)
+SMOKE = Config(seeds=1, samples=(150,), every=10)
 
 
 def codebook(types, dim, sigma):

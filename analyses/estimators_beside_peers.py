@@ -45,7 +45,7 @@ class Config:
     """Of the cases of a family, one in so many is run."""
 
 
-SMOKE = Config(seeds=1, samples=300, every=9)
+SMOKE = Config(seeds=1, samples=200, every=20)
 
 
 class Refused(Exception):

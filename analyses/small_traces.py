@@ -38,7 +38,7 @@ class Config:
     within_bits: float = 0.05
 
 
-SMOKE = Config(codes=((2, 0.4),), noises=((1, 0.02),), lags=(2,), documents=40, truth_samples=512)
+SMOKE = Config(codes=((2, 0.4),), noises=((1, 0.02),), lags=(2,), documents=12, truth_samples=256)
 
 
 def read(cell, config):

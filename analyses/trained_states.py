@@ -50,8 +50,8 @@ class Config:
 
 
 SMOKE = Config(
-    lags=(0, 2), probes=("gaussian",), tokens=3000, rwkv_sites=("layer.7.recurrent",), lstm_sites=("lstm.cell.2",),
-    cells=("rwkv5", "web trace", "lstm", "characters trace"), alphas=(0.5,), character_alphas=(0.5,), dim=8,
+    lags=(0, 2), probes=("gaussian",), tokens=2000, rwkv_sites=("layer.7.recurrent",), lstm_sites=("lstm.cell.2",),
+    cells=("rwkv5", "characters trace"), alphas=(0.5,), character_alphas=(0.5,), dim=8,
 )  # fmt: skip
 
 

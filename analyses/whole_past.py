@@ -45,7 +45,9 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(lags=(0, 1, 4), tokens=6000, lm_dim=8, lm_epochs=1, lm_window=8, dim=16)
+SMOKE = Config(
+    cells=("gru", "small ema"), sites=("memory",), lags=(0, 1), tokens=3000, lm_dim=8, lm_epochs=1, lm_window=8, dim=16
+)
 
 
 class MemoryGRU(nn.Module):

@@ -263,6 +263,7 @@ def test_a_mistaken_sweep_is_one_sentence(options, words):
         depth.sweep(arguments.pop("rules"), arguments.pop("depths"), **arguments)
 
 
+@pytest.mark.statistical
 def test_no_other_quantity_is_drawn(small_sweep):
     with pytest.raises(UserError, match="`quantity`"):
         small_sweep.plot("verdict")
