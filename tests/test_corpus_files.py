@@ -431,3 +431,19 @@ def test_any_lines_of_json_are_a_corpus_or_one_sentence(tmp_path, content):
 def test_any_header_of_an_array_is_a_corpus_or_one_sentence(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     load_any(tmp_path / "a.npy")
+
+
+@pytest.mark.statistical
+def test_what_a_coverage_guided_fuzzer_finds_is_a_corpus_or_one_sentence(tmp_path):
+    """libFuzzer ends with an error at the first exception that is no `UserError`."""
+    pytest.importorskip("atheris", reason="infodil[fuzz] is not installed")
+    script = Path(__file__).with_name("fuzz_corpus_files.py")
+    for kind, content in enumerate(
+        [b"a b<|endoftext|>c", b'{"text": "a b"}\n', b"[1, 2]", b"text,b\na,1\n", b"text\tb"]
+    ):
+        (tmp_path / str(kind)).write_bytes(bytes([kind]) + content)
+    (tmp_path / "ids").write_bytes(b"\x05" + npy_bytes(np.arange(60)))
+    options = ["-runs=3000", "-seed=1", "-max_len=400", f"-artifact_prefix={tmp_path}/"]
+    ended = subprocess.run([sys.executable, script, tmp_path, *options], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "Done 3000 runs" in ended.stderr

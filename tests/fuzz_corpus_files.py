@@ -1,0 +1,42 @@
+"""Bytes that a coverage-guided fuzzer makes, as a file of any kind: a corpus, or one sentence that says why not.
+
+    python tests/fuzz_corpus_files.py FOLDER -runs=20000 -seed=1
+
+libFuzzer's options follow the folder, in which what covered something new is kept.
+"""
+
+import gzip
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["infodil.corpus"]):
+    from infodil.corpus import load_corpus
+
+from infodil.checks import UserError
+
+NAMES = ("a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv", "a.npy", "a.bin", "a.xyz", "a", "a.parquet")
+FOLDER = Path(tempfile.mkdtemp())
+
+
+def read_any(data):
+    """The first byte chooses the kind of file, and whether it is compressed."""
+    kind, content = (data[0], data[1:]) if data else (0, b"")
+    name = NAMES[kind % len(NAMES)]
+    if kind >= 128:
+        name, content = f"{name}.gz", gzip.compress(content)
+    path = FOLDER / name
+    path.write_bytes(content)
+    try:
+        with load_corpus(path, tokenizer="bytes", dtype="uint16" if ".bin" in name else None).tokenize(max_tokens=200):
+            pass
+    except UserError as error:
+        if "\n" in str(error):
+            raise RuntimeError("a message of several lines") from error
+
+
+if __name__ == "__main__":
+    atheris.Setup([sys.argv[0], *sys.argv[1:]], read_any)
+    atheris.Fuzz()
