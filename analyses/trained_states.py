@@ -21,6 +21,7 @@ import infodil
 from analyses.cells import Study, options_parser
 from analyses.provenance import files_in
 from analyses.recoverability_on_real_text import CHARACTERS, CharacterLSTM
+from infodil.probes import Gaussian
 
 RWKV, WEB = "model-rwkv5-730k", "c4-sample/c4-documents.jsonl.gz"
 
@@ -32,6 +33,8 @@ class Config:
     cells: tuple[str, ...] = ("rwkv5", "web trace", "small web trace", "lstm", "characters trace")
     lags: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
     probes: tuple[str, ...] = ("gaussian", "linear")
+    shrinkages: tuple[float, ...] = (1e-6, 1e-3, 1e-2, 0.1, 0.3, 0.6, 0.9, 0.99)
+    """Of the Gaussian probe. Its own end at 0.3: too little for a trace with more numbers than there are characters."""
     tokens: int = 150_000
     rwkv_sites: tuple[str, ...] = (
         "embedding", "layer.7", "layer.7.mixer", "layer.12", "layer.*.recurrent", "layer.*.conv"
@@ -90,8 +93,9 @@ def measure(cell, config, data):
             "ema_bank", shakespeare(data), {"alphas": config.character_alphas, "dim": config.dim}
         ),
     }[cell]()  # fmt: skip
+    probes = [Gaussian(shrinkages=config.shrinkages) if name == "gaussian" else name for name in config.probes]
     report = infodil.recoverability(
-        model, corpus, lags=config.lags, probes=config.probes, max_tokens=config.tokens, seed=config.seed,
+        model, corpus, lags=config.lags, probes=probes, max_tokens=config.tokens, seed=config.seed,
         progress=False, **options,
     )  # fmt: skip
     print(report, "\n", flush=True)

@@ -21,6 +21,7 @@ from analyses.cells import Study, options_parser
 from analyses.provenance import files_in
 from infodil.encoders import record
 from infodil.measure import BackwardLM
+from infodil.probes import Gaussian
 
 MODEL, STORIES = "model-gru-tinystories", "tinystories-sample/tinystories-2mib.txt.gz"
 END = "<|endoftext|>"
@@ -42,6 +43,8 @@ class Config:
     lm_dim: int = 192
     lm_epochs: int = 6
     lm_window: int = 32
+    shrinkages: tuple[float, ...] = (1e-6, 1e-3, 1e-2, 0.1, 0.3, 0.6, 0.9, 0.99)
+    """Of the Gaussian probe. Its own end at 0.3: too little for a trace with more numbers than there are characters."""
     seed: int = 0
 
 
@@ -122,7 +125,8 @@ def measure(cell, config, data):
     dim = config.dim if cell == "ema" else config.dim // 2
     options = {"sites": config.sites} if gru else {"dim": dim, "alpha": config.alpha}
     report = infodil.recoverability(
-        model, corpus, lags=config.lags, probes="gaussian", by=kinds(alphabet), seed=config.seed,
+        model, corpus, lags=config.lags, by=kinds(alphabet), seed=config.seed,
+        probes=[Gaussian(shrinkages=config.shrinkages)],
         context=BackwardLM(dim=config.lm_dim, epochs=config.lm_epochs, window=config.lm_window),
         max_tokens=config.tokens, controls=False, progress=False, **options,
     )  # fmt: skip
