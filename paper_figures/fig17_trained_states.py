@@ -5,16 +5,18 @@ of the token k steps back with their 95% intervals; zero and below means: not mo
 whole past, the sum over all lags, an estimate.
 """
 
-from style import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, Paper, curve, label_ends, lag_axis, styled, title
+from style import BLUE, BROWN, GREEN, GREY, INK, ORANGE, PINK, SKY, Paper, curve, label_ends, lag_axis, styled, title
 
 PANELS = {
     "a": ("RWKV-5.2, 730K parameters, bytes of the web", {
         ("rwkv5", "layer.1.recurrent"): ("state 1", SKY, "v"),
         ("rwkv5", "layer.7.recurrent"): ("state 7", BLUE, "o"),
         ("rwkv5", "layer.12.recurrent"): ("state 12", GREEN, "^"),
+        ("rwkv5", "layer.7.conv"): ("shifts 7", GREY, "X"),
         ("rwkv5", "layer.7.mixer"): ("mixer 7", PINK, "D"),
         ("rwkv5", "layer.7"): ("stream 7", INK, "P"),
-        ("web trace", None): ("traces", ORANGE, "s"),
+        ("web trace", None): ("8 traces", ORANGE, "s"),
+        ("small web trace", None): ("2 traces", BROWN, "s"),
     }),
     "b": ("character LSTM, Shakespeare", {
         ("lstm", "lstm.cell.1"): ("cell 1", SKY, "v"),
@@ -24,8 +26,12 @@ PANELS = {
         ("characters trace", None): ("traces", ORANGE, "s"),
     }),
     "c": ("GRU with a gated memory, stories", {
-        ("gru", None): ("state", BLUE, "o"),
+        ("gru", "state"): ("both", BLUE, "o"),
+        ("gru", "hidden"): ("hidden", GREEN, "^"),
+        ("gru", "memory"): ("memory", SKY, "v"),
+        ("gru", "ln_f"): ("output", PINK, "D"),
         ("ema", None): ("trace", ORANGE, "s"),
+        ("small ema", None): ("small trace", BROWN, "s"),
     }),
 }  # fmt: skip
 """Words, and of each line its name, colour and marker, by cell and site; a cell with one site needs no name of it."""

@@ -19,7 +19,7 @@ from infodil.plots import COLOURS, INK, STYLE, save_figure
 HERE = Path(__file__).resolve().parent
 WIDTH = 5.5
 """Inches: the text of a page with one column."""
-BLUE, ORANGE, GREEN, PINK, _, SKY = COLOURS[:6]
+BLUE, ORANGE, GREEN, PINK, _, SKY, BROWN = COLOURS[:7]
 GREY = "#888888"
 LIGHT = "#dddddd"
 RC = STYLE | {
