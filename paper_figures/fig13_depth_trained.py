@@ -6,13 +6,15 @@ bits that the messages of the embedding and the first quarter of the blocks stil
 the loss's gradient with respect to each block's weights after training, at the greatest depth.
 """
 
-from style import BLUE, GREEN, ORANGE, PINK, Paper, styled, title
+from style import BLUE, BROWN, GREEN, ORANGE, PINK, SKY, Paper, styled, title
 
 RULES = {
     "sum": (BLUE, "o", "sum"),
     "ema": (ORANGE, "s", "EMA, alpha .1"),
     "dense": (PINK, "D", "learned weights"),
     "attention": (GREEN, "^", "attention over depth"),
+    "gated": (BROWN, "v", "a gate a layer"),
+    "highway": (SKY, "P", "highway gates"),
 }
 EARLY = 0.25
 """Share of the blocks whose messages count as early."""
