@@ -12,7 +12,13 @@ NAMES = {
     "selective_ssm": "selective SSM", "delta_rule": "delta rule", "window_attention": "window attention",
 }  # fmt: skip
 FIXED = ("ema_bank", "fofe", "lmu", "hippo", "echo_state", "shift_register")
-OFFSETS = {"window_attention": (-2, -9), "echo_state": (-8, -9), "lmu": (-32, 5), "delta_rule": (-3, 5)}
+OFFSETS = {
+    "window_attention": (-2, -9),
+    "echo_state": (-8, -9),
+    "lmu": (-32, 5),
+    "delta_rule": (-3, 5),
+    "ema_bank": (-10, 6),
+}
 """Where names stand that would cover others, in points."""
 WINDOWS = ("shift_register", "window_attention")
 

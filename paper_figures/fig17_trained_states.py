@@ -40,7 +40,7 @@ SHOWN = "beyond_context_bits"
 
 @styled
 def draw():
-    paper = Paper("fig17_trained_states", 4.4)
+    paper = Paper("fig17_trained_states", 5.2)
     states, stories = paper.read("trained_states"), paper.read("whole_past")
     stories = stories[stories["token_kind"] == "all"]
     axes = paper.figure.subplots(2, 2)
