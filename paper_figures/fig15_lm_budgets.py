@@ -67,7 +67,7 @@ def where(ax, rows, scheme, letter, words):
                 range(len(names)), values["least_nats"], values["most_nats"], color=colour, alpha=0.18, linewidth=0
             )
     ax.axhline(0.0, color=GREY, lw=0.7)
-    ax.set_ylabel("gap to attention, nats a byte" if letter in "bd" else "")
+    ax.set_ylabel("gap, nats a byte" if letter in "bd" else "")
     title(ax, letter, words)
 
 
