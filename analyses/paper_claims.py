@@ -203,7 +203,8 @@ def structure_or_content(tables: Tables) -> Finding:
 
 def perplexity(tables: Tables) -> Finding:
     rows = select(tables("lm_budgets_ratio"), family="ema_tokens", text="c4")
-    row = max(rows, key=lambda row: (millions(row["size"]), float(row["tokens_per_parameter"])))
+    # As `lm_verdicts` chooses: a larger model that has seen fewer tokens is no better trained.
+    row = max(rows, key=lambda row: (float(row["tokens_per_parameter"]), int(row["seeds"]), millions(row["size"])))
     value, low, high = (float(row[f"{name}_per_token"]) for name in ("ratio", "low", "high"))
     measured = "perplexity a token with traces of token vectors alone, over that of attention of equal size and text"
     seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != '1')}"
