@@ -98,9 +98,7 @@ class Study:
         self.out = Path(
             self._contexts.enter_context(tempfile.TemporaryDirectory()) if temporary else options.out or "out"
         )
-        # No smoke run makes a table of the paper, and following its calls takes a third of its time.
-        self.follows = self.engine.is_followed and not options.smoke
-        self._executed = Executed() if self.follows else None
+        self._executed = _follow(self.engine, options.smoke)
         # Under a test runner, modules of others were loaded before; alone, everything that is loaded is the study's.
         self._known = frozenset(sys.modules) if options.smoke else frozenset()
 
@@ -138,7 +136,7 @@ class Study:
         paths = [folder / f"{_file_name(work, cell)}.json" for cell in cells]
         if len(set(paths)) < len(paths):
             raise ValueError("two cells have one name")
-        job = _Job(work, config, self.engine, self.root, self.smoke, self.follows, self._known, threads, device)
+        job = _Job(work, config, self.engine, self.root, self.smoke, self._known, threads, device)
         missing = [(cell, path) for cell, path in zip(cells, paths, strict=True) if not self._is_kept(path)]
         calls = (joblib.delayed(job.run)(cell, path, key) for cell, path in missing)
         done = joblib.Parallel(self.n_jobs, return_as="generator_unordered")(calls)
@@ -212,7 +210,6 @@ class _Job:
     engine: Engine
     root: Path
     smoke: bool
-    follows: bool
     known: frozenset[str]
     threads: int
     device: str
@@ -224,7 +221,8 @@ class _Job:
         torch.set_num_threads(self.threads)
         try:
             origin, begin = stamp(self.engine, self.device, self.root), time.perf_counter()
-            with Executed() if self.follows else nullcontext() as executed:
+            executed = _follow(self.engine, self.smoke)
+            with executed or nullcontext():
                 rows = self.work(cell, self.config)
         finally:
             torch.set_num_threads(threads)
@@ -237,6 +235,11 @@ class _Job:
         origin["seconds"] = round(time.perf_counter() - begin, 1)
         content = {"cell": plain(cell), **key, "origin": origin, "rows": rows}
         write_whole(path, json.dumps(content))
+
+
+def _follow(engine: Engine, smoke: bool) -> Executed | None:
+    """What follows calls; None for a benchmark, and for a smoke run: it makes no table, and takes a third less so."""
+    return Executed() if engine.is_followed and not smoke else None
 
 
 def plain(value: Any) -> Any:
